@@ -1,0 +1,102 @@
+//! What we tell a station, in the site's own words. `ocpp` turns it into a CALLRESULT or CALLERROR of the right version.
+
+use crate::units::{Time, TxRef};
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// BootNotification.
+    Boot {
+        registration: Registration,
+        now: Time,
+        interval_s: u32,
+    },
+    Heartbeat {
+        now: Time,
+    },
+    Authorize {
+        status: AuthStatus,
+    },
+    /// 1.6 StartTransaction: the id we assigned; always present, whatever the status (OCPP 1.6 §5.11).
+    Started {
+        tx: TxRef,
+        status: AuthStatus,
+    },
+    /// 1.6 StopTransaction, 2.x TransactionEvent: a token status exactly when the request carried a token (2.0.1 E01.FR.11, C12.FR.03).
+    Tx {
+        status: Option<AuthStatus>,
+    },
+    /// `{}`
+    Empty,
+    /// DataTransfer to a vendor id we do not know.
+    UnknownVendor,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Registration {
+    Accepted,
+    Pending,
+    Rejected,
+}
+
+impl Registration {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "Accepted",
+            Self::Pending => "Pending",
+            Self::Rejected => "Rejected",
+        }
+    }
+}
+
+/// Outcome of judging a token. 1.6 has no `Unknown`; it is sent as `Invalid` there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthStatus {
+    Accepted,
+    Blocked,
+    Expired,
+    Invalid,
+    Unknown,
+}
+
+impl AuthStatus {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "Accepted",
+            Self::Blocked => "Blocked",
+            Self::Expired => "Expired",
+            Self::Invalid => "Invalid",
+            Self::Unknown => "Unknown",
+        }
+    }
+
+    pub fn from_name(text: &str) -> Option<Self> {
+        [Self::Accepted, Self::Blocked, Self::Expired, Self::Invalid, Self::Unknown].into_iter().find(|s| s.as_str() == text)
+    }
+}
+
+/// Why a CALL is answered with a CALLERROR instead. Never used for a transaction message whose payload is a JSON object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub kind: RefusalKind,
+    /// At most 255 characters, for the station's log.
+    pub text: String,
+}
+
+/// The situations of the CALLERROR table; `ocpp` spells each in the negotiated version (1.6 `OccurenceConstraintViolation`, sic).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// JSON, but not an RPC frame.
+    Framing,
+    NotImplemented,
+    NotSupported,
+    /// Payload is not an object, or not JSON of the right shape.
+    Format,
+    /// A required field is missing.
+    Missing,
+    WrongType,
+    OutOfRange,
+    /// Unknown message type number.
+    MessageType,
+    Security,
+    Internal,
+}

@@ -1,0 +1,15 @@
+//! The words every room shares: energy, time, identities, findings.
+//!
+//! Nothing here knows a protocol, a tariff or a database. Energy is an integer number of milliwatt-hours and money is an
+//! exact decimal; binary floats do not occur.
+
+mod energy;
+mod finding;
+mod identity;
+pub mod time;
+
+pub use energy::MilliWh;
+pub use finding::{Code, Finding};
+pub use identity::{SessionId, StationId, Token, TokenKind, TxRef, Version};
+pub use rust_decimal::Decimal;
+pub use time::Time;

@@ -1,0 +1,27 @@
+//! Instants are UTC to the millisecond; civil time appears only in rating and for the eye.
+
+use chrono::{DateTime, SecondsFormat, TimeZone, Utc};
+
+/// An instant in UTC.
+pub type Time = DateTime<Utc>;
+
+/// Milliseconds since 1970, the store's form of an instant.
+pub fn to_millis(time: Time) -> i64 {
+    time.timestamp_millis()
+}
+
+/// The instant of a stored number of milliseconds; numbers out of chrono's range become 1970, which no caller stores.
+pub fn from_millis(millis: i64) -> Time {
+    Utc.timestamp_millis_opt(millis).single().unwrap_or_default()
+}
+
+/// `2026-11-21T13:07:00Z`, with `.mmm` when there are milliseconds (RFC 3339; OCPP 2.0.1 Part 2 §2.1.2 allows at most three digits).
+pub fn rfc3339(time: Time) -> String {
+    let format = if time.timestamp_subsec_millis() == 0 { SecondsFormat::Secs } else { SecondsFormat::Millis };
+    time.to_rfc3339_opts(format, true)
+}
+
+/// Whole seconds and `Z`: the only form in which stations are told a time (quirk: some reboot on fractions or offsets).
+pub fn rfc3339_seconds(time: Time) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
