@@ -1,5 +1,14 @@
 //! Forecourt: the station controller of an EV charging site. ARCHITECTURE.md draws the house.
 
+pub mod cli;
+pub mod clock;
+pub mod config;
+mod csms;
+pub mod daemon;
+pub mod mqtt;
+pub mod ocpp;
 pub mod rating;
+pub mod record;
 pub mod session;
+pub mod store;
 pub mod units;

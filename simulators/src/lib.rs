@@ -1,1 +1,29 @@
+//! Independent witnesses of forecourt: charging stations, head office, MQTT broker, simulated time.
+//!
+//! Everything here is written from the published protocols alone (OCPP 1.6, 2.0.1 and 2.1; the record and MQTT pages of
+//! the interface) and shares no code with the daemon: JSON is written by hand, signatures are checked with another
+//! crate, MQTT is spoken by another client. A fault in the daemon can therefore not hide behind the same fault here.
+//!
+//! | module | is |
+//! |---|---|
+//! | [`station`] | a charging station: socket, offline queue, retries, checks of every answer |
+//! | [`scenario`] | what happens at a station (plug, start, meter, stop …), and the sessions that must come of it |
+//! | [`office`] | head office: subscribes, verifies, keeps, answers with receipts |
+//! | [`broker`] | an MQTT 5 broker inside this program |
+//! | [`clock`] | simulated time |
+//!
+//! Deliberately absent: any import of the package `forecourt`, TLS, signed meter values, tariffs and prices.
 
+pub mod base64;
+pub mod broker;
+pub mod clock;
+pub mod load;
+pub mod office;
+// pub mod scenario;
+pub mod station;
+
+pub use broker::Broker;
+pub use clock::Clock;
+pub use office::Office;
+// pub use scenario::Scenario;
+pub use station::{Station, Version};

@@ -1,9 +1,19 @@
 //! Sessions: what stations said becomes billable facts. Pure.
+//!
+//! [`Machine`] turns facts into effects while a session runs; [`metering`] turns the evidence of an ended one into a clean
+//! register curve, or into a reason to hold it.
 
 mod answer;
 mod fact;
+pub mod hold;
+mod machine;
+pub mod metering;
+#[allow(clippy::module_inception)]
+mod session;
 
 pub use answer::{Answer, AuthStatus, Refusal, RefusalKind, Registration};
 pub use fact::{
     Boot, ChargingState, Context, Fact, LinePhase, Location, Measurand, Phase, Reading, Sample, Status, TxFact, Value,
 };
+pub use machine::{Change, Effects, Evidence, Lookup, Machine, Origin, Policy, phase_code};
+pub use session::{Events, Session, State, TariffRef};

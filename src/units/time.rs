@@ -1,9 +1,14 @@
 //! Instants are UTC to the millisecond; civil time appears only in rating and for the eye.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, SecondsFormat, TimeZone, Utc};
 
 /// An instant in UTC.
 pub type Time = DateTime<Utc>;
+
+/// Where a room that may not read a clock gets the time from; the shell hands it in.
+pub type Now = Arc<dyn Fn() -> Time + Send + Sync>;
 
 /// Milliseconds since 1970, the store's form of an instant.
 pub fn to_millis(time: Time) -> i64 {

@@ -1,0 +1,106 @@
+//! The office on the wire: an MQTT 5 session (QoS 1, kept by the broker for a day) whose acknowledgements wait until the
+//! office has committed. What arrives goes through one channel; the broker's window bounds it.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use mqtt5::{AckToken, ConnectOptions, ConnectionEvent, MqttClient, PublishOptions, QoS, SubscribeOptions};
+use tokio::sync::mpsc;
+
+/// Unacknowledged messages at a time, as told to the broker.
+const WINDOW: u16 = 256;
+/// Room for the window and for connection news.
+const CHANNEL: usize = 1024;
+/// The broker keeps our subscriptions and what came for them this long.
+const SESSION_S: u32 = 24 * 3600;
+const PUBLISH_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the wire brings.
+#[derive(Debug)]
+pub enum Incoming {
+    Connected,
+    Disconnected(String),
+    Message { topic: String, payload: Vec<u8>, ack: Ack },
+}
+
+/// To be called after the commit. Dropped unused, it tells the broker that the message was not taken.
+pub struct Ack(AckToken);
+
+impl Ack {
+    pub fn ack(self) {
+        self.0.ack();
+    }
+}
+
+impl std::fmt::Debug for Ack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Ack")
+    }
+}
+
+pub struct Wire(MqttClient);
+
+impl Wire {
+    /// Connects, subscribes in this order, and from then on reconnects by itself.
+    pub async fn connect(broker: &str, client_id: &str, filters: &[String]) -> Result<(Self, mpsc::Receiver<Incoming>)> {
+        let options = ConnectOptions::new(client_id)
+            .with_clean_start(false)
+            .with_resume_existing_session(true)
+            .with_session_expiry_interval(SESSION_S)
+            .with_receive_maximum(WINDOW)
+            .with_keep_alive(Duration::from_secs(30))
+            .with_deferred_ack(true)
+            .with_automatic_reconnect(true)
+            .with_reconnect_delay(Duration::from_millis(200), Duration::from_secs(10));
+        let client = MqttClient::with_options(options);
+        // A receipt that could not be sent is sent anew after the reconnect, from what is held then.
+        client.set_queue_on_disconnect(false).await;
+        let (tx, rx) = mpsc::channel(CHANNEL);
+        for filter in filters {
+            // Before connecting: a kept session may deliver at once.
+            client.register_ack_callback(filter.as_str(), deliver(tx.clone())).await?;
+        }
+        client.on_connection_event(announce(tx.clone())).await?;
+        client.connect(broker).await.with_context(|| format!("cannot reach the broker {broker}"))?;
+        for filter in filters {
+            let options = SubscribeOptions { qos: QoS::AtLeastOnce, ..SubscribeOptions::default() };
+            client.subscribe_with_ack(filter.as_str(), options, deliver(tx.clone())).await?;
+        }
+        Ok((Self(client), rx))
+    }
+
+    /// QoS 1; returns when the broker has it.
+    pub async fn publish(&self, topic: &str, payload: String, retain: bool) -> Result<()> {
+        let options = PublishOptions { qos: QoS::AtLeastOnce, retain, ..PublishOptions::default() };
+        let sent = self.0.publish_with_options(topic, payload.into_bytes(), options);
+        tokio::time::timeout(PUBLISH_PATIENCE, sent).await.context("broker is silent")?.context("broker refused")?;
+        Ok(())
+    }
+
+    pub async fn close(self) {
+        // Leaving a broker that is already gone is no news.
+        drop(self.0.disconnect().await);
+    }
+}
+
+fn deliver(tx: mpsc::Sender<Incoming>) -> impl Fn(mqtt5::packet::publish::PublishPacket, AckToken) + Send + Sync + 'static {
+    move |packet, token| {
+        let message = Incoming::Message { topic: packet.topic_name, payload: packet.payload.to_vec(), ack: Ack(token) };
+        if tx.try_send(message).is_err() {
+            tracing::warn!("office is not listening, message left to the broker");
+        }
+    }
+}
+
+fn announce(tx: mpsc::Sender<Incoming>) -> impl Fn(ConnectionEvent) + Send + Sync + 'static {
+    move |event| {
+        let news = match event {
+            ConnectionEvent::Connected { .. } => Incoming::Connected,
+            ConnectionEvent::Disconnected { reason } => Incoming::Disconnected(format!("{reason:?}")),
+            _ => return,
+        };
+        if tx.try_send(news).is_err() {
+            tracing::warn!("office is not listening");
+        }
+    }
+}

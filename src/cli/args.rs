@@ -1,0 +1,182 @@
+//! The grammar of the command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+const EXAMPLES: &str = "Examples:
+  forecourt run --config config/forecourt.toml     serve the stations of a site
+  forecourt session explain S-20261121-0042        why a session cost what it cost
+  forecourt verify --all                           check every record: signature, sums, chain
+
+Exit codes: 0 ok, 1 unexpected, 2 usage, 3 not found, 4 configuration invalid, 5 store missing, locked, corrupt or newer,
+6 verification failed.";
+
+/// Station controller for EV charging sites: OCPP in, verifiable billing records out.
+#[derive(Debug, Parser)]
+#[command(name = "forecourt", version, after_help = EXAMPLES)]
+pub struct Args {
+    /// Configuration file [default: /etc/forecourt/forecourt.toml]
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The store to work on, instead of the configured one
+    #[arg(long, global = true, value_name = "FILE")]
+    pub store: Option<PathBuf>,
+    #[command(flatten)]
+    pub show: Show,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// How results are shown.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Show {
+    /// One JSON document
+    #[arg(long, global = true, group = "form")]
+    pub json: bool,
+    /// One JSON object per line
+    #[arg(long, global = true, group = "form")]
+    pub jsonl: bool,
+    /// CSV (RFC 4180) with the columns of the view
+    #[arg(long, global = true, group = "form")]
+    pub csv: bool,
+    /// Times in UTC instead of the site's time zone
+    #[arg(long, global = true)]
+    pub utc: bool,
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub color: Color,
+    /// Only results, no remarks
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// More columns
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The daemon: serve stations, bill sessions, forward records
+    Run,
+    /// Check configuration, tariffs and key without starting anything
+    Check,
+    /// The site at a glance
+    Status,
+    /// Every station that ever connected
+    Stations,
+    /// Charging sessions, newest first
+    Sessions(SessionFilter),
+    /// One session
+    Session {
+        #[command(subcommand)]
+        verb: SessionVerb,
+    },
+    /// Billing records
+    Records {
+        /// First record number
+        #[arg(long, value_name = "SEQ")]
+        from: Option<u64>,
+        /// Last record number
+        #[arg(long, value_name = "SEQ")]
+        to: Option<u64>,
+    },
+    /// One billing record
+    Record {
+        #[command(subcommand)]
+        verb: RecordVerb,
+    },
+    /// Check records: signatures, sums, and the chain they form
+    Verify {
+        /// Every record of the store
+        #[arg(long, required_unless_present = "file")]
+        all: bool,
+        /// Records from a file, one JWS per line
+        #[arg(long, value_name = "FILE", conflicts_with = "all")]
+        file: Option<PathBuf>,
+        /// Public keys for --file [default: those of the store]
+        #[arg(long, value_name = "FILE", requires = "file")]
+        jwks: Option<PathBuf>,
+    },
+    /// Records on their way to head office
+    Outbox {
+        #[command(subcommand)]
+        verb: OutboxVerb,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub struct SessionFilter {
+    /// Started at or after: 2h, 7d, 2026-11-21 or RFC 3339
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<String>,
+    /// Started before
+    #[arg(long, value_name = "WHEN")]
+    pub until: Option<String>,
+    #[arg(long, value_name = "ID")]
+    pub station: Option<String>,
+    /// Last characters of the token, as shown
+    #[arg(long, value_name = "TOKEN")]
+    pub token: Option<String>,
+    #[arg(long, value_name = "STATE")]
+    pub state: Option<SessionState>,
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    pub limit: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SessionState {
+    Open,
+    Done,
+    Held,
+}
+
+impl SessionState {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Done => "done",
+            Self::Held => "held",
+        }
+    }
+}
+
+/// A session is named by its id, its transaction id, its record's number or its record's id.
+#[derive(Debug, Subcommand)]
+pub enum SessionVerb {
+    /// Facts, price lines and messages
+    Show { id: String },
+    /// Why it costs what it costs, or why it is held
+    Explain { id: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RecordVerb {
+    /// What the record says
+    Show {
+        seq: u64,
+        /// Life of the store [default: the present one]
+        #[arg(long)]
+        epoch: Option<i64>,
+    },
+    /// Check signature, sums and link to the record before
+    Verify {
+        seq: u64,
+        /// Life of the store [default: the present one]
+        #[arg(long)]
+        epoch: Option<i64>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum OutboxVerb {
+    /// How many wait, since when, and why
+    Status,
+    /// Every waiting or faulty record
+    List,
+}

@@ -1,0 +1,89 @@
+//! The command line: noun, then verb. Reads open the store read-only, so they work while the daemon runs and while it is down.
+//!
+//! A new command is a variant of [`Command`] and one function. Data goes to stdout, talk to stderr. Exit codes are promises:
+//! see [`Exit`].
+
+mod args;
+mod check;
+mod exit;
+mod output;
+mod records;
+mod run;
+mod sessions;
+mod status;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::config::{self, Config};
+use crate::store::Reader;
+use args::{Args, Command, OutboxVerb, RecordVerb, SessionVerb};
+use exit::{Exit, Failure};
+use output::Output;
+
+/// Parses the arguments, runs the command, says what went wrong.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    match dispatch(&args) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            if !failure.text.is_empty() {
+                eprintln!("forecourt: {}", failure.text);
+            }
+            failure.exit.into()
+        }
+    }
+}
+
+fn dispatch(args: &Args) -> Result<Exit, Failure> {
+    let output = Output::new(&args.show);
+    match &args.command {
+        Command::Run => run::run(load_config(args)?),
+        Command::Check => check::check(args, &output),
+        Command::Status => status::status(&open(args, &output)?, &store_path(args)?, &output),
+        Command::Stations => {
+            output.rows(&open(args, &output)?.query("SELECT * FROM v_station ORDER BY station", &[])?, output::STATIONS)
+        }
+        Command::Sessions(filter) => sessions::list(&open(args, &output)?, filter, &output),
+        Command::Session { verb: SessionVerb::Show { id } } => sessions::show(&open(args, &output)?, id, &output),
+        Command::Session { verb: SessionVerb::Explain { id } } => sessions::explain(&open(args, &output)?, id, &output),
+        Command::Records { from, to } => records::list(&open(args, &output)?, *from, *to, &output),
+        Command::Record { verb: RecordVerb::Show { seq, epoch } } => records::show(&open(args, &output)?, *seq, *epoch, &output),
+        Command::Record { verb: RecordVerb::Verify { seq, epoch } } => {
+            records::verify_one(&open(args, &output)?, *seq, *epoch, &output)
+        }
+        Command::Verify { file: Some(file), jwks, .. } => {
+            records::verify_file(file, jwks.as_deref(), || open(args, &output), &output)
+        }
+        Command::Verify { .. } => records::verify_all(&open(args, &output)?, &output),
+        Command::Outbox { verb: OutboxVerb::Status } => status::outbox(&open(args, &output)?, &output),
+        Command::Outbox { verb: OutboxVerb::List } => {
+            output.rows(&open(args, &output)?.query("SELECT * FROM v_outbox ORDER BY epoch, seq", &[])?, output::ALL)
+        }
+    }
+}
+
+fn load_config(args: &Args) -> Result<Config, Failure> {
+    let explicit = args.config.is_some();
+    let main = args.config.clone().unwrap_or_else(|| PathBuf::from(config::DEFAULT_FILE));
+    let flags = args.store.iter().map(|store| ("store.path".to_owned(), store.display().to_string())).collect::<Vec<_>>();
+    Config::load(&main, explicit, config::environment(), &flags)
+        .map_err(|errors| Failure::new(Exit::Configuration, errors.to_string()))
+}
+
+/// `--store` alone is enough for reading: the store knows its site, time zone and currency.
+fn store_path(args: &Args) -> Result<PathBuf, Failure> {
+    match &args.store {
+        Some(path) => Ok(path.clone()),
+        None => Ok(load_config(args)?.store.path),
+    }
+}
+
+/// Opens the store for reading; from here on times are shown as the site's clocks show them.
+fn open(args: &Args, output: &Output) -> Result<Reader, Failure> {
+    let store = Reader::open(&store_path(args)?)?;
+    output.at_site(&store.summary()?.time_zone);
+    Ok(store)
+}

@@ -1,0 +1,263 @@
+//! `forecourt records`, `record show|verify`, `verify`.
+
+use std::io::BufRead;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::exit::{Exit, Failure};
+use super::output::{Columns, Output};
+use crate::record::{self, Chain, Head, JwkSet, Severity};
+use crate::store::Reader;
+
+const LIST: Columns = &[
+    "seq",
+    "kind",
+    "created_at",
+    "session_id",
+    "station",
+    "energy_wh",
+    "cost_excl_vat",
+    "cost_incl_vat",
+    "currency",
+    "acknowledged",
+];
+/// Problems printed one by one; the rest are counted.
+const MAX_SHOWN: usize = 100;
+
+pub fn list(store: &Reader, from: Option<u64>, to: Option<u64>, output: &Output) -> Result<Exit, Failure> {
+    let rows = store.query(
+        "SELECT * FROM v_record WHERE (?1 IS NULL OR seq >= ?1) AND (?2 IS NULL OR seq <= ?2) ORDER BY epoch, seq",
+        &[&from, &to],
+    )?;
+    output.rows(&rows, LIST)
+}
+
+fn find(store: &Reader, seq: u64, epoch: Option<i64>) -> Result<(i64, String, String), Failure> {
+    let epoch = match epoch {
+        Some(epoch) => epoch,
+        None => store.summary()?.epoch,
+    };
+    let missing = || Failure::new(Exit::NotFound, format!("no record {seq} in epoch {epoch}; forecourt records lists them"));
+    let (jws, payload) = store.record(epoch, seq)?.ok_or_else(missing)?;
+    Ok((epoch, jws, payload))
+}
+
+/// The payload as it was signed. Its numbers keep every digit, so it is printed as it stands, only indented.
+pub fn show(store: &Reader, seq: u64, epoch: Option<i64>, output: &Output) -> Result<Exit, Failure> {
+    let (_, _, payload) = find(store, seq, epoch)?;
+    output.line(if output.machine() { payload } else { indent(&payload) })?;
+    Ok(Exit::Ok)
+}
+
+/// Pretty-prints JSON text without reading its numbers, so that `1.10` stays `1.10`.
+fn indent(json: &str) -> String {
+    let mut out = String::with_capacity(json.len() * 2);
+    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    let line = |out: &mut String, depth: usize| {
+        out.push('\n');
+        out.extend(std::iter::repeat_n(' ', depth * 2));
+    };
+    let mut characters = json.chars().peekable();
+    while let Some(c) = characters.next() {
+        if quoted {
+            out.push(c);
+            quoted = escaped || c != '"';
+            escaped = c == '\\' && !escaped;
+            continue;
+        }
+        match c {
+            '"' => {
+                quoted = true;
+                out.push(c);
+            }
+            '{' | '[' if characters.peek().is_some_and(|next| matches!(next, '}' | ']')) => out.push(c),
+            '{' | '[' => {
+                depth += 1;
+                out.push(c);
+                line(&mut out, depth);
+            }
+            '}' | ']' => {
+                if !out.ends_with(['{', '[']) {
+                    depth = depth.saturating_sub(1);
+                    line(&mut out, depth);
+                }
+                out.push(c);
+            }
+            ',' => {
+                out.push(c);
+                line(&mut out, depth);
+            }
+            ':' => out.push_str(": "),
+            c if c.is_whitespace() => {}
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+fn keys(store: &Reader) -> Result<JwkSet, Failure> {
+    JwkSet::parse(&store.jwks()?).map_err(|error| Failure::new(Exit::Store, format!("public keys of the store: {error}")))
+}
+
+pub fn verify_one(store: &Reader, seq: u64, epoch: Option<i64>, output: &Output) -> Result<Exit, Failure> {
+    let (epoch, jws, payload) = find(store, seq, epoch)?;
+    let keys = keys(store)?;
+    let mut chain = Chain::new(&keys);
+    if seq > 1
+        && let Some((before, _)) = store.record(epoch, seq - 1)?
+    {
+        let head = Head { epoch: epoch.unsigned_abs(), seq: seq - 1, hash: record::Hash::of(before.as_bytes()) };
+        chain = Chain::after(&keys, head);
+    }
+    let step = chain.feed(&jws);
+    let mut faults: Vec<String> =
+        step.problems.iter().filter(|p| p.severity == Severity::Fault).map(|p| p.text.clone()).collect();
+    if step.verified.as_ref().is_some_and(|verified| verified.text != payload) {
+        faults.push(format!("record {seq}: the readable copy in the store differs from the signed text; the signed text counts"));
+    }
+    if output.machine() {
+        output.object(&json!({ "epoch": epoch, "seq": seq, "ok": faults.is_empty(), "faults": faults }))?;
+    } else if faults.is_empty() {
+        let kid = step.verified.map(|verified| verified.kid).unwrap_or_default();
+        output.line(format!("record {seq}: signature by {kid}, sums and link to record {} are good", seq.saturating_sub(1)))?;
+    }
+    verdict(&faults, faults.len(), output)
+}
+
+pub fn verify_all(store: &Reader, output: &Output) -> Result<Exit, Failure> {
+    let keys = keys(store)?;
+    let mut walk = Walk::new(&keys);
+    // What head office confirmed must still be there, with the same bytes: a chain alone cannot show that its end was cut off.
+    for (epoch, seq, root) in store.receipts()? {
+        if let Ok(hash) = root.parse() {
+            walk.chain.expect(Head { epoch: epoch.unsigned_abs(), seq, hash });
+        }
+    }
+    store.each_record(|stored| {
+        let step = walk.feed(&stored.jws);
+        let place = format!("record {} of epoch {}", stored.seq, stored.epoch);
+        if let Some(verified) = step {
+            if verified.payload.seq != stored.seq || verified.payload.epoch != stored.epoch.unsigned_abs() {
+                walk.fault(format!(
+                    "{place}: the row says so, the signed text says {} of epoch {}",
+                    verified.payload.seq, verified.payload.epoch
+                ));
+            }
+            if verified.text != stored.payload {
+                walk.fault(format!(
+                    "{place}: the readable copy in the store differs from the signed text; the signed text counts"
+                ));
+            }
+            if verified.hash.to_string() != stored.hash {
+                walk.fault(format!("{place}: the stored hash is not that of the record"));
+            }
+        }
+    })?;
+    walk.finish(keys.keys().len(), output)
+}
+
+/// One JWS per line; whatever stands before it on the line (a topic) is passed over.
+pub fn verify_file(
+    file: &Path,
+    jwks: Option<&Path>,
+    store: impl FnOnce() -> Result<Reader, Failure>,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let unreadable = |path: &Path| {
+        let path = path.display().to_string();
+        move |error: std::io::Error| Failure::new(Exit::NotFound, format!("{path}: {error}"))
+    };
+    let keys = match jwks {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(unreadable(path))?;
+            JwkSet::parse(&text).map_err(|error| Failure::new(Exit::Usage, format!("{}: {error}", path.display())))?
+        }
+        None => keys(&store()?)?,
+    };
+    let mut walk = Walk::new(&keys);
+    for line in std::io::BufReader::new(std::fs::File::open(file).map_err(unreadable(file))?).lines() {
+        let line = line.map_err(unreadable(file))?;
+        if let Some(jws) = line.split_ascii_whitespace().last() {
+            walk.feed(jws);
+        }
+    }
+    walk.finish(keys.keys().len(), output)
+}
+
+struct Walk<'k> {
+    chain: Chain<'k>,
+    faults: Vec<String>,
+    notices: Vec<String>,
+    count: usize,
+}
+
+impl<'k> Walk<'k> {
+    fn new(keys: &'k JwkSet) -> Self {
+        Self { chain: Chain::new(keys), faults: Vec::new(), notices: Vec::new(), count: 0 }
+    }
+
+    fn feed(&mut self, jws: &str) -> Option<record::Verified> {
+        let step = self.chain.feed(jws);
+        for problem in step.problems {
+            match problem.severity {
+                Severity::Fault => self.fault(problem.text),
+                Severity::Notice if self.notices.len() < MAX_SHOWN => self.notices.push(problem.text),
+                Severity::Notice => {}
+            }
+        }
+        step.verified
+    }
+
+    fn fault(&mut self, text: String) {
+        self.count += 1;
+        if self.faults.len() < MAX_SHOWN {
+            self.faults.push(text);
+        }
+    }
+
+    fn finish(mut self, keys: usize, output: &Output) -> Result<Exit, Failure> {
+        for problem in self.chain.finish() {
+            self.fault(problem.text);
+        }
+        let summary = self.chain.summary();
+        let (faults, count) = (self.faults, self.count);
+        if output.machine() {
+            let ok = count == 0;
+            output.object(&json!({ "ok": ok, "records": summary.records, "keys": keys, "faults": faults, "notices": self.notices, "fault_count": count }))?;
+        } else {
+            for notice in &self.notices {
+                output.remark(notice);
+            }
+            let verdict = if count == 0 { "chain intact, 0 gaps, 0 bad signatures" } else { "NOT good" };
+            output.line(format!("{} records, {keys} keys, {verdict}", summary.records))?;
+        }
+        verdict(&faults, count, output)
+    }
+}
+
+fn verdict(faults: &[String], count: usize, output: &Output) -> Result<Exit, Failure> {
+    if count == 0 {
+        return Ok(Exit::Ok);
+    }
+    let mut text = if output.machine() { String::new() } else { faults.join("\nforecourt: ") };
+    if count > faults.len() && !output.machine() {
+        text.push_str(&format!("\nforecourt: and {} more", count - faults.len()));
+    }
+    Err(Failure::new(Exit::Verification, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indenting_keeps_every_digit_and_every_text() {
+        let json = r#"{"a":1.10,"b":["x,{\"y\":[]}",{}],"c":[]}"#;
+        let shown = indent(json);
+        assert!(shown.contains("\"a\": 1.10,\n"), "{shown}");
+        assert!(shown.contains(r#""x,{\"y\":[]}""#), "{shown}");
+        let reread = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
+        assert_eq!(reread(&shown), reread(json));
+    }
+}

@@ -1,0 +1,30 @@
+//! `forecourt run`.
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::info;
+
+use super::exit::{Exit, Failure};
+use crate::clock;
+use crate::config::Config;
+use crate::daemon::{self, Daemon};
+
+/// Serves until SIGTERM or SIGINT. One runtime thread carries all sockets: a site's traffic is a few per cent of a core, and one
+/// thread needs no locks between connections; the store and the rating have threads of their own.
+pub fn run(config: Config) -> Result<Exit, Failure> {
+    daemon::start_logging(&config.log);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let daemon = Daemon::start(config, clock::system()).await?;
+        // Told only when stations can connect; without systemd there is nobody to tell.
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        tokio::select! {
+            _ = terminate.recv() => info!("SIGTERM"),
+            _ = interrupt.recv() => info!("SIGINT"),
+        }
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        daemon.stop().await;
+        Ok(Exit::Ok)
+    })
+}

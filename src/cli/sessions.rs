@@ -1,0 +1,186 @@
+//! `forecourt sessions`, `session show`, `session explain`.
+
+use chrono::{NaiveDate, TimeDelta, Utc};
+use serde_json::{Value as Json, json};
+
+use super::args::SessionFilter;
+use super::exit::{Exit, Failure};
+use super::output::{Columns, Output, object};
+use crate::session::hold;
+use crate::store::{Reader, Rows};
+use crate::units::{Time, time};
+
+const LIST: Columns = &[
+    "session_id",
+    "station",
+    "evse",
+    "state",
+    "started_at",
+    "duration_s",
+    "energy_wh",
+    "cost_incl_vat",
+    "currency",
+    "token",
+    "record_seq",
+    "hold_reason",
+];
+const LINES: Columns =
+    &["line", "dimension", "quantity", "unit", "unit_price", "amount_excl_vat", "vat", "amount_incl_vat", "reason"];
+
+pub fn list(store: &Reader, filter: &SessionFilter, output: &Output) -> Result<Exit, Failure> {
+    let summary = store.summary()?;
+    let zone = summary.time_zone.as_str();
+    let since = filter.since.as_deref().map(|text| moment(text, zone)).transpose()?.map(time::rfc3339);
+    let until = filter.until.as_deref().map(|text| moment(text, zone)).transpose()?.map(time::rfc3339);
+    let token = filter
+        .token
+        .as_deref()
+        .map(|token| token.chars().rev().take(4).collect::<Vec<_>>().into_iter().rev().collect::<String>());
+    let rows = store.query(
+        "SELECT * FROM v_session WHERE (?1 IS NULL OR started_at >= ?1) AND (?2 IS NULL OR started_at < ?2) \
+         AND (?3 IS NULL OR station = ?3 COLLATE NOCASE) AND (?4 IS NULL OR token LIKE '%' || ?4) AND (?5 IS NULL OR state = ?5) \
+         ORDER BY coalesce(started_at, stopped_at) DESC, session_id DESC LIMIT ?6",
+        &[&since, &until, &filter.station, &token, &filter.state.map(|state| state.as_str()), &filter.limit],
+    )?;
+    output.rows(&rows, LIST)
+}
+
+/// `90m`, `2h`, `7d` ago; a local date; or an RFC 3339 instant.
+fn moment(text: &str, zone: &str) -> Result<Time, Failure> {
+    let wrong =
+        || Failure::new(Exit::Usage, format!("{text}: not a time; write 90m, 2h, 7d, 2026-11-21 or 2026-11-21T13:00:00Z"));
+    if let Ok(at) = text.parse::<Time>() {
+        return Ok(at);
+    }
+    if let Ok(date) = text.parse::<NaiveDate>() {
+        let zone: chrono_tz::Tz = zone.parse().unwrap_or(chrono_tz::Tz::UTC);
+        let midnight = date.and_hms_opt(0, 0, 0).ok_or_else(wrong)?;
+        return midnight.and_local_timezone(zone).earliest().map(|at| at.with_timezone(&Utc)).ok_or_else(wrong);
+    }
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let count: i64 = text[..text.len() - unit.len_utf8()].parse().map_err(|_| wrong())?;
+    let delta = match unit {
+        'm' => TimeDelta::try_minutes(count),
+        'h' => TimeDelta::try_hours(count),
+        'd' => TimeDelta::try_days(count),
+        _ => None,
+    };
+    delta.and_then(|delta| Utc::now().checked_sub_signed(delta)).ok_or_else(wrong)
+}
+
+struct Found {
+    number: i64,
+    session: Json,
+    lines: Rows,
+}
+
+fn find(store: &Reader, name: &str, output: &Output) -> Result<Found, Failure> {
+    let missing = || Failure::new(Exit::NotFound, format!("no session {name}; forecourt sessions lists them"));
+    let number = store.find_session(name)?.ok_or_else(missing)?;
+    let id = store.session(number)?.ok_or_else(missing)?.id;
+    let rows = store.query("SELECT * FROM v_session WHERE session_id = ?1", &[&id.as_str()])?;
+    let session = rows.rows.first().map(|row| object(&rows.columns, row)).ok_or_else(missing)?;
+    let lines = store.query("SELECT * FROM v_price_line WHERE session_id = ?1 ORDER BY epoch, seq, line", &[&id.as_str()])?;
+    Ok(Found { number, session, lines })
+}
+
+pub fn show(store: &Reader, name: &str, output: &Output) -> Result<Exit, Failure> {
+    let found = find(store, name, output)?;
+    let evidence = store.query(
+        "SELECT m.message_id, m.received_at, m.action, m.repeats, m.findings, m.text, m.answer FROM v_message m WHERE m.message_id IN \
+         (SELECT e.message FROM evidence e WHERE e.session = ?1) ORDER BY m.message_id",
+        &[&found.number],
+    )?;
+    if output.machine() {
+        let rows = |rows: &Rows| rows.rows.iter().map(|row| object(&rows.columns, row)).collect::<Vec<_>>();
+        output.object(&json!({ "session": found.session, "lines": rows(&found.lines), "messages": rows(&evidence) }))?;
+        return Ok(Exit::Ok);
+    }
+    if let Json::Object(facts) = &found.session {
+        for (name, value) in facts.iter().filter(|(_, value)| !value.is_null()) {
+            output.line(format!("{name:<20} {}", output.cell(name, value)))?;
+        }
+    }
+    if !found.lines.rows.is_empty() {
+        output.line("")?;
+        output.rows(&found.lines, LINES)?;
+    }
+    output.line("")?;
+    output.rows(&evidence, &["message_id", "received_at", "action", "repeats", "findings"])
+}
+
+pub fn explain(store: &Reader, name: &str, output: &Output) -> Result<Exit, Failure> {
+    let found = find(store, name, output)?;
+    let text = |key: &str| found.session[key].as_str().map(str::to_owned).unwrap_or_default();
+    if output.machine() {
+        let lines: Vec<Json> = found.lines.rows.iter().map(|row| object(&found.lines.columns, row)).collect();
+        let why = found.session["hold_reason"].as_str().map(hold::meaning);
+        output.object(&json!({ "session": found.session, "lines": lines, "hold_meaning": why }))?;
+        return Ok(Exit::Ok);
+    }
+    let place = format!("{} EVSE {}", text("station"), found.session["evse"]);
+    let energy = found.session["energy_wh"].to_string();
+    output.line(format!("session {} at {place}, transaction {}", output.strong(&text("session_id")), text("transaction_id")))?;
+    let times = |key: &str| output.cell(key, &found.session[key]);
+    output.line(format!(
+        "from {} to {}, {energy} Wh (register {} to {})",
+        times("started_at"),
+        times("stopped_at"),
+        found.session["start_register_wh"],
+        found.session["stop_register_wh"]
+    ))?;
+    match text("state").as_str() {
+        "held" => {
+            let reason = text("hold_reason");
+            output.line(format!("{} {reason}: {}", output.strong("held, not billed:"), hold::meaning(&reason)))?;
+            if !text("hold_detail").is_empty() {
+                output.line(format!("  {}", text("hold_detail")))?;
+            }
+            output.line(format!("  the messages it is judged by: forecourt session show {}", text("session_id")))?;
+        }
+        "open" => {
+            output.line(format!("running; tariff {} is locked for it; the price is made when it ends", text("tariff_id")))?
+        }
+        _ if found.lines.rows.is_empty() && found.session["record_seq"].is_null() => {
+            output.line("ended; waiting for events that the station numbered but has not sent yet, ten minutes at most")?;
+        }
+        _ => bill(&found, output)?,
+    }
+    if let Ok(Json::Array(findings)) = serde_json::from_str::<Json>(&text("findings")) {
+        for finding in findings {
+            output.line(format!(
+                "note {}: {}",
+                finding["code"].as_str().unwrap_or(""),
+                finding["detail"].as_str().unwrap_or("")
+            ))?;
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn bill(found: &Found, output: &Output) -> Result<(), Failure> {
+    let session = &found.session;
+    let text = |value: &Json| value.as_str().map(str::to_owned).unwrap_or_else(|| value.to_string());
+    for row in &found.lines.rows {
+        let line = object(&found.lines.columns, row);
+        output.line(format!(
+            "{:>10} {}  {} x {} per {}: {}",
+            text(&line["amount_excl_vat"]),
+            text(&line["currency"]),
+            text(&line["quantity"]),
+            text(&line["unit_price"]),
+            text(&line["unit"]),
+            text(&line["reason"])
+        ))?;
+    }
+    output.line(format!(
+        "{} {} excl. VAT, {} {} incl. VAT; tariff {}; record {}{}",
+        text(&session["cost_excl_vat"]),
+        text(&session["currency"]),
+        output.strong(&text(&session["cost_incl_vat"])),
+        text(&session["currency"]),
+        text(&session["tariff_id"]),
+        session["record_seq"],
+        if session["acknowledged"] == json!(1) { ", confirmed by head office" } else { ", not yet confirmed by head office" }
+    ))
+}

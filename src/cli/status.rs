@@ -1,0 +1,121 @@
+//! `forecourt status` and `forecourt outbox status`.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+
+use chrono::Utc;
+use serde_json::{Value as Json, json};
+
+use super::exit::{Exit, Failure};
+use super::output::Output;
+use crate::store::{Reader, Summary, lock_path};
+use crate::units::{Time, time};
+
+pub fn status(store: &Reader, path: &Path, output: &Output) -> Result<Exit, Failure> {
+    let summary = store.summary()?;
+    let running = daemon_runs(path);
+    let connectors = store.query(
+        "SELECT st.station, st.connected, st.connectors, st.last_message_at, s.session_id, s.energy_wh, s.started_at, s.tariff_id \
+         FROM v_station st LEFT JOIN v_session s ON s.station = st.station AND s.state = 'open' ORDER BY st.station, s.started_at",
+        &[],
+    )?;
+    if output.machine() {
+        let rows: Vec<Json> = connectors.rows.iter().map(|row| super::output::object(&connectors.columns, row)).collect();
+        let mut all = facts(&summary);
+        all["daemon_running"] = json!(running);
+        all["stations"] = Json::Array(rows);
+        output.object(&all)?;
+        return Ok(Exit::Ok);
+    }
+    let version = summary.version.as_deref().unwrap_or("?");
+    let daemon = match (running, summary.started_at) {
+        (true, Some(since)) => format!("running since {}", output.local(&time::rfc3339(since))),
+        _ => output.strong("not running"),
+    };
+    output.line(format!("site {}  forecourt {version} {daemon}  epoch {}", summary.site, summary.epoch))?;
+    output.line(link_line(&summary, running, output))?;
+    output.line(format!(
+        "sessions: {} open, {} held, {} waiting for their bill · problems: {}",
+        summary.open_sessions, summary.held_sessions, summary.unsettled_sessions, summary.problems
+    ))?;
+    output
+        .rows(&connectors, &["station", "connected", "connectors", "last_message_at", "session_id", "energy_wh", "tariff_id"])?;
+    if summary.held_sessions > 0 {
+        output.remark("held sessions: forecourt sessions --state held");
+    }
+    Ok(Exit::Ok)
+}
+
+pub fn outbox(store: &Reader, output: &Output) -> Result<Exit, Failure> {
+    let summary = store.summary()?;
+    if output.machine() {
+        output.object(&facts(&summary))?;
+        return Ok(Exit::Ok);
+    }
+    output.line(link_line(&summary, true, output))?;
+    output.line(format!(
+        "epoch {}: last record {}, confirmed by head office up to {}",
+        summary.epoch, summary.last_seq, summary.receipted
+    ))?;
+    if summary.faults > 0 {
+        output.line(output.strong(&format!("{} records need a person: forecourt outbox list", summary.faults)))?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn facts(summary: &Summary) -> Json {
+    let stamp = |time: Option<Time>| time.map(time::rfc3339);
+    json!({
+        "site": summary.site,
+        "epoch": summary.epoch,
+        "version": summary.version,
+        "started_at": stamp(summary.started_at),
+        "link_up": summary.link.as_ref().is_some_and(|link| link.up),
+        "link_since": stamp(summary.link.as_ref().map(|link| link.since)),
+        "link_error": summary.link.as_ref().and_then(|link| link.error.clone()),
+        "last_seq": summary.last_seq,
+        "acknowledged_seq": summary.receipted,
+        "outbox": summary.outbox,
+        "oldest_outbox_at": stamp(summary.oldest_outbox_at),
+        "record_faults": summary.faults,
+        "open_sessions": summary.open_sessions,
+        "held_sessions": summary.held_sessions,
+        "unsettled_sessions": summary.unsettled_sessions,
+        "problems": summary.problems,
+    })
+}
+
+fn link_line(summary: &Summary, running: bool, output: &Output) -> String {
+    let waiting = match summary.oldest_outbox_at {
+        Some(oldest) => format!("outbox {} (oldest {})", summary.outbox, age(oldest)),
+        None => "outbox empty".to_owned(),
+    };
+    let link = match &summary.link {
+        None => "no link yet".to_owned(),
+        Some(_) if !running => "unknown, the daemon is not running".to_owned(),
+        Some(link) if link.up => format!("up since {}", output.local(&time::rfc3339(link.since))),
+        Some(link) => {
+            let why = link.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
+            output.strong(&format!("DOWN since {}{why}", output.local(&time::rfc3339(link.since))))
+        }
+    };
+    format!("head office {link} · {waiting}")
+}
+
+fn age(since: Time) -> String {
+    let seconds = (Utc::now() - since).num_seconds().max(0);
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// The daemon holds the lock beside the store as long as it lives, however it ends.
+fn daemon_runs(store: &Path) -> bool {
+    match File::open(lock_path(store)) {
+        Ok(lock) => matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)),
+        Err(_) => false,
+    }
+}

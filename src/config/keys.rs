@@ -1,0 +1,205 @@
+//! Every key: its type, built-in default and parser, in one table. **A new key is one line here**; the struct field, the
+//! list of known keys and the reading all come from that line. (A key that needs others to be judged: see `resolve.rs`.)
+//!
+//! ```text
+//! /// What it is.
+//! key: type = Default("as written in TOML, unquoted") or Required("an example"), parser;
+//! ```
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use chrono_tz::Tz;
+
+use super::broker::{Broker, broker};
+use super::currency::Currency;
+use super::resolve::Reader;
+use super::values::*;
+use super::words::{Algorithm, LogFormat, LogLevel, Quirk, Rounding, UnknownStations, UnknownTokens};
+use crate::units::{Decimal, Version};
+
+/// What holds when no layer names the key.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Unset {
+    /// Text as an environment variable would give it; `""` = absent.
+    Default(&'static str),
+    /// An error, which shows this example.
+    Required(&'static str),
+}
+
+use Unset::{Default, Required};
+
+pub(super) struct Key {
+    /// `section.key`.
+    pub(super) path: &'static str,
+    pub(super) unset: Unset,
+}
+
+macro_rules! section {
+    ($(#[$doc:meta])* $struct:ident = $section:literal {
+        $( $(#[$key_doc:meta])* $key:ident: $type:ty = $unset:expr, $parse:expr; )*
+    }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug)]
+        pub struct $struct {
+            $( $(#[$key_doc])* pub $key: $type, )*
+        }
+
+        impl $struct {
+            const KEYS: &'static [Key] = &[$( Key { path: concat!($section, ".", stringify!($key)), unset: $unset }, )*];
+
+            /// `None` when any key is missing or wrong; the reader then holds a problem for each.
+            pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+                $( let $key = reader.value(concat!($section, ".", stringify!($key)), $unset, $parse); )*
+                Some(Self { $( $key: $key?, )* })
+            }
+        }
+    };
+}
+
+section! {
+    /// Who bills, in which money, by which clock.
+    Site = "site" {
+        /// Stands in every record and MQTT topic.
+        id: String = Required("id = \"harbour-1\""), name(36, "-_.");
+        /// For people. Default: the id.
+        name: String = Default(""), or_empty(text(100));
+        /// ISO 3166-1, of the charge point operator (OCPI CDR).
+        country_code: String = Required("country_code = \"DE\""), capitals(2, false, "two capital letters of ISO 3166-1, such as \"DE\"");
+        /// OCPI party of the charge point operator.
+        party_id: String = Required("party_id = \"FCT\""), capitals(3, true, "three capital letters or digits, such as \"FCT\"");
+        /// Tariffs switch and days end by this clock.
+        time_zone: Tz = Required("time_zone = \"Europe/Berlin\""), time_zone;
+        currency: Currency = Required("currency = \"EUR\""), currency;
+    }
+}
+
+section! {
+    Store = "store" {
+        path: PathBuf = Default("/var/lib/forecourt/forecourt.db"), path;
+    }
+}
+
+section! {
+    /// The stations' side.
+    Ocpp = "ocpp" {
+        /// Never empty.
+        listen: Vec<SocketAddr> = Default("0.0.0.0:9000"), listeners;
+        /// URL path before the station's identity; `/` = none.
+        path: String = Default("/ocpp"), url_path;
+        /// Accepted subprotocols, preferred first. Never empty.
+        versions: Vec<Version> = Default("ocpp2.1, ocpp2.0.1, ocpp1.6"), some("OCPP versions", word::<Version>);
+        /// Told to stations in the answer to their BootNotification.
+        heartbeat_s: u32 = Default("300"), number(10, 86_400, "seconds");
+        /// Told to stations that are Pending or Rejected.
+        boot_retry_s: u32 = Default("60"), number(1, 86_400, "seconds");
+        unknown_stations: UnknownStations = Default("accept"), word;
+        unknown_tokens: UnknownTokens = Default("accept"), word;
+        /// Minimum for every station.
+        security_profile: u32 = Default("0"), level(3);
+        /// Larger frames close the connection.
+        max_message_kb: u32 = Default("1024"), number(64, 16_384, "kilobytes");
+        /// Further connections are turned away with 503.
+        max_connections: u32 = Default("500"), number(1, 10_000, "connections");
+        /// From accepting a connection to the end of its WebSocket upgrade.
+        handshake_s: u32 = Default("10"), number(1, 120, "seconds");
+        /// Whether we configure stations unasked.
+        onboarding: bool = Default("false"), truth;
+    }
+}
+
+section! {
+    /// One known station.
+    Station = "station" {
+        id: String = Required("id = \"CP-1\""), station_id;
+        /// For people. Default: the id.
+        label: String = Default(""), or_empty(text(100));
+        /// eMI3 ids, that of EVSE 1 first.
+        evse_ids: Vec<String> = Default(""), list(64, "EVSE ids", name(48, "*-_."));
+        max_power_kw: Option<Decimal> = Default(""), optional(kilowatts);
+        /// Where on the site, for reports.
+        area: Option<String> = Default(""), optional(text(50));
+        /// A tariff id; default: `tariff.default`.
+        tariff: Option<String> = Default(""), optional(text(36));
+        quirks: Vec<Quirk> = Default(""), list(16, "quirks", word::<Quirk>);
+    }
+}
+
+section! {
+    Tariff = "tariff" {
+        /// OCPI tariff files, `*.json`.
+        dir: PathBuf = Default("/etc/forecourt/tariffs"), path;
+        /// Id of the tariff for stations that name none. Without it their sessions are held.
+        default: Option<String> = Default(""), optional(text(36));
+        rounding: Rounding = Default("line-half-away"), word;
+    }
+}
+
+section! {
+    /// The way to the head office.
+    Mqtt = "mqtt" {
+        /// `None`: records stay in the outbox.
+        url: Option<Broker> = Default(""), optional(broker);
+        /// Default: `forecourt-{site.id}`.
+        client_id: String = Default(""), or_empty(name(64, "-_."));
+        username: Option<String> = Default(""), optional(text(200));
+        /// systemd credential `mqtt-password`.
+        password_file: Option<PathBuf> = Default(""), optional(path);
+        /// Instead of the system's certificate authorities.
+        ca_file: Option<PathBuf> = Default(""), optional(path);
+        /// Ours, when the broker asks for one; with `key_file`.
+        cert_file: Option<PathBuf> = Default(""), optional(path);
+        key_file: Option<PathBuf> = Default(""), optional(path);
+        topic_prefix: String = Default("forecourt/v1"), topic;
+        /// Records sent and not yet acknowledged by the broker.
+        window: u32 = Default("100"), number(1, 1_000, "records");
+    }
+}
+
+section! {
+    Signing = "signing" {
+        /// systemd credential `signing-key`.
+        key_file: SigningKeyFile = Default("/var/lib/forecourt/signing-key.pem"), signing_key_file;
+        algorithm: Algorithm = Default("ES256"), word;
+    }
+}
+
+section! {
+    Log = "log" {
+        level: LogLevel = Default("info"), word;
+        format: LogFormat = Default("text"), word;
+    }
+}
+
+/// Every section with its keys.
+const SECTIONS: &[(&str, &[Key])] = &[
+    ("site", Site::KEYS),
+    ("store", Store::KEYS),
+    ("ocpp", Ocpp::KEYS),
+    ("station", Station::KEYS),
+    ("tariff", Tariff::KEYS),
+    ("mqtt", Mqtt::KEYS),
+    ("signing", Signing::KEYS),
+    ("log", Log::KEYS),
+];
+
+pub(super) fn sections() -> impl Iterator<Item = &'static str> {
+    SECTIONS.iter().map(|(name, _)| *name)
+}
+
+pub(super) fn all() -> impl Iterator<Item = &'static Key> {
+    SECTIONS.iter().flat_map(|(_, keys)| keys.iter())
+}
+
+/// The keys of one section; none for an unknown one.
+pub(super) fn of(section: &str) -> &'static [Key] {
+    SECTIONS.iter().find(|(name, _)| *name == section).map_or(&[], |(_, keys)| keys)
+}
+
+pub(super) fn is_section(name: &str) -> bool {
+    sections().any(|section| section == name)
+}
+
+pub(super) fn is_key(path: &str) -> bool {
+    all().any(|key| key.path == path)
+}

@@ -1,0 +1,94 @@
+//! Promised, not built: keys and values that the documentation names and this version cannot honour.
+//!
+//! Accepting them in silence would let an operator believe that, say, TLS is on. Each is an error that says why.
+//! **Whoever builds one of these capabilities deletes its row here** and adds its key to `keys.rs` (if it is not there yet).
+
+/// A promised key, or a promised value of a key.
+pub(super) struct Reserved {
+    /// A key, or a section with everything below it.
+    pub(super) key: &'static str,
+    pub(super) values: Values,
+    pub(super) why: &'static str,
+}
+
+/// Which values of the key are reserved. In a list, each item counts.
+pub(super) enum Values {
+    All,
+    Only(&'static [&'static str]),
+    AllBut(&'static [&'static str]),
+}
+
+use Values::{All, AllBut, Only};
+
+#[rustfmt::skip]
+pub(super) const RESERVED: &[Reserved] = &[
+    Reserved { key: "site.control_socket", values: All, why: "this version takes no commands while it runs" },
+    Reserved { key: "store.raw_message_days", values: All, why: "this version never deletes raw messages" },
+    Reserved { key: "store.meter_value_days", values: All, why: "this version never deletes meter values" },
+    Reserved { key: "store.min_free_mb", values: All, why: "this version does not watch the free space" },
+    Reserved { key: "ocpp.tls", values: All, why: "this version speaks plain ws:// only" },
+    Reserved { key: "ocpp.security_profile", values: Only(&["1", "2", "3"]), why: "this version has neither station passwords nor TLS, so the minimum must be 0" },
+    Reserved { key: "ocpp.onboarding", values: Only(&["true"]), why: "this version sends stations nothing unasked" },
+    Reserved { key: "ocpp.meter_interval_s", values: All, why: "this version does not configure stations" },
+    Reserved { key: "ocpp.unknown_stations", values: Only(&["inbox"]), why: "this version has no inbox yet, only \"accept\" and \"reject\"" },
+    Reserved { key: "station.security_profile", values: All, why: "this version has neither station passwords nor TLS" },
+    Reserved { key: "station.password_file", values: All, why: "this version has no station passwords" },
+    Reserved { key: "station.quirks", values: AllBut(&["assume-ocpp1.6"]), why: "this version knows only the quirk \"assume-ocpp1.6\"" },
+    Reserved { key: "tariff.rounding", values: AllBut(&["line-half-away"]), why: "this version rounds by \"line-half-away\" only" },
+    Reserved { key: "mqtt.office_keys_file", values: All, why: "this version does not check signatures of the head office" },
+    Reserved { key: "signing.algorithm", values: Only(&["Ed25519"]), why: "this version signs with \"ES256\" only" },
+    Reserved { key: "web", values: All, why: "this version has no web console yet" },
+    Reserved { key: "log.format", values: Only(&["journald"]), why: "this version writes \"text\" or \"json\"" },
+];
+
+/// The row that forbids a key whatever its value, if any.
+pub(super) fn whole(key: &str) -> Option<&'static Reserved> {
+    RESERVED.iter().find(|row| matches!(row.values, All) && is_or_below(key, row.key))
+}
+
+/// The row that forbids this value of a key, if any. Ask for every item of a list.
+pub(super) fn value(key: &str, value: &str) -> Option<&'static Reserved> {
+    RESERVED.iter().find(|row| {
+        row.key == key
+            && match row.values {
+                All => true,
+                Only(values) => values.contains(&value),
+                AllBut(values) => !values.contains(&value),
+            }
+    })
+}
+
+fn is_or_below(key: &str, section: &str) -> bool {
+    key.strip_prefix(section).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_cover_sections_keys_and_values() {
+        for (key, expected) in
+            [("web", true), ("web.listen", true), ("website", false), ("ocpp.tls.key_file", true), ("ocpp.listen", false)]
+        {
+            assert_eq!(whole(key).is_some(), expected, "{key}");
+        }
+        for (key, word, expected) in [
+            ("ocpp.security_profile", "2", true),
+            ("ocpp.security_profile", "0", false),
+            ("station.quirks", "assume-ocpp1.6", false),
+            ("station.quirks", "no-ping", true),
+            ("ocpp.listen", "inbox", false),
+        ] {
+            assert_eq!(value(key, word).is_some(), expected, "{key} {word}");
+        }
+    }
+
+    #[test]
+    fn a_partly_reserved_key_is_a_known_key_and_a_wholly_reserved_one_is_not() {
+        for row in RESERVED {
+            let whole = matches!(row.values, All);
+            assert_ne!(super::super::keys::is_key(row.key), whole, "{}", row.key);
+        }
+    }
+}

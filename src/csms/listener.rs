@@ -1,0 +1,172 @@
+//! Listening sockets and the upgrade.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio_tungstenite::accept_hdr_async_with_config;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tracing::{info, warn};
+
+use super::Settings;
+use super::connection::{self, Connection};
+use super::handshake::{self, Refused};
+use super::registry::Registry;
+use crate::store::WriterHandle;
+use crate::units::{Now, StationId, Version};
+
+/// Sockets beyond `max_connections` that may be shaking hands, so that a station can replace its dead connection at the limit.
+pub const SPARE_SOCKETS: usize = 64;
+const SUBPROTOCOL: &str = "sec-websocket-protocol";
+/// Small: a site has many idle stations. Larger messages grow it for as long as they need.
+const READ_BUFFER: usize = 4 * 1024;
+
+/// Everything a connection needs.
+pub struct Csms {
+    pub settings: Settings,
+    pub store: WriterHandle,
+    pub now: Now,
+    registry: Registry,
+}
+
+/// Binds one listening address; the error names it.
+pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| io::Error::new(error.kind(), format!("ocpp.listen {address}: {error}")))
+}
+
+impl Csms {
+    /// `known`: stations of the configuration and of the store, in their canonical casing.
+    pub fn new(settings: Settings, known: Vec<StationId>, store: WriterHandle, now: Now) -> Arc<Self> {
+        let registry = Registry::new(known);
+        Arc::new(Self { settings, store, now, registry })
+    }
+
+    /// Accepts on all listeners until `stop` turns true, then closes every connection with 1001 and waits for them.
+    pub async fn serve(self: Arc<Self>, listeners: Vec<TcpListener>, stop: watch::Receiver<bool>) {
+        let sockets = Arc::new(Semaphore::new(self.settings.max_connections + SPARE_SOCKETS));
+        let mut accepting = JoinSet::new();
+        for listener in listeners {
+            accepting.spawn(Arc::clone(&self).accept(listener, Arc::clone(&sockets), stop.clone()));
+        }
+        while accepting.join_next().await.is_some() {}
+    }
+
+    async fn accept(self: Arc<Self>, listener: TcpListener, sockets: Arc<Semaphore>, mut stop: watch::Receiver<bool>) {
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((socket, peer)) => match Arc::clone(&sockets).try_acquire_owned() {
+                        Ok(permit) => drop(connections.spawn(Arc::clone(&self).welcome(socket, peer, permit, stop.clone()))),
+                        Err(_) => warn!(%peer, limit = self.settings.max_connections, "too many connections; turned away"),
+                    },
+                    // Out of file descriptors and the like: accepting again at once would spin.
+                    Err(error) => {
+                        warn!(%error, "cannot accept a connection");
+                        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    }
+                },
+                Some(ended) = connections.join_next() => {
+                    if let Err(error) = ended && error.is_panic() {
+                        tracing::error!(%error, "a connection panicked; the others go on");
+                    }
+                }
+                () = super::stopped(&mut stop) => break,
+            }
+        }
+        drop(listener);
+        while connections.join_next().await.is_some() {}
+    }
+
+    async fn welcome(
+        self: Arc<Self>,
+        socket: TcpStream,
+        peer: SocketAddr,
+        _permit: OwnedSemaphorePermit,
+        stop: watch::Receiver<bool>,
+    ) {
+        // Answers are small and awaited: waiting to fill a segment would only add latency.
+        let _ = socket.set_nodelay(true);
+        let mut chosen = None;
+        let judge = |request: &Request, response: Response| self.judge(request, response, peer, &mut chosen);
+        let limit = Some(self.settings.max_message_bytes);
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER)
+            .write_buffer_size(0)
+            .max_write_buffer_size(connection::OUT_BUFFER)
+            .max_message_size(limit)
+            .max_frame_size(limit);
+        let upgrade = accept_hdr_async_with_config(socket, judge, Some(config));
+        let socket = match tokio::time::timeout(self.settings.handshake_timeout, upgrade).await {
+            Ok(Ok(socket)) => socket,
+            Ok(Err(error)) => return info!(%peer, %error, "no connection: the upgrade failed"),
+            Err(_) => return info!(%peer, "no connection: the handshake took too long"),
+        };
+        let Some((identity, version)) = chosen else { return };
+        let claim = self.registry.claim(&identity);
+        info!(station = %claim.station, version = version.number(), %peer, "station connected");
+        let connection = Connection::new(&self.settings, &self.store, Arc::clone(&self.now), claim.station.clone(), version);
+        let why = connection.run(socket, peer, &claim.replaced, stop).await;
+        let ours = self.registry.release(&claim);
+        info!(station = %claim.station, %why, replaced = !ours, "station disconnected");
+        if ours {
+            self.store.submit(crate::store::Job::Disconnected { station: claim.station, at: (self.now)() });
+        }
+    }
+
+    #[allow(clippy::result_large_err)] // tungstenite's signature
+    fn judge(
+        &self,
+        request: &Request,
+        mut response: Response,
+        peer: SocketAddr,
+        chosen: &mut Option<(String, Version)>,
+    ) -> Result<Response, ErrorResponse> {
+        let offers: Vec<&str> = request.headers().get_all(SUBPROTOCOL).iter().filter_map(|value| value.to_str().ok()).collect();
+        match self.decide(request.uri().path(), &offers) {
+            Ok((identity, version, echo)) => {
+                if let Some(echo) = echo {
+                    response.headers_mut().insert(SUBPROTOCOL, HeaderValue::from_static(echo));
+                }
+                *chosen = Some((identity, version));
+                Ok(response)
+            }
+            Err(refused) => {
+                warn!(%peer, path = request.uri().path(), status = refused.status, why = refused.text, "station turned away");
+                let mut answer = ErrorResponse::new(Some(refused.text + "\n"));
+                *answer.status_mut() = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::BAD_REQUEST);
+                Err(answer)
+            }
+        }
+    }
+
+    fn decide(&self, path: &str, offers: &[&str]) -> Result<(String, Version, Option<&'static str>), Refused> {
+        let identity = handshake::identity(&self.settings, path)?;
+        let known = self.registry.canonical(&identity);
+        let configured = known.as_ref().is_some_and(|id| self.settings.stations.contains(id));
+        if self.settings.only_known && !configured {
+            return Err(Refused::new(
+                404,
+                format!("station {identity} is not in the configuration ([[station]] id = \"{identity}\")"),
+            ));
+        }
+        let assume = known.as_ref().is_some_and(|id| self.settings.assume_v16.contains(id));
+        let (version, echo) = handshake::version(&self.settings, offers, assume)?;
+        if !self.store.available() {
+            return Err(Refused::new(503, "the store cannot commit; keep your messages and try again"));
+        }
+        let replacing = known.is_some_and(|id| self.registry.is_connected(&id));
+        if self.registry.connected() >= self.settings.max_connections && !replacing {
+            return Err(Refused::new(
+                503,
+                format!("{} stations are connected, no more are allowed", self.settings.max_connections),
+            ));
+        }
+        Ok((identity, version, echo))
+    }
+}

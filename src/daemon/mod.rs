@@ -1,0 +1,229 @@
+//! The daemon: start and stop, each on one page.
+//!
+//! ```text
+//! start:  tariffs → key → store (lock, migrate, restore) → settler → uplink → listeners bound → serve
+//! stop:   listeners closed, connections told 1001 → uplink says goodbye → settler → writer empties its queue → lock released
+//! ```
+//! Threads: the runtime (sockets, uplink), `store` (the one writer), `rating` (settler). Stopping in this order is only
+//! politeness: after a `kill -9` at any instant the next start finds the same books.
+
+mod key;
+mod logging;
+mod outbox;
+mod policy;
+pub mod settle;
+mod tariffs;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::{mpsc as tokio_mpsc, watch};
+use tokio::task::JoinHandle as Task;
+use tracing::{info, warn};
+
+use crate::config::{Config, Mqtt, Quirk, UnknownStations};
+use crate::csms::{self, Csms};
+use crate::mqtt::{self, SettingsError};
+use crate::record::Signer as _;
+use crate::store::{OpenError, Reader, Released, Signals, Signing, SiteFacts, StoreError, Writer, WriterHandle};
+use crate::units::{Now, StationId};
+
+pub use key::KeyFileError;
+pub use logging::start as start_logging;
+pub use tariffs::{Loaded, TariffsError, load as load_tariffs};
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Tariffs(#[from] TariffsError),
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Listen(std::io::Error),
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+    #[error(transparent)]
+    Mqtt(#[from] SettingsError),
+    #[error("mqtt.password_file {path}: {source}")]
+    Password { path: String, source: std::io::Error },
+}
+
+/// A running daemon.
+pub struct Daemon {
+    /// Where stations can connect, with the ports that were bound.
+    pub addresses: Vec<SocketAddr>,
+    pub epoch: i64,
+    stop: watch::Sender<bool>,
+    csms: Task<()>,
+    uplink: Option<Task<()>>,
+    releaser: Task<()>,
+    store: WriterHandle,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Daemon {
+    /// Starts everything; returns when stations can connect. An unreachable broker is no reason not to start.
+    pub async fn start(config: Config, now: Now) -> Result<Self, StartError> {
+        let loaded = tariffs::load(&config)?;
+        for (path, finding) in &loaded.lint {
+            warn!(tariff = %path.display(), finding = %finding.code, detail = %finding.detail, "odd tariff");
+        }
+        let key = key::load_or_make(&config.signing.key_file)?;
+        let kid = key.kid().to_owned();
+        let jwk = key.jwk().to_json();
+        let signing = Signing { signer: Box::new(key), jwk };
+
+        let (records, new_records) = watch::channel(0);
+        let (ring, bell) = mpsc::sync_channel(1);
+        let (released, releases) = tokio_mpsc::unbounded_channel();
+        let known_tariffs: Vec<_> = loaded
+            .catalogue
+            .tariffs()
+            .iter()
+            .map(|tariff| (policy::tariff_ref(tariff).0.into_string(), tariff.id.clone(), tariff.source().to_owned()))
+            .collect();
+        let policy = Box::new(policy::SitePolicy::new(&config, loaded.catalogue));
+        let signals = Signals { records, due: ring.clone() };
+        let path = &config.store.path;
+        let mut writer = Writer::open(path, &site_facts(&config), now(), policy, signing, signals, released)?;
+        writer.keep_tariffs(&known_tariffs, now())?;
+        let epoch = writer.epoch();
+        let (store, store_thread) = writer.start().map_err(StartError::Thread)?;
+        let releaser = tokio::spawn(release(releases));
+
+        let (stop, stopping) = watch::channel(false);
+        let settler =
+            settle::Settler { config: config.clone(), reader: Reader::open(path)?, store: store.clone(), now: Arc::clone(&now) };
+        let rating = std::thread::Builder::new().name("rating".to_owned());
+        let rating_thread = rating.spawn(move || settler.run(&bell)).map_err(StartError::Thread)?;
+
+        let uplink = match mqtt_settings(&config.mqtt)? {
+            Some(settings) => {
+                let outbox = outbox::StoreOutbox {
+                    site: config.site.id.clone(),
+                    epoch,
+                    kid,
+                    since: now(),
+                    reader: Mutex::new(Reader::open(path)?),
+                    store: store.clone(),
+                    now: Arc::clone(&now),
+                };
+                Some(tokio::spawn(mqtt::run(settings, Arc::new(outbox), new_records, stopping.clone())))
+            }
+            None => {
+                info!("no broker is configured: records wait in the outbox");
+                None
+            }
+        };
+
+        let mut listeners = Vec::new();
+        for address in &config.ocpp.listen {
+            listeners.push(csms::bind(*address).await.map_err(StartError::Listen)?);
+        }
+        let addresses = listeners
+            .iter()
+            .map(tokio::net::TcpListener::local_addr)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(StartError::Listen)?;
+        let known = known_stations(&config, path)?;
+        let csms = Csms::new(csms_settings(&config), known, store.clone(), now);
+        let csms = tokio::spawn(csms.serve(listeners, stopping));
+        info!(site = config.site.id, epoch, listen = ?addresses, path = config.ocpp.path, store = %path.display(), "ready");
+        Ok(Self { addresses, epoch, stop, csms, uplink, releaser, store, threads: vec![rating_thread, store_thread] })
+    }
+
+    /// Finishes what is in hand and ends.
+    pub async fn stop(self) {
+        info!("stopping");
+        self.stop.send_replace(true);
+        let _ = self.csms.await;
+        if let Some(uplink) = self.uplink {
+            let _ = uplink.await;
+        }
+        // The settler ends with its bell, the writer with its last handle; both finish what they have.
+        drop(self.store);
+        let threads = self.threads;
+        let joined = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join())));
+        if tokio::time::timeout(STOP_TIMEOUT, joined).await.is_err() {
+            warn!("the store is still busy; leaving it to its journal");
+        }
+        self.releaser.abort();
+        info!("stopped");
+    }
+}
+
+/// A commit on slow flash takes a fraction of this.
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Hands replies to the connections that wait for them: one wake-up of the runtime per commit.
+async fn release(mut releases: tokio_mpsc::UnboundedReceiver<Vec<Released>>) {
+    while let Some(group) = releases.recv().await {
+        group.into_iter().for_each(Released::send);
+    }
+}
+
+fn site_facts(config: &Config) -> SiteFacts {
+    SiteFacts {
+        site: config.site.id.clone(),
+        time_zone: config.site.time_zone.name().to_owned(),
+        currency: config.site.currency.code.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+/// Identities in their canonical casing: the configuration's, then those the store has met.
+fn known_stations(config: &Config, store: &Path) -> Result<Vec<StationId>, StartError> {
+    let rows = Reader::open(store)?.query("SELECT station FROM v_station", &[])?;
+    let met = rows.rows.iter().filter_map(|row| row.first()?.as_str()).map(StationId::new);
+    Ok(met.chain(config.stations.iter().map(|station| StationId::new(&station.id))).collect())
+}
+
+fn csms_settings(config: &Config) -> csms::Settings {
+    let quirky = |station: &&crate::config::Station| station.quirks.contains(&Quirk::AssumeOcpp16);
+    csms::Settings {
+        path: config.ocpp.path.clone(),
+        versions: config.ocpp.versions.clone(),
+        max_message_bytes: usize::try_from(config.ocpp.max_message_kb).unwrap_or(usize::MAX).saturating_mul(1024),
+        max_connections: usize::try_from(config.ocpp.max_connections).unwrap_or(usize::MAX),
+        handshake_timeout: Duration::from_secs(config.ocpp.handshake_s.into()),
+        // Three heartbeats: stations that heartbeat exactly on time must not be dropped by jitter.
+        quiet_after: Duration::from_secs((config.ocpp.heartbeat_s * 3).max(60).into()),
+        only_known: config.ocpp.unknown_stations == UnknownStations::Reject,
+        stations: config.stations.iter().map(|station| StationId::new(&station.id)).collect(),
+        assume_v16: config.stations.iter().filter(quirky).map(|station| StationId::new(&station.id)).collect(),
+    }
+}
+
+/// `None`: no broker.
+fn mqtt_settings(mqtt: &Mqtt) -> Result<Option<mqtt::Settings>, StartError> {
+    let Some(url) = &mqtt.url else { return Ok(None) };
+    let password = match &mqtt.password_file {
+        None => None,
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|source| StartError::Password { path: path.display().to_string(), source })?;
+            Some(text.trim_end_matches(['\r', '\n']).to_owned())
+        }
+    };
+    let settings = mqtt::Settings {
+        url: url.to_string(),
+        client_id: mqtt.client_id.clone(),
+        username: mqtt.username.clone(),
+        password,
+        ca_file: mqtt.ca_file.clone(),
+        cert_file: mqtt.cert_file.clone(),
+        key_file: mqtt.key_file.clone(),
+        topic_prefix: mqtt.topic_prefix.clone(),
+        window: u16::try_from(mqtt.window).unwrap_or(u16::MAX),
+        timing: mqtt::Timing::default(),
+    };
+    settings.target()?;
+    Ok(Some(settings))
+}

@@ -1,0 +1,165 @@
+//! From an ended session to its bill: a thread that asks the store for ended sessions without a record, judges and prices
+//! each (pure), and hands the verdict back to the writer. Run twice it gives the same result; killed at any point, the next
+//! start finds the same sessions again.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tracing::error;
+
+use crate::config::{Config, Station};
+use crate::rating::{self, LoadSample, Metered, Tariff};
+use crate::record::{AuthMethod, Charge, Connector, Draft, Nature, Party, SignedReading, Site, TariffSource, Verdict};
+use crate::session::metering::{self, Curve, Signed};
+use crate::session::{Context, Session, hold};
+use crate::store::{Bill, Due, Job, Reader, Settlement, StoreError, WriterHandle};
+use crate::units::Now;
+
+/// Sessions judged between two looks at the queue.
+const BATCH: usize = 32;
+/// The longest sleep: a session that waits for missing events is found at the latest by then.
+const MAX_SLEEP: Duration = Duration::from_secs(60);
+const MIN_SLEEP: Duration = Duration::from_millis(50);
+
+/// Why a session is held instead of billed: code and detail.
+type Held = (&'static str, String);
+
+pub struct Settler {
+    pub config: Config,
+    pub reader: Reader,
+    pub store: WriterHandle,
+    pub now: Now,
+}
+
+impl Settler {
+    /// Runs until the bell's other side is gone and nothing is due.
+    pub fn run(self, bell: &mpsc::Receiver<()>) {
+        loop {
+            match self.settle_due() {
+                Ok(0) => {}
+                Ok(_) => continue,
+                Err(failure) => error!(error = %failure, "cannot look for ended sessions; trying again"),
+            }
+            match bell.recv_timeout(self.sleep()) {
+                Ok(()) | Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Judges what is due and waits until the verdicts are on disk. Returns how many there were.
+    fn settle_due(&self) -> Result<usize, StoreError> {
+        let due = self.reader.due((self.now)(), BATCH)?;
+        for number in &due {
+            let Some(due) = self.reader.load_due(*number)? else { continue };
+            let outcome = catch_unwind(AssertUnwindSafe(|| judge(&self.config, &due))).unwrap_or_else(|_| {
+                error!(session = %due.session.id, station = %due.session.station, "rating panicked; the session is held");
+                Err((hold::INTERNAL, hold::meaning(hold::INTERNAL).to_owned()))
+            });
+            self.store.submit(Job::Settle(Box::new(Settlement { session: *number, outcome, at: (self.now)() })));
+        }
+        if !due.is_empty() {
+            let (reply, done) = oneshot::channel();
+            self.store.submit(Job::Flush(reply));
+            // Not stored: the sessions are still due and come again after a pause.
+            if done.blocking_recv().is_err() {
+                return Ok(0);
+            }
+        }
+        Ok(due.len())
+    }
+
+    fn sleep(&self) -> Duration {
+        let next = self.reader.next_due().ok().flatten();
+        next.map_or(MAX_SLEEP, |at| (at - (self.now)()).to_std().unwrap_or(MIN_SLEEP).clamp(MIN_SLEEP, MAX_SLEEP))
+    }
+}
+
+/// Meters, prices and drafts one session.
+pub fn judge(config: &Config, due: &Due) -> Result<Bill, Held> {
+    let session = &due.session;
+    let station = config.station(session.station.as_str());
+    let curve = metering::meter(session, &due.proofs, station.and_then(|station| station.max_power_kw))?;
+    let Some(json) = &due.tariff else { return Err((hold::NO_TARIFF, hold::meaning(hold::NO_TARIFF).to_owned())) };
+    let failed = |what: String| (hold::RATING_FAILED, what);
+    let tariff = Tariff::parse(json).map_err(|error| failed(error.to_string()))?;
+    let loads = curve.power.iter().map(|(at, kw, amperes)| LoadSample { at: *at, kw: *kw, amperes: *amperes }).collect();
+    let metered = Metered::new(curve.start, curve.end, curve.registers.clone(), curve.activity.clone(), loads)
+        .map_err(|error| failed(error.to_string()))?;
+    let rated = rating::price(&tariff, &metered, config.site.time_zone, config.site.currency.minor_digits)
+        .map_err(|error| failed(error.to_string()))?;
+    let source = TariffSource::parse(&tariff.id, json).map_err(|error| failed(error.to_string()))?;
+    let (start_register, stop_register) = ends(&curve);
+    let charge = charge(config, station, due, &curve, source);
+    Ok(Bill { draft: Draft::charge(&charge, &rated), start_register, stop_register })
+}
+
+fn ends(curve: &Curve) -> (crate::units::MilliWh, crate::units::MilliWh) {
+    let register = |point: Option<&(_, crate::units::MilliWh)>| point.map(|(_, register)| *register).unwrap_or_default();
+    (register(curve.registers.first()), register(curve.registers.last()))
+}
+
+fn charge(config: &Config, station: Option<&Station>, due: &Due, curve: &Curve, tariff: TariffSource) -> Charge {
+    let session = &due.session;
+    let (start_register, stop_register) = ends(curve);
+    let mut findings = session.findings.clone();
+    findings.extend(curve.findings.iter().cloned());
+    let (evse_uid, evse_id) = evse_names(station, session);
+    Charge {
+        session_id: session.id.clone(),
+        version: session.version,
+        tx: session.tx.clone(),
+        station: session.station.clone(),
+        evse: session.evse,
+        connector: Connector { number: session.connector.max(1), ..Connector::default() },
+        evse_uid,
+        evse_id,
+        token: session.token.clone(),
+        token_owner: None,
+        auth_method: AuthMethod::Whitelist,
+        authorization_reference: None,
+        payment_method: if session.token.is_some() { "token" } else { "none" }.to_owned(),
+        contract: None,
+        started_at: curve.start,
+        ended_at: curve.end,
+        meter_serial: due.meter_serial.clone(),
+        start_register,
+        stop_register,
+        register_source: curve.source.to_owned(),
+        signed: curve.signed.iter().map(signed).collect(),
+        stop_reason: session.stop_reason.clone(),
+        findings,
+        site: Site {
+            id: config.site.id.clone(),
+            name: config.site.name.clone(),
+            party: Party { country_code: config.site.country_code.clone(), party_id: config.site.party_id.clone() },
+            time_zone: config.site.time_zone.name().to_owned(),
+            currency: config.site.currency.code.to_owned(),
+            address: None,
+            city: None,
+            postal_code: None,
+            country: None,
+            coordinates: None,
+        },
+        tariff,
+    }
+}
+
+/// The EVSE's name within the site, and its eMI3 id when the configuration gives one.
+fn evse_names(station: Option<&Station>, session: &Session) -> (String, String) {
+    let uid = format!("{}-{}", session.station, session.evse);
+    let place = usize::try_from(session.evse).ok().and_then(|evse| evse.checked_sub(1));
+    let configured = station.zip(place).and_then(|(station, place)| station.evse_ids.get(place)).cloned();
+    (uid.clone(), configured.unwrap_or(uid))
+}
+
+fn signed(signed: &Signed) -> SignedReading {
+    let nature = match signed.context {
+        Context::TransactionBegin => Nature::Start,
+        Context::TransactionEnd => Nature::End,
+        _ => Nature::Intermediate,
+    };
+    SignedReading { nature, at: Some(signed.at), encoding: None, data: signed.data.clone(), verdict: Verdict::NotChecked }
+}

@@ -1,0 +1,104 @@
+//! Everything the uplink says to the [`Outbox`], off the async threads, and the one place that reports the state of the link.
+//!
+//! A change of state is logged and passed on once; the thousandth failed attempt with the same error is silent.
+
+use std::sync::Arc;
+
+use tracing::{error, info, warn};
+
+use super::outbox::{Identity, LinkState, Outbox, OutboxError, Outgoing, Receipt, StatusFacts, Verdict};
+
+pub struct Desk {
+    outbox: Arc<dyn Outbox>,
+    told: Option<LinkState>,
+    /// The last refused receipt, which the broker repeats at every connection.
+    refused: Option<String>,
+}
+
+impl Desk {
+    pub fn new(outbox: Arc<dyn Outbox>) -> Self {
+        Self { outbox, told: None, refused: None }
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        attempted: &'static str,
+        question: impl FnOnce(&dyn Outbox) -> Result<T, OutboxError> + Send + 'static,
+    ) -> Result<T, OutboxError> {
+        let outbox = Arc::clone(&self.outbox);
+        match tokio::task::spawn_blocking(move || question(outbox.as_ref())).await {
+            Ok(answer) => answer,
+            Err(panic) => Err(OutboxError { attempted, source: Box::new(panic) }),
+        }
+    }
+
+    pub fn identity(&self) -> Identity {
+        self.outbox.identity()
+    }
+
+    pub async fn after(&self, seq: u64, limit: usize) -> Result<Vec<Outgoing>, OutboxError> {
+        self.ask("read records", move |outbox| outbox.after(seq, limit)).await
+    }
+
+    pub async fn receipted(&self) -> Result<u64, OutboxError> {
+        self.ask("read the receipted number", |outbox| outbox.receipted()).await
+    }
+
+    pub async fn status(&self) -> Result<StatusFacts, OutboxError> {
+        self.ask("read the status", |outbox| outbox.status()).await
+    }
+
+    pub async fn jwks(&self) -> Result<String, OutboxError> {
+        self.ask("read the public keys", |outbox| outbox.jwks()).await
+    }
+
+    pub async fn quarantine(&self, seq: u64, reason: String) -> Result<(), OutboxError> {
+        error!(seq, reason, "record quarantined");
+        self.ask("quarantine a record", move |outbox| outbox.quarantine(seq, &reason)).await
+    }
+
+    /// Unseals, reads and applies one receipt. Whatever is wrong with it is a refusal, logged once.
+    pub async fn receipt(&mut self, payload: Vec<u8>) -> Result<Verdict, OutboxError> {
+        let verdict = self
+            .ask("apply a receipt", move |outbox| {
+                let json = match outbox.unseal(&payload) {
+                    Ok(json) => json,
+                    Err(reason) => return Ok(Verdict::Refused(reason)),
+                };
+                match serde_json::from_slice::<Receipt>(&json) {
+                    Ok(receipt) => outbox.receipt(receipt),
+                    Err(error) => Ok(Verdict::Refused(format!("not a receipt: {error}"))),
+                }
+            })
+            .await?;
+        if let Verdict::Refused(reason) = &verdict
+            && self.refused.as_ref() != Some(reason)
+        {
+            error!(reason, "receipt refused: nothing is retired");
+            self.refused = Some(reason.clone());
+        }
+        Ok(verdict)
+    }
+
+    pub async fn report(&mut self, up: bool, error: Option<String>) {
+        let state = LinkState { up, error };
+        if self.told.as_ref() == Some(&state) {
+            return;
+        }
+        let was_up = self.told.as_ref().is_some_and(|told| told.up);
+        match (&state.error, was_up == up) {
+            (Some(error), false) if !up => warn!(error, "uplink lost"),
+            (Some(error), _) if up => warn!(error, "uplink impaired"),
+            (Some(error), _) => warn!(error, "uplink down"),
+            (None, _) if up => info!("uplink up"),
+            (None, _) => info!("uplink closed"),
+        }
+        self.told = Some(state.clone());
+        // A report that cannot be passed on was at least logged.
+        let told = move |outbox: &dyn Outbox| {
+            outbox.link_changed(state);
+            Ok(())
+        };
+        let _ = self.ask("report the link", told).await;
+    }
+}

@@ -1,0 +1,113 @@
+//! What the uplink asks of whoever keeps the records. Calls may block on a disk; the uplink makes them off its own thread.
+
+use serde::Deserialize;
+
+use crate::units::Time;
+
+/// Whose records these are. Fixed while the uplink runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    pub site: String,
+    pub epoch: u64,
+}
+
+/// One committed record, ready to leave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    pub epoch: u64,
+    pub seq: u64,
+    /// `charge`, `credit`, ...: a topic level, so letters, digits and `-` only.
+    pub kind: String,
+    pub record_id: String,
+    /// The stored bytes, which are the signed bytes.
+    pub jws: String,
+}
+
+/// Head office's word that it has committed every record up to `through`. Cumulative.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Receipt {
+    pub site: String,
+    pub epoch: u64,
+    pub through: u64,
+    /// base64url SHA-256 of the JWS of record `through`.
+    pub root: String,
+    #[serde(default)]
+    pub rejected: Vec<Rejected>,
+}
+
+/// A record head office has, but cannot use.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Rejected {
+    pub seq: u64,
+    pub code: String,
+}
+
+/// What the store made of a receipt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Rows are retired; the highest receipted number now.
+    Retired(u64),
+    /// An old receipt, for what is retired already.
+    Known,
+    /// Another site or epoch, a number we never gave, or a root that is not ours: nothing was changed. The reason, for a person.
+    Refused(String),
+}
+
+/// The numbers of the `status` topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusFacts {
+    pub last_seq: u64,
+    /// Records without a receipt.
+    pub outbox: u64,
+    /// The key that signs now.
+    pub kid: String,
+    /// Start of this daemon.
+    pub since: Time,
+    pub version: String,
+}
+
+/// The uplink's own state, for `doctor`, the console and the metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkState {
+    pub up: bool,
+    /// Why it is down, or what is wrong although it is up.
+    pub error: Option<String>,
+}
+
+/// The store could not do it. The uplink logs this, drops its connection and comes back after a wait.
+#[derive(Debug, thiserror::Error)]
+#[error("outbox: {attempted}")]
+pub struct OutboxError {
+    pub attempted: &'static str,
+    #[source]
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+pub trait Outbox: Send + Sync + 'static {
+    fn identity(&self) -> Identity;
+
+    /// At most `limit` committed records with a number above `seq`, ascending, without quarantined ones.
+    fn after(&self, seq: u64, limit: usize) -> Result<Vec<Outgoing>, OutboxError>;
+
+    /// The highest receipted number; 0 before the first receipt.
+    fn receipted(&self) -> Result<u64, OutboxError>;
+
+    /// Checks a receipt against the chain and, if it holds, retires the rows, in one transaction.
+    fn receipt(&self, receipt: Receipt) -> Result<Verdict, OutboxError>;
+
+    /// The JSON inside a receipt's payload. Override it to demand a signature of head office; `Err` says what is wrong with it.
+    fn unseal(&self, payload: &[u8]) -> Result<Vec<u8>, String> {
+        Ok(payload.to_vec())
+    }
+
+    /// This record cannot leave: keep it, show it to a person, and do not offer it again.
+    fn quarantine(&self, seq: u64, reason: &str) -> Result<(), OutboxError>;
+
+    fn status(&self) -> Result<StatusFacts, OutboxError>;
+
+    /// The public keys, as a JWKS document.
+    fn jwks(&self) -> Result<String, OutboxError>;
+
+    /// Called when the state or its error changes, not for each retry.
+    fn link_changed(&self, state: LinkState);
+}

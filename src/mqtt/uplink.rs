@@ -1,0 +1,85 @@
+//! Connection after connection, for as long as the daemon runs.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::watch;
+use tracing::{debug, error};
+
+use super::backoff::Backoff;
+use super::desk::Desk;
+use super::link::{self, End, Signals, Site};
+use super::outbox::Outbox;
+use super::pacing::{Limits, Pacing};
+use super::settings::{Settings, Timing};
+use super::wire::Topics;
+
+/// Carries records until `shutdown` becomes true (or its sender is gone). `records` changes whenever something was committed;
+/// its value is not looked at. Returns early only when the settings are unusable, which `forecourt check` reports first.
+pub async fn run(settings: Settings, outbox: Arc<dyn Outbox>, records: watch::Receiver<u64>, shutdown: watch::Receiver<bool>) {
+    let mut desk = Desk::new(outbox);
+    let target = match settings.target() {
+        Ok(target) => target,
+        Err(error) => return desk.report(false, Some(error.to_string())).await,
+    };
+    let timing = settings.timing;
+    let window = settings.window;
+    let identity = desk.identity();
+    let topics = Topics::new(&settings.topic_prefix, &identity.site);
+    let site = Site { settings: Arc::new(settings), target, identity, topics };
+    let mut signals = Signals { records, shutdown };
+    let mut backoff = Backoff::new(timing.reconnect, timing.reconnect_cap);
+    let mut pacing: Option<Pacing> = None;
+    loop {
+        let began = Instant::now();
+        let end = match turn(&site, &mut desk, &mut pacing, limits(window, timing), &mut signals).await {
+            End::Shutdown => return desk.report(false, None).await,
+            End::Store(error) => {
+                error!(%error, source = %error.source, "uplink cannot use the outbox");
+                error.to_string()
+            }
+            End::Lost(reason) => reason,
+        };
+        // A connection that lasted is no failure; one that ended at once is, however well it began.
+        if began.elapsed() > timing.reconnect_cap {
+            backoff.succeeded();
+        }
+        let wait = backoff.failed(fastrand::u64(..));
+        debug!(error = end, wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), "uplink waits");
+        desk.report(false, Some(end)).await;
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = signals.shutdown() => return desk.report(false, None).await,
+        }
+    }
+}
+
+/// One connection, from what the store remembers to what the pacing learns from its end.
+async fn turn(site: &Site, desk: &mut Desk, pacing: &mut Option<Pacing>, limits: Limits, signals: &mut Signals) -> End {
+    let pacing = match pacing {
+        Some(pacing) => pacing,
+        None => match desk.receipted().await {
+            Ok(receipted) => pacing.insert(Pacing::new(limits, receipted, Instant::now())),
+            Err(error) => return End::Store(error),
+        },
+    };
+    let end = link::connection(site, desk, pacing, signals).await;
+    if let (Some(seq), End::Lost(reason)) = (pacing.lost(), &end) {
+        let reason = format!("the connection ends whenever this record is sent: {reason}");
+        if let Err(error) = desk.quarantine(seq, reason).await {
+            return End::Store(error);
+        }
+    }
+    end
+}
+
+fn limits(window: u16, timing: Timing) -> Limits {
+    Limits {
+        window,
+        receipt_wait: timing.receipt_wait,
+        receipt_wait_cap: timing.receipt_wait_cap,
+        pause: timing.pause,
+        pause_cap: timing.pause_cap,
+        ack_wait: timing.ack_wait,
+    }
+}

@@ -1,0 +1,91 @@
+//! StatusNotification, and NotifyEvent, which may stand in its place (2.0.1 G01, N07, errata 2025-09).
+
+use crate::ocpp::lenient::{Field, Reader};
+use crate::session::{Fact, Refusal, Status};
+use crate::units::Time;
+
+/// StatusNotification (2.0.1 G01).
+pub(super) fn status_notification(r: &mut Reader<'_>) -> Result<Fact, Refusal> {
+    let (mut evse, mut connector) = (Field::Absent, Field::Absent);
+    let (mut state, mut reported_at) = (Field::Absent, Field::Absent);
+    r.object("StatusNotification", |r, key| match key {
+        "evseId" => evse = r.outlet(key),
+        "connectorId" => connector = r.outlet(key),
+        "connectorStatus" => state = r.text(key),
+        "timestamp" => reported_at = r.time(key),
+        _ => r.unknown(),
+    });
+    let evse = evse.required("evseId")?;
+    let state = state.required("connectorStatus")?.trim().to_owned();
+    // Stations with one connector per EVSE leave it out (quirk 74).
+    let connector = connector.expected(r, "connectorId").unwrap_or(evse.min(1));
+    let reported_at = reported_at.expected(r, "timestamp");
+    let findings = std::mem::take(&mut r.findings);
+    Ok(Fact::Status(Status { evse, connector, state, charging: None, error: None, reported_at, findings }))
+}
+
+/// One element of `eventData`, as far as we look at it.
+#[derive(Default)]
+struct Event {
+    component: String,
+    variable: String,
+    value: Option<String>,
+    evse: Option<u32>,
+    connector: Option<u32>,
+    reported_at: Option<Time>,
+}
+
+/// NotifyEvent (2.0.1 N07): every AvailabilityState in it is a status; the rest stays in the journal.
+pub(super) fn notify_event(r: &mut Reader<'_>) -> Result<Fact, Refusal> {
+    let mut statuses = Vec::new();
+    r.object("NotifyEvent", |r, key| match key {
+        "eventData" => r.list(key, |r| statuses.extend(event(r).status())),
+        "generatedAt" | "seqNo" | "tbc" => r.skip(),
+        _ => r.unknown(),
+    });
+    Ok(Fact::Events { statuses })
+}
+
+fn event(r: &mut Reader<'_>) -> Event {
+    let mut event = Event::default();
+    r.object("eventData", |r, key| match key {
+        "timestamp" => event.reported_at = r.time(key).ok(),
+        "actualValue" => event.value = r.text(key).filled(),
+        "variable" => drop(r.object(key, |r, key| match key {
+            "name" => event.variable = r.text(key).filled().unwrap_or_default(),
+            _ => r.skip(),
+        })),
+        "component" => drop(r.object(key, |r, key| match key {
+            "name" => event.component = r.text(key).filled().unwrap_or_default(),
+            "evse" => drop(r.object(key, |r, key| match key {
+                "id" => event.evse = r.outlet(key).ok(),
+                "connectorId" => event.connector = r.outlet(key).ok(),
+                _ => r.unknown(),
+            })),
+            _ => r.skip(),
+        })),
+        _ => r.skip(),
+    });
+    event
+}
+
+impl Event {
+    /// The status that an AvailabilityState of a connector, an EVSE or the station reports. Names compare without regard to case
+    /// in the device model.
+    fn status(self) -> Option<Status> {
+        if !self.variable.eq_ignore_ascii_case("AvailabilityState") {
+            return None;
+        }
+        let (evse, connector) = if self.component.eq_ignore_ascii_case("Connector") {
+            (self.evse?, self.connector.unwrap_or(1))
+        } else if self.component.eq_ignore_ascii_case("EVSE") {
+            (self.evse?, 0)
+        } else if self.component.eq_ignore_ascii_case("ChargingStation") {
+            (0, 0)
+        } else {
+            return None;
+        };
+        let (state, reported_at) = (self.value?, self.reported_at);
+        Some(Status { evse, connector, state, charging: None, error: None, reported_at, findings: Vec::new() })
+    }
+}

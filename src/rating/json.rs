@@ -1,0 +1,224 @@
+//! Reading JSON with exact numbers, and with a path in every complaint.
+//!
+//! A number is taken from its text, so no binary float ever sees it. Lenient: numbers inside strings, exponents, `null` for
+//! absent. Strict: doubled members, because one of two prices would be lost without a word.
+
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::tariff::TariffError;
+use crate::units::Decimal;
+
+/// Largest magnitude of a number. With [`MAX_DECIMALS`] it keeps price × volume within the 28 digits of a decimal, so that
+/// products are exact.
+const MAX_NUMBER: Decimal = Decimal::from_parts(10_000_000, 0, 0, false, 0);
+
+/// OCPI 2.2.1 numbers have four decimals; two more are tolerated.
+const MAX_DECIMALS: u32 = 6;
+
+const NUMBER: &str = "a number up to 10000000 with at most 6 decimals";
+
+/// One JSON value and where it stands.
+pub(super) struct Node<'a> {
+    path: String,
+    raw: &'a RawValue,
+}
+
+/// The members of a JSON object, `null` ones left out.
+pub(super) struct Members<'a> {
+    path: String,
+    members: Vec<(String, &'a RawValue)>,
+}
+
+impl<'a> Node<'a> {
+    pub(super) fn root(raw: &'a RawValue) -> Self {
+        Self { path: String::new(), raw }
+    }
+
+    pub(super) fn refuse(&self, problem: impl Into<String>, allowed: impl Into<String>) -> TariffError {
+        let path = if self.path.is_empty() { "tariff".to_owned() } else { self.path.clone() };
+        TariffError::Member { path, problem: problem.into(), allowed: allowed.into() }
+    }
+
+    /// The value as written, shortened, for complaints.
+    pub(super) fn shown(&self) -> String {
+        let text = self.raw.get();
+        match text.char_indices().nth(40) {
+            Some((end, _)) => format!("{}…", &text[..end]),
+            None => text.to_owned(),
+        }
+    }
+
+    pub(super) fn members(&self) -> Result<Members<'a>, TariffError> {
+        let Listed(all) = serde_json::from_str(self.raw.get())
+            .map_err(|_| self.refuse(format!("{} is not an object", self.shown()), "an object"))?;
+        let mut members: Vec<(String, &'a RawValue)> = Vec::with_capacity(all.len());
+        for (name, raw) in all {
+            if members.iter().any(|(known, _)| *known == name) {
+                return Err(Node { path: join(&self.path, &name), raw }.refuse("appears twice", "each member once"));
+            }
+            members.push((name, raw));
+        }
+        members.retain(|(_, raw)| raw.get() != "null");
+        Ok(Members { path: self.path.clone(), members })
+    }
+
+    pub(super) fn items(&self) -> Result<Vec<Node<'a>>, TariffError> {
+        let items: Vec<&'a RawValue> =
+            serde_json::from_str(self.raw.get()).map_err(|_| self.refuse(format!("{} is not a list", self.shown()), "a list"))?;
+        Ok(items.into_iter().enumerate().map(|(at, raw)| Node { path: format!("{}[{at}]", self.path), raw }).collect())
+    }
+
+    pub(super) fn text(&self) -> Result<String, TariffError> {
+        serde_json::from_str(self.raw.get()).map_err(|_| self.refuse(format!("{} is not a string", self.shown()), "a string"))
+    }
+
+    /// An exact decimal, at most 10 000 000 in magnitude and with at most six decimals.
+    pub(super) fn decimal(&self) -> Result<Decimal, TariffError> {
+        let number = self.number()?;
+        if number.abs() > MAX_NUMBER {
+            return Err(self.refuse(format!("{} is too large", self.shown()), NUMBER));
+        }
+        // Digits are kept as written (0.50 stays 0.50) unless they are a long tail of zeros.
+        let number = if number.scale() > MAX_DECIMALS { number.normalize() } else { number };
+        if number.scale() > MAX_DECIMALS {
+            return Err(self.refuse(format!("{} has {} decimals", self.shown(), number.scale()), NUMBER));
+        }
+        Ok(number)
+    }
+
+    fn number(&self) -> Result<Decimal, TariffError> {
+        let raw = self.raw.get();
+        let text = if raw.starts_with('"') { self.text()? } else { raw.to_owned() };
+        exact(text.trim()).ok_or_else(|| self.refuse(format!("{} is not an exact number", self.shown()), NUMBER))
+    }
+
+    /// A decimal that is not negative.
+    pub(super) fn amount(&self) -> Result<Decimal, TariffError> {
+        let number = self.decimal()?;
+        if number.is_sign_negative() && !number.is_zero() {
+            return Err(self.refuse(format!("{number} is negative"), "0 or more"));
+        }
+        Ok(number)
+    }
+
+    /// A whole number that is not negative; `300.0` counts as whole.
+    pub(super) fn whole(&self) -> Result<u32, TariffError> {
+        use rust_decimal::prelude::ToPrimitive;
+        let number = self.number()?;
+        let whole = if number.fract().is_zero() { number.to_u32() } else { None };
+        whole.ok_or_else(|| {
+            self.refuse(format!("{} does not fit", self.shown()), format!("a whole number from 0 to {}", u32::MAX))
+        })
+    }
+}
+
+impl<'a> Members<'a> {
+    pub(super) fn optional(&self, name: &str) -> Option<Node<'a>> {
+        let (_, raw) = self.members.iter().find(|(known, _)| known == name)?;
+        Some(Node { path: join(&self.path, name), raw })
+    }
+
+    pub(super) fn required(&self, name: &str) -> Result<Node<'a>, TariffError> {
+        self.optional(name).ok_or_else(|| TariffError::Member {
+            path: join(&self.path, name),
+            problem: "is missing".to_owned(),
+            allowed: "this member is required".to_owned(),
+        })
+    }
+
+    /// Refuses members outside `known`: what is not understood might change the price.
+    pub(super) fn only(&self, known: &[&str]) -> Result<(), TariffError> {
+        match self.members.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+            None => Ok(()),
+            Some((name, _)) => Err(TariffError::Member {
+                path: join(&self.path, name),
+                problem: "is not known and cannot be ignored safely".to_owned(),
+                allowed: known.join(", "),
+            }),
+        }
+    }
+}
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+/// A decimal without loss of a digit, or nothing.
+fn exact(text: &str) -> Option<Decimal> {
+    if !text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E')) {
+        return None;
+    }
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+        None => (text, 0),
+    };
+    let mut number = Decimal::from_str_exact(mantissa).ok()?;
+    if exponent > 0 {
+        let power = 10_i128.checked_pow(u32::try_from(exponent).ok()?)?;
+        number = number.checked_mul(Decimal::try_from_i128_with_scale(power, 0).ok()?)?;
+    } else if exponent < 0 {
+        number = number.normalize();
+        number.set_scale(number.scale().checked_add(exponent.unsigned_abs())?).ok()?;
+    }
+    Some(number)
+}
+
+/// Object members in order, with doubles.
+struct Listed<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> serde::Deserialize<'de> for Listed<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Listed<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry::<String, &'de RawValue>()? {
+                    members.push(member);
+                }
+                Ok(Listed(members))
+            }
+        }
+        deserializer.deserialize_map(Collect)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_their_digits() {
+        let cases = [
+            ("0.25", Some("0.25")),
+            ("0.50", Some("0.50")),
+            ("2.5e-1", Some("0.25")),
+            ("25E-2", Some("0.25")),
+            ("1e3", Some("1000")),
+            ("1.5e+2", Some("150.0")),
+            ("\"0.3\"", Some("0.3")),
+            ("\" 7 \"", Some("7")),
+            ("-0.5", Some("-0.5")),
+            ("0.10000000000000000000000000", Some("0.1")),
+            ("0.30000000000000004", None),
+            ("1e-7", None),
+            ("1e400", None),
+            ("10000001", None),
+            ("\"0,25\"", None),
+            ("\"1_000\"", None),
+            ("true", None),
+            ("\"\"", None),
+        ];
+        for (json, expected) in cases {
+            let raw = RawValue::from_string(json.to_owned()).expect("JSON");
+            let read = Node::root(&raw).decimal().ok().map(|number| number.to_string());
+            assert_eq!(read.as_deref(), expected, "{json}");
+        }
+    }
+}

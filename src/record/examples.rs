@@ -1,0 +1,175 @@
+//! Examples for the tests: one session of two hours, its rating by hand, records in a row.
+
+use chrono::TimeDelta;
+use uuid::Uuid;
+
+use super::{
+    AuthMethod, Charge, Connector, Draft, Hash, JwkSet, Nature, Party, Place, Record, SignedReading, SigningKey, Site,
+    TariffSource, Verdict,
+};
+use crate::rating::{Activity, Dimension, Line, LineSource, Period, Price, Rated, Totals};
+use crate::units::{Decimal, Finding, MilliWh, SessionId, StationId, Time, Token, TokenKind, TxRef, Version};
+
+pub const EPOCH: u64 = 1_795_000_000_000;
+pub const PEM: &str = include_str!("golden/test-only-p256.pem");
+
+/// White space inside is part of it.
+pub const TARIFF: &str = r#"{"id":"T1",  "currency":"EUR", "elements":[{"price_components":[
+  {"type":"FLAT","price":0.50,"vat":21.0,"step_size":1},
+  {"type":"ENERGY","price":0.30,"vat":21.0,"step_size":1},
+  {"type":"PARKING_TIME","price":1.200,"vat":21.0,"step_size":60}]}]}"#;
+
+pub fn key() -> SigningKey {
+    SigningKey::from_pem(PEM).expect("test key")
+}
+
+pub fn keys() -> JwkSet {
+    JwkSet::from(key().jwk().clone())
+}
+
+pub fn dec(text: &str) -> Decimal {
+    text.parse().expect("decimal")
+}
+
+pub fn at(text: &str) -> Time {
+    text.parse().expect("time")
+}
+
+pub fn charge() -> Charge {
+    Charge {
+        session_id: SessionId::new("S-20261121-0042"),
+        version: Version::V201,
+        tx: TxRef::new("a7f0"),
+        station: StationId::new("CP-07"),
+        evse: 1,
+        connector: Connector {
+            number: 1,
+            standard: Some("IEC_62196_T2".to_owned()),
+            format: Some("SOCKET".to_owned()),
+            power_type: Some("AC_3_PHASE".to_owned()),
+        },
+        evse_uid: "CP-07-1".to_owned(),
+        evse_id: "NL*FCT*E07*1".to_owned(),
+        token: Some(Token::new(TokenKind::Named("ISO14443".into()), "04A1B2C3D4A1F3")),
+        token_owner: None,
+        auth_method: AuthMethod::Whitelist,
+        authorization_reference: None,
+        payment_method: "contract".to_owned(),
+        contract: Some("NL-FCT-C0000123".to_owned()),
+        started_at: at("2026-11-21T10:00:00Z"),
+        ended_at: at("2026-11-21T12:00:00Z"),
+        meter_serial: Some("EM-1234".to_owned()),
+        start_register: MilliWh(1_000_000_000),
+        stop_register: MilliWh(1_010_500_250),
+        register_source: "transaction-samples".to_owned(),
+        signed: vec![SignedReading {
+            nature: Nature::Start,
+            at: Some(at("2026-11-21T10:00:00Z")),
+            encoding: None,
+            data: "OCMF|{\"FV\":\"1.0\"}|{\"SD\":\"30\"}".to_owned(),
+            verdict: Verdict::NotChecked,
+        }],
+        stop_reason: Some("EVDisconnected".to_owned()),
+        findings: vec![Finding::new("clock-offset", "the station's clock is 3 s ahead")],
+        site: Site {
+            id: "site-1".to_owned(),
+            name: "Forecourt \"West\"".to_owned(),
+            party: Party { country_code: "NL".to_owned(), party_id: "FCT".to_owned() },
+            time_zone: "Europe/Amsterdam".to_owned(),
+            currency: "EUR".to_owned(),
+            address: None,
+            city: Some("Utrecht".to_owned()),
+            postal_code: None,
+            country: None,
+            coordinates: None,
+        },
+        tariff: TariffSource::parse("T1", &format!("\n{TARIFF}\n")).expect("tariff"),
+    }
+}
+
+pub fn period(start: &str, end: &str, energy: i64, activity: Activity) -> Period {
+    Period { start: at(start), end: at(end), energy: MilliWh(energy), activity, boundary: "state", interpolated: false }
+}
+
+pub fn line(source: LineSource, quantity: &str, unit_price: &str, excl: &str, vat: &str, incl: &str) -> Line {
+    Line {
+        source,
+        start: at("2026-11-21T10:00:00Z"),
+        end: at("2026-11-21T12:00:00Z"),
+        measured: dec(quantity),
+        billed: dec(quantity),
+        unit_price: dec(unit_price),
+        vat_percent: Some(dec("21.0")),
+        exact: dec(quantity) * dec(unit_price),
+        amount_excl_vat: dec(excl),
+        vat: dec(vat),
+        amount_incl_vat: dec(incl),
+        reason: "always".to_owned(),
+    }
+}
+
+/// A line worth what the caller says next.
+pub fn line_of(quantity: Decimal) -> Line {
+    Line { measured: quantity, billed: quantity, ..line(LineSource::PriceLimit, "1", "0", "0", "0", "0") }
+}
+
+fn price(excl: &str, incl: &str) -> Price {
+    Price { excl_vat: dec(excl), incl_vat: dec(incl) }
+}
+
+/// 40 minutes charging, 20 paused by the station, 40 charging, 20 idle.
+pub fn rated() -> Rated {
+    let component = |dimension, component| LineSource::Component { dimension, element: 0, component };
+    Rated {
+        currency: "EUR".to_owned(),
+        rounding: "line-half-up-2",
+        periods: vec![
+            period("2026-11-21T10:00:00Z", "2026-11-21T10:40:00Z", 6_000_000, Activity::Charging),
+            period("2026-11-21T10:40:00Z", "2026-11-21T11:00:00Z", 0, Activity::Paused),
+            period("2026-11-21T11:00:00Z", "2026-11-21T11:40:00Z", 4_500_250, Activity::Charging),
+            period("2026-11-21T11:40:00Z", "2026-11-21T12:00:00Z", 0, Activity::Idle),
+        ],
+        lines: vec![
+            line(component(Dimension::Flat, 0), "1", "0.50", "0.50", "0.11", "0.61"),
+            line(component(Dimension::Energy, 1), "10.50025", "0.30", "3.15", "0.66", "3.81"),
+            line(component(Dimension::ParkingTime, 2), "0.333333", "1.200", "0.40", "0.08", "0.48"),
+            line(LineSource::PriceLimit, "1", "0.95", "0.95", "0.20", "1.15"),
+        ],
+        totals: Totals {
+            cost: price("5.00", "6.05"),
+            fixed: Some(price("0.50", "0.61")),
+            energy: Some(price("3.15", "3.81")),
+            time: None,
+            parking: Some(price("0.40", "0.48")),
+            energy_delivered: MilliWh(10_500_250),
+            duration_ms: 7_200_000,
+            idle_ms: 1_200_000,
+        },
+        findings: vec![Finding::new("price-limit", "raised to min_price")],
+    }
+}
+
+pub fn place(epoch: u64, seq: u64, prev: Option<Hash>) -> Place {
+    Place {
+        site: "site-1".to_owned(),
+        epoch,
+        seq,
+        prev,
+        record_id: Uuid::from_u128(0x0199_aa00_0000_7000_8000_0000_0000_0000 + u128::from(seq)),
+        created_at: at("2026-11-21T12:00:01.250Z") + TimeDelta::seconds(i64::try_from(seq).expect("small")),
+    }
+}
+
+pub fn seal(epoch: u64, seq: u64, prev: Option<Hash>) -> Record {
+    Draft::charge(&charge(), &rated()).seal(&place(epoch, seq, prev), &key()).expect("sealed")
+}
+
+/// Records 1 to `count` of one epoch.
+pub fn records(epoch: u64, count: u64) -> Vec<Record> {
+    let mut records: Vec<Record> = Vec::new();
+    for seq in 1..=count {
+        let prev = records.last().map(|record| record.hash);
+        records.push(seal(epoch, seq, prev));
+    }
+    records
+}

@@ -1,0 +1,59 @@
+//! Billing records: build, check, sign, verify, and walk the chain they form. Pure.
+//!
+//! ```text
+//! Charge + Rated ──▶ Draft ──seal(Place, Signer)──▶ Record { jws, payload, hash }
+//!                                                      │ stored, published and read back as these very bytes
+//!                     JwkSet ──▶ verify_one(jws) ◀─────┘         Chain::feed(jws), in order
+//! ```
+//!
+//! Invariants:
+//! - The payload is serialised once; what is signed is what is stored is what is published. Nothing here re-serialises a record
+//!   in order to check it.
+//! - [`Draft::seal`] runs the arithmetic of [`verify_one`] before it signs: a record that would be refused is never made.
+//! - `prev` of record n+1 is the SHA-256 of the JWS text of record n; `seq` starts at 1 in every epoch and has no gaps.
+//! - Decimals are exact: JSON numbers with their own digits inside `cdr`, strings everywhere else; never a binary float.
+//! - A driver's token is in `cdr.cdr_token.uid`, because head office bills by it, and nowhere else; `Debug` never shows it.
+//!
+//! Not here: files, clocks, sequence numbers and record ids (the caller brings them), delivery, and whether the price is
+//! the right one: arithmetic is checked against the record itself, not against a second rating.
+//!
+//! The only randomness is the nonce of an ECDSA signature, drawn inside `ring`. Sealing one draft twice therefore gives two
+//! different records; the store's commit decides which one exists.
+//!
+//! Limits: a JWS of 8 MiB ([`MAX_RECORD_BYTES`]), 256 keys in a set, 1,024 recent records remembered by a [`Chain`].
+
+mod cdr;
+mod chain;
+mod charge;
+mod check;
+mod country;
+mod draft;
+mod exact;
+mod hash;
+mod jwk;
+mod jws;
+mod key;
+mod kind;
+mod payload;
+mod seal;
+mod signed;
+mod verify;
+
+#[cfg(test)]
+mod examples;
+#[cfg(test)]
+mod tests;
+
+pub use cdr::{Cdr, CdrLocation, CdrPrice, CdrToken, ChargingPeriod, Coordinates, PeriodDimension, SignedData, SignedValue};
+pub use chain::{Chain, Head, Problem, Severity, Step, Summary};
+pub use charge::{AuthMethod, Charge, Connector, Nature, Party, SignedReading, Site, TariffSource, TariffSourceError, Verdict};
+pub use draft::Draft;
+pub use exact::{Number, Quoted, Stamp};
+pub use hash::{Hash, HashError};
+pub use jwk::{Jwk, JwkError, JwkSet};
+pub use jws::MAX_RECORD_BYTES;
+pub use key::{Algorithm, KeyError, SignError, Signer, SigningKey};
+pub use kind::Kind;
+pub use payload::{BillLine, LinePeriod, Meter, Payload, Rating, SCHEMA, SessionFacts, SignedEntry};
+pub use seal::{Place, Record, SealError};
+pub use verify::{Verified, VerifyError, open, verify_one};

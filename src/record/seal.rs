@@ -1,0 +1,130 @@
+//! Sealing: a draft gets its place in the chain, is checked, serialised once, and signed.
+
+use std::fmt;
+
+use uuid::Uuid;
+
+use super::check;
+use super::draft::Draft;
+use super::exact::Stamp;
+use super::hash::Hash;
+use super::jws::{self, MAX_RECORD_BYTES};
+use super::key::{SignError, Signer};
+use super::kind::Kind;
+use super::payload::{Payload, SCHEMA};
+use super::verify::{self, VerifyError};
+use crate::units::{Finding, Time};
+
+/// Where a record stands. The store's single writer hands these out, inside the transaction that keeps the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub site: String,
+    pub epoch: u64,
+    /// From 1.
+    pub seq: u64,
+    /// Hash of record `seq` - 1; `None` exactly for `seq` 1.
+    pub prev: Option<Hash>,
+    /// UUIDv7; also the CDR's id.
+    pub record_id: Uuid,
+    pub created_at: Time,
+}
+
+/// A finished record. `jws` is what is stored and published; `payload` is the text inside it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Record {
+    pub kind: Kind,
+    pub epoch: u64,
+    pub seq: u64,
+    pub record_id: Uuid,
+    pub jws: String,
+    pub payload: String,
+    /// Of the JWS text: `prev` of the next record, `root` of a receipt.
+    pub hash: Hash,
+}
+
+/// Both texts name the driver's token, so neither is shown.
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Record({} {}/{} {} {})", self.kind, self.epoch, self.seq, self.record_id, self.hash)
+    }
+}
+
+/// Why no record was made. All but `Sign` are our own mistakes: the session is to be held.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    #[error("record {seq} cannot stand there: {reason}")]
+    Place { seq: u64, reason: &'static str },
+    #[error("the record contradicts itself: {}", summary(.0))]
+    Inconsistent(Vec<Finding>),
+    #[error("the record would have {bytes} bytes, more than {MAX_RECORD_BYTES}")]
+    TooLarge { bytes: usize },
+    #[error("the record cannot be written as JSON")]
+    Encode(#[source] serde_json::Error),
+    #[error("the record cannot be read back")]
+    ReadBack(#[from] VerifyError),
+    #[error(transparent)]
+    Sign(#[from] SignError),
+}
+
+fn summary(findings: &[Finding]) -> String {
+    findings.iter().map(|finding| format!("{} ({})", finding.detail, finding.code)).collect::<Vec<_>>().join("; ")
+}
+
+impl Draft {
+    /// Serialises and signs. Nothing is signed that [`verify_one`](super::verify_one) would refuse.
+    pub fn seal(self, place: &Place, signer: &dyn Signer) -> Result<Record, SealError> {
+        if let Some(reason) = misplaced(place) {
+            return Err(SealError::Place { seq: place.seq, reason });
+        }
+        let kind = self.kind;
+        let payload = serde_json::to_string(&self.place(place)).map_err(SealError::Encode)?;
+        // Judged as read back, not as built: what the text does not keep (microseconds, say) must not hide a contradiction.
+        let contradictions = check::payload(&verify::read(&payload)?);
+        if !contradictions.is_empty() {
+            return Err(SealError::Inconsistent(contradictions));
+        }
+        let jws = jws::compact(&payload, signer)?;
+        if jws.len() > MAX_RECORD_BYTES {
+            return Err(SealError::TooLarge { bytes: jws.len() });
+        }
+        let hash = Hash::of(jws.as_bytes());
+        Ok(Record { kind, epoch: place.epoch, seq: place.seq, record_id: place.record_id, jws, payload, hash })
+    }
+
+    fn place(self, place: &Place) -> Payload {
+        let record_id = place.record_id.to_string();
+        let cdr = self.cdr.map(|mut cdr| {
+            cdr.id.clone_from(&record_id);
+            cdr.last_updated = Stamp(place.created_at);
+            cdr
+        });
+        Payload {
+            schema: SCHEMA.to_owned(),
+            kind: self.kind,
+            site: place.site.clone(),
+            epoch: place.epoch,
+            seq: place.seq,
+            prev: place.prev,
+            record_id,
+            created_at: Stamp(place.created_at),
+            cdr,
+            session: self.session,
+            lines: self.lines,
+            meter: self.meter,
+            findings: self.findings,
+            rating: self.rating,
+        }
+    }
+}
+
+fn misplaced(place: &Place) -> Option<&'static str> {
+    if place.site.is_empty() {
+        return Some("no site id");
+    }
+    match (place.seq, place.prev) {
+        (0, _) => Some("numbers start at 1"),
+        (1, Some(_)) => Some("the first record of an epoch has no previous one"),
+        (2.., None) => Some("the hash of the previous record is missing"),
+        _ => None,
+    }
+}

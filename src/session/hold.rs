@@ -1,0 +1,34 @@
+//! Why a session is held: it cannot be billed safely and waits for a person. Codes are promises (`v_session.hold_reason`).
+
+/// A reason: stable code, and what a technician should know.
+pub struct Hold {
+    pub code: &'static str,
+    pub meaning: &'static str,
+}
+
+macro_rules! holds {
+    ($($name:ident = $code:literal: $meaning:literal;)+) => {
+        $(pub const $name: &str = $code;)+
+        /// All reasons, in the order of the documentation.
+        pub const ALL: &[Hold] = &[$(Hold { code: $code, meaning: $meaning }),+];
+    };
+}
+
+holds! {
+    START_MISSING = "start-missing": "no start of this transaction arrived, so its first register is unknown";
+    STOP_MISSING = "stop-missing": "the station began another transaction on this connector without ending this one; a late stop releases it";
+    REGISTER_MISSING = "register-missing": "no register value at the start or at the end of the session";
+    REGISTER_NEGATIVE = "register-negative": "the meter register is negative";
+    REGISTER_DECREASED = "register-decreased": "the register at the end is below the one at the start: the meter was reset, replaced or rolled over";
+    TIME_REVERSED = "time-reversed": "the session ends before it starts";
+    IMPLAUSIBLE_POWER = "implausible-power": "more energy than the station can deliver in that time: wrong unit, wrong clock or meter fault";
+    NOT_AUTHORIZED = "not-authorized": "the token was refused, yet the station charged";
+    NO_TARIFF = "no-tariff": "no tariff was valid for this station at the start";
+    RATING_FAILED = "rating-failed": "the tariff could not be applied";
+    INTERNAL = "internal-error": "a fault of ours, kept in the journal; please report it";
+}
+
+/// The sentence for a code.
+pub fn meaning(code: &str) -> &'static str {
+    ALL.iter().find(|hold| hold.code == code).map_or("unknown reason", |hold| hold.meaning)
+}

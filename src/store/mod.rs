@@ -1,0 +1,31 @@
+//! The store: one SQLite file, one writer. Alone knows SQL.
+//!
+//! Invariants: a message, what it means and what follows from it are one transaction; a reply is released after that
+//! transaction's fsync; `synchronous=FULL` is read back at start; records are never edited. Only [`Writer`] writes, and only
+//! one process at a time holds the lock beside the file. Readers open read-only and may run while the daemon runs or not.
+//!
+//! Limits: [`writer::MAX_GROUP`] jobs per transaction; the queue holds what the connections can have in flight (one message
+//! each). Deliberately absent: a connection pool, an ORM, a status column that says what a join can say.
+
+mod open;
+mod reader;
+mod readings;
+mod restore;
+mod sessions;
+pub mod writer;
+
+pub use open::{Epoch, OpenError, SiteFacts, lock_path};
+pub use reader::{Link, OutboxRow, Reader, Rows, StoredRecord, Summary};
+pub use sessions::Due;
+pub use writer::{
+    Bill, Content, Job, Message, Released, Settlement, Signals, Signing, Unavailable, Verdict, Writer, WriterHandle,
+};
+
+/// What went wrong while working with an open store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("store: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    #[error("store holds something unreadable: {0}")]
+    Content(String),
+}

@@ -1,0 +1,288 @@
+//! Opening: lock, pragmas, migrations, views, identity.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, params};
+
+use crate::session::{Context, LinePhase, Location, Measurand};
+use crate::units::{Time, time};
+
+/// "FCRT": tells our file from any other SQLite file.
+const APPLICATION_ID: i32 = 0x4643_5254;
+/// One entry per schema version, in order; never edited once released.
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+const VIEWS: &str = include_str!("views.sql");
+const DOC: &str = include_str!("doc.tsv");
+const BUSY: Duration = Duration::from_secs(5);
+
+/// One store's life, an integer never used again: milliseconds at its creation.
+pub type Epoch = i64;
+
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("store {path}: no such file; `forecourt run` makes it on its first start")]
+    Missing { path: PathBuf },
+    #[error("store {path}: another forecourt process is using it")]
+    Locked { path: PathBuf },
+    #[error(
+        "store {path} was written by a newer forecourt (schema {found}, this version knows {known}); install that version or restore a backup"
+    )]
+    Newer { path: PathBuf, found: i64, known: usize },
+    #[error("store {path} is not a forecourt store (application id {found:#x})")]
+    Foreign { path: PathBuf, found: i32 },
+    #[error("store {path} belongs to site {found}, the configuration says {wanted}; give each site its own store")]
+    OtherSite { path: PathBuf, found: String, wanted: String },
+    #[error("store {path}: synchronous is {found}, not FULL (2): an answered message could be lost in a power cut")]
+    NotDurable { path: PathBuf, found: i64 },
+    #[error("store {path}: {source}")]
+    Sqlite { path: PathBuf, source: rusqlite::Error },
+    #[error("store {path}: {source}")]
+    File { path: PathBuf, source: std::io::Error },
+}
+
+/// Whose store it is; written at creation, `time_zone` and `currency` at each start (for the views).
+#[derive(Clone, Debug)]
+pub struct SiteFacts {
+    pub site: String,
+    pub time_zone: String,
+    pub currency: String,
+    pub version: String,
+}
+
+/// An open store with its lock; the lock goes when this is dropped.
+pub(super) struct Opened {
+    pub connection: Connection,
+    pub epoch: Epoch,
+    pub tx_offset: i64,
+    pub lock: File,
+}
+
+/// The file whose lock says that a daemon owns the store.
+pub fn lock_path(store: &Path) -> PathBuf {
+    let mut name = store.as_os_str().to_owned();
+    name.push(".lock");
+    PathBuf::from(name)
+}
+
+/// Opens for writing, creating and migrating as needed.
+pub(super) fn open_for_writing(path: &Path, facts: &SiteFacts, now: Time) -> Result<Opened, OpenError> {
+    let at = |source| OpenError::File { path: path.to_owned(), source };
+    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(at)?;
+    }
+    let lock = File::options().create(true).truncate(false).write(true).open(lock_path(path)).map_err(at)?;
+    lock.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => OpenError::Locked { path: path.to_owned() },
+        TryLockError::Error(source) => at(source),
+    })?;
+    let mut connection = Connection::open(path).map_err(sqlite)?;
+    prepare(&connection, path)?;
+    migrate(&mut connection, path)?;
+    let (epoch, tx_offset) = identify(&connection, path, facts, now)?;
+    persist_wal(&connection);
+    Ok(Opened { connection, epoch, tx_offset, lock })
+}
+
+/// Opens a store, live or not, for reading only. Never with `immutable=1`, which would silently miss what is in the WAL.
+pub fn open_read_only(path: &Path) -> Result<Connection, OpenError> {
+    if !path.exists() {
+        return Err(OpenError::Missing { path: path.to_owned() });
+    }
+    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(sqlite)?;
+    connection.busy_timeout(BUSY).map_err(sqlite)?;
+    connection.pragma_update(None, "query_only", 1).map_err(sqlite)?;
+    check_kind(&connection, path)?;
+    Ok(connection)
+}
+
+fn prepare(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let set = || {
+        connection.busy_timeout(BUSY)?;
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get::<_, String>(0))?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "foreign_keys", 1)?;
+        connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        connection.query_row("PRAGMA synchronous", [], |row| row.get::<_, i64>(0))
+    };
+    match set() {
+        Ok(2) => Ok(()),
+        Ok(found) => Err(OpenError::NotDurable { path: path.to_owned(), found }),
+        Err(source) => Err(OpenError::Sqlite { path: path.to_owned(), source }),
+    }
+}
+
+/// Ours, and not newer than we are. Returns the schema version; 0 for an empty file.
+fn check_kind(connection: &Connection, path: &Path) -> Result<usize, OpenError> {
+    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sqlite)?;
+    let application: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(sqlite)?;
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(sqlite)?;
+    if application != APPLICATION_ID && !(application == 0 && version == 0 && tables == 0) {
+        return Err(OpenError::Foreign { path: path.to_owned(), found: application });
+    }
+    match usize::try_from(version) {
+        Ok(version) if version <= MIGRATIONS.len() => Ok(version),
+        _ => Err(OpenError::Newer { path: path.to_owned(), found: version, known: MIGRATIONS.len() }),
+    }
+}
+
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    let version = check_kind(connection, path)?;
+    let mut run = || {
+        let transaction = connection.transaction()?;
+        for step in &MIGRATIONS[version..] {
+            transaction.execute_batch(step)?;
+        }
+        write_names(&transaction)?;
+        write_views(&transaction)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", MIGRATIONS.len())?;
+        transaction.commit()
+    };
+    run().map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })
+}
+
+fn identify(connection: &Connection, path: &Path, facts: &SiteFacts, now: Time) -> Result<(Epoch, i64), OpenError> {
+    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
+    let millis = time::to_millis(now);
+    let write = || {
+        connection.execute(
+            "INSERT INTO site (id, site, epoch, created_at, tx_offset) VALUES (1, ?1, ?2, ?2, ?3) ON CONFLICT DO NOTHING",
+            // Seeded from the clock, so that a store that is made anew does not repeat the ids of the one before.
+            params![facts.site, millis, (millis / 1000).rem_euclid(1_000_000_000) + 1_000_000],
+        )?;
+        connection.execute(
+            "UPDATE site SET started_at = ?1, alive_at = ?1, version = ?2, time_zone = ?3, currency = ?4",
+            params![millis, facts.version, facts.time_zone, facts.currency],
+        )?;
+        connection.query_row("SELECT site, epoch, tx_offset FROM site", [], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, Epoch>(1)?, row.get::<_, i64>(2)?))
+        })
+    };
+    let (site, epoch, tx_offset) = write().map_err(sqlite)?;
+    if site != facts.site {
+        return Err(OpenError::OtherSite { path: path.to_owned(), found: site, wanted: facts.site.clone() });
+    }
+    Ok((epoch, tx_offset))
+}
+
+/// Keeps `-wal` and `-shm` after a clean stop, so that another user's `sqlite3 -readonly` can still open the store.
+#[allow(unsafe_code)]
+fn persist_wal(connection: &Connection) {
+    let mut on: std::ffi::c_int = 1;
+    // SAFETY: the handle is open for the whole call, "main" is a static C string, and SQLITE_FCNTL_PERSIST_WAL reads and
+    // writes one int through the pointer. A refusal only costs the convenience.
+    unsafe {
+        rusqlite::ffi::sqlite3_file_control(
+            connection.handle(),
+            c"main".as_ptr(),
+            rusqlite::ffi::SQLITE_FCNTL_PERSIST_WAL,
+            (&raw mut on).cast(),
+        );
+    }
+}
+
+/// The views are made anew at each start: a better view needs no migration.
+fn write_views(connection: &Connection) -> rusqlite::Result<()> {
+    let mut old = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'view'")?;
+    let names = old.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+    for name in names {
+        connection.execute_batch(&format!("DROP VIEW \"{name}\""))?;
+    }
+    connection.execute_batch(&with_iso(VIEWS))?;
+    connection.execute("DELETE FROM doc", [])?;
+    for line in DOC.lines().filter(|line| !line.trim().is_empty()) {
+        let mut parts = line.split('\t');
+        let mut part = || parts.next().unwrap_or_default();
+        connection.execute("INSERT INTO doc VALUES (?1, ?2, ?3, ?4)", params![part(), part(), part(), part()])?;
+    }
+    Ok(())
+}
+
+/// Replaces `ISO(expression)` by SQL that prints milliseconds as RFC 3339: plain SQLite has no function for it, and the views
+/// must work in any `sqlite3`.
+fn with_iso(sql: &str) -> String {
+    let mut out = String::with_capacity(sql.len() * 2);
+    let mut rest = sql;
+    while let Some(start) = rest.find("ISO(") {
+        out.push_str(&rest[..start]);
+        let inner = &rest[start + 4..];
+        let mut depth = 1;
+        let end = inner.find(|c| {
+            depth += match c {
+                '(' => 1,
+                ')' => -1,
+                _ => 0,
+            };
+            depth == 0
+        });
+        let end = end.unwrap_or(inner.len());
+        let value = &inner[..end];
+        out.push_str(&format!(
+            "strftime('%Y-%m-%dT%H:%M:%S', ({value}) / 1000, 'unixepoch') || \
+             CASE WHEN ({value}) % 1000 = 0 THEN 'Z' ELSE printf('.%03dZ', ({value}) % 1000) END"
+        ));
+        rest = &inner[(end + 1).min(inner.len())..];
+    }
+    out + rest
+}
+
+fn write_names(connection: &Connection) -> rusqlite::Result<()> {
+    let lists = [
+        ("measurand", Measurand::NAMES),
+        ("phase", LinePhase::NAMES),
+        ("context", Context::NAMES),
+        ("location", Location::NAMES),
+    ];
+    let mut insert = connection.prepare("INSERT OR REPLACE INTO name (list, code, text) VALUES (?1, ?2, ?3)")?;
+    for (list, names) in lists {
+        for (code, text) in names {
+            insert.execute(params![list, code, text])?;
+        }
+    }
+    for (code, text) in Measurand::NAMES {
+        insert.execute(params!["unit", code, base_unit(text)])?;
+    }
+    Ok(())
+}
+
+/// The unit in which a measurand is kept.
+fn base_unit(measurand: &str) -> &'static str {
+    const UNITS: &[(&str, &str)] = &[
+        ("Energy.Active", "Wh"),
+        ("Energy.Reactive", "varh"),
+        ("Energy.Apparent", "VAh"),
+        ("Power.Reactive", "var"),
+        ("Power.Factor", ""),
+        ("Power", "W"),
+        ("Current", "A"),
+        ("Voltage", "V"),
+        ("Frequency", "Hz"),
+        ("Temperature", "Celsius"),
+        ("SoC", "%"),
+        ("RPM", "1/min"),
+    ];
+    UNITS.iter().find(|(prefix, _)| measurand.starts_with(prefix)).map_or("", |(_, unit)| unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn iso_prints_milliseconds_only_when_there_are_some() {
+        let connection = Connection::open_in_memory().expect("memory");
+        let text = |millis: i64| -> String {
+            connection.query_row(&with_iso(&format!("SELECT ISO(coalesce({millis}, (0)))")), [], |row| row.get(0)).expect("query")
+        };
+        assert_eq!(text(1_700_000_000_000), "2023-11-14T22:13:20Z");
+        assert_eq!(text(1_700_000_000_007), "2023-11-14T22:13:20.007Z");
+    }
+}

@@ -1,0 +1,71 @@
+//! What a start (or a failed commit) takes from the store.
+
+use chrono::NaiveDate;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{StoreError, sessions};
+use crate::record::Hash;
+use crate::session::{Origin, Session};
+use crate::units::{StationId, Time, time};
+
+/// How far back the journal is read for message ids that a station may repeat: its queue of unanswered messages at the crash.
+const TAIL: i64 = 5_000;
+
+pub(super) fn origin(connection: &Connection, tx_offset: i64) -> Result<Origin, StoreError> {
+    let last: Option<i64> =
+        connection.query_row("SELECT seq FROM sqlite_sequence WHERE name = 'session'", [], |row| row.get(0)).optional()?;
+    let newest: Option<String> =
+        connection.query_row("SELECT id FROM session ORDER BY number DESC LIMIT 1", [], |row| row.get(0)).optional()?;
+    Ok(Origin { next_number: last.unwrap_or(0) + 1, tx_offset, day: newest.and_then(|id| day_of(&id)) })
+}
+
+/// `S-20261121-0042` → (2026-11-21, 42).
+fn day_of(id: &str) -> Option<(NaiveDate, u32)> {
+    let (day, count) = id.strip_prefix("S-")?.split_once('-')?;
+    Some((NaiveDate::parse_from_str(day, "%Y%m%d").ok()?, count.parse().ok()?))
+}
+
+pub(super) fn open_sessions_of(connection: &Connection, station: &StationId) -> Result<Vec<Session>, StoreError> {
+    Ok(sessions::open_sessions(connection)?.into_iter().filter(|session| &session.station == station).collect())
+}
+
+/// The transaction messages at the end of the journal: station, message id as in the frame, row, time of receipt.
+pub(super) fn recent_messages(connection: &Connection) -> Result<Vec<(StationId, String, i64, Time)>, StoreError> {
+    let mut statement = connection.prepare(
+        "SELECT st.name, m.text, m.id, m.received_at FROM message m JOIN station st ON st.number = m.station \
+         WHERE m.id > (SELECT coalesce(max(id), 0) FROM message) - ?1 \
+         AND m.action IN ('StartTransaction', 'MeterValues', 'StopTransaction', 'TransactionEvent') ORDER BY m.id",
+    )?;
+    let rows = statement.query_map([TAIL], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get(2)?, time::from_millis(row.get(3)?)))
+    })?;
+    let mut messages = Vec::new();
+    for row in rows {
+        let (station, text, row, at) = row?;
+        if let Some(id) = message_id(&text) {
+            messages.push((StationId::new(&station), id, row, at));
+        }
+    }
+    Ok(messages)
+}
+
+/// The second element of a frame, as its JSON text: the form in which `csms` hands message ids over.
+fn message_id(text: &str) -> Option<String> {
+    let parts: Vec<&serde_json::value::RawValue> = serde_json::from_str(text).ok()?;
+    Some(parts.get(1)?.get().to_owned())
+}
+
+/// Number and hash of the last record of an epoch; (0, None) when there is none.
+pub(super) fn chain_tail(connection: &Connection, epoch: i64) -> Result<(u64, Option<Hash>), StoreError> {
+    let last: Option<(u64, String)> = connection
+        .prepare_cached("SELECT seq, hash FROM record WHERE epoch = ?1 ORDER BY seq DESC LIMIT 1")?
+        .query_row(params![epoch], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    match last {
+        None => Ok((0, None)),
+        Some((seq, text)) => {
+            let hash = text.parse().map_err(|_| StoreError::Content(format!("hash of record {seq}")))?;
+            Ok((seq, Some(hash)))
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Sessions and their evidence as rows.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{StoreError, readings};
+use crate::session::metering::Proof;
+use crate::session::{
+    AuthStatus, ChargingState, Events, Evidence, Lookup, Phase, Session, State, TariffRef, metering, phase_code,
+};
+use crate::units::{Finding, MilliWh, SessionId, StationId, Time, Token, TokenKind, TxRef, Version, time};
+
+const COLUMNS: &str = "s.number, s.id, st.name, s.version, s.tx, s.start_key, s.evse, s.connector, s.token, s.token_kind, s.token_status, \
+     s.opened_at, s.started_at, s.stopped_at, s.start_register, s.stop_register, s.stop_reason, s.state, s.hold_reason, \
+     s.settle_after, s.tariff, s.findings";
+
+/// An ended session that has no record yet, with all that rating needs.
+#[derive(Debug)]
+pub struct Due {
+    pub session: Session,
+    pub proofs: Vec<Proof>,
+    /// JSON text of the tariff locked at the start.
+    pub tariff: Option<String>,
+    pub meter_serial: Option<String>,
+}
+
+pub(super) fn insert(connection: &Connection, station: i64, session: &Session) -> rusqlite::Result<()> {
+    let row = StateRow::of(session);
+    connection
+        .prepare_cached(
+            "INSERT INTO session (number, id, station, version, tx, start_key, evse, connector, token, token_kind, token_status, opened_at, \
+             started_at, stopped_at, start_register, stop_register, stop_reason, state, hold_reason, settle_after, tariff, findings) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
+        )?
+        .execute(params![
+            session.number,
+            session.id.as_str(),
+            station,
+            session.version.number(),
+            session.tx.as_str(),
+            session.start_key,
+            session.evse,
+            session.connector,
+            session.token.as_ref().map(Token::reveal),
+            session.token.as_ref().map(|token| token.kind.as_str()),
+            session.token_status.map(AuthStatus::as_str),
+            time::to_millis(session.opened_at),
+            session.started_at.map(time::to_millis),
+            session.stopped_at.map(time::to_millis),
+            session.start_register.map(|register| register.0),
+            session.stop_register.map(|register| register.0),
+            session.stop_reason,
+            row.state,
+            row.hold_reason,
+            row.settle_after,
+            session.tariff.as_ref().map(|tariff| &*tariff.0),
+            findings_text(&session.findings),
+        ])
+        .map(drop)
+}
+
+pub(super) fn update(connection: &Connection, session: &Session) -> rusqlite::Result<()> {
+    let row = StateRow::of(session);
+    connection
+        .prepare_cached(
+            "UPDATE session SET evse = ?2, connector = ?3, token = ?4, token_kind = ?5, token_status = ?6, started_at = ?7, stopped_at = ?8, \
+             start_register = coalesce(?9, start_register), stop_register = coalesce(?10, stop_register), stop_reason = ?11, state = ?12, \
+             hold_reason = ?13, settle_after = ?14, tariff = ?15, findings = ?16 WHERE number = ?1",
+        )?
+        .execute(params![
+            session.number,
+            session.evse,
+            session.connector,
+            session.token.as_ref().map(Token::reveal),
+            session.token.as_ref().map(|token| token.kind.as_str()),
+            session.token_status.map(AuthStatus::as_str),
+            session.started_at.map(time::to_millis),
+            session.stopped_at.map(time::to_millis),
+            session.start_register.map(|register| register.0),
+            session.stop_register.map(|register| register.0),
+            session.stop_reason,
+            row.state,
+            row.hold_reason,
+            row.settle_after,
+            session.tariff.as_ref().map(|tariff| &*tariff.0),
+            findings_text(&session.findings),
+        ])
+        .map(drop)
+}
+
+struct StateRow<'a> {
+    state: &'static str,
+    hold_reason: Option<&'a str>,
+    settle_after: Option<i64>,
+}
+
+impl<'a> StateRow<'a> {
+    fn of(session: &'a Session) -> Self {
+        match &session.state {
+            State::Open => Self { state: "open", hold_reason: None, settle_after: None },
+            State::Ended { settle_after } => {
+                Self { state: "ended", hold_reason: None, settle_after: Some(time::to_millis(*settle_after)) }
+            }
+            State::Held { reason } => Self { state: "held", hold_reason: Some(reason), settle_after: None },
+        }
+    }
+}
+
+pub(super) fn insert_evidence(connection: &Connection, message: i64, station: i64, evidence: &Evidence) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO evidence (message, session, station, evse, phase, seq_no, reported_at, charging, register, readings) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )?
+        .execute(params![
+            message,
+            evidence.session,
+            station,
+            evidence.evse,
+            phase_code(evidence.phase),
+            evidence.seq_no,
+            time::to_millis(evidence.reported_at),
+            evidence.charging.map(ChargingState::as_str),
+            evidence.readings.iter().rev().find_map(metering::register_of).map(|register| register.0),
+            readings::to_text(&evidence.readings),
+        ])
+        .map(drop)
+}
+
+/// The sessions still open, for the machine at start.
+pub(super) fn open_sessions(connection: &Connection) -> Result<Vec<Session>, StoreError> {
+    select(connection, "s.state = 'open' ORDER BY s.number", &[])
+}
+
+pub(super) fn by_number(connection: &Connection, number: i64) -> Result<Option<Session>, StoreError> {
+    Ok(select(connection, "s.number = ?1", &[&number])?.pop())
+}
+
+/// The latest session of a station that a message may mean.
+pub(super) fn find(connection: &Connection, station: &StationId, lookup: &Lookup) -> Result<Option<Session>, StoreError> {
+    let (condition, value) = match lookup {
+        Lookup::Transaction(tx) => ("s.tx = ?2", tx.as_str()),
+        Lookup::Start(key) => ("s.start_key = ?2", key.as_str()),
+    };
+    let condition =
+        format!("s.station = (SELECT number FROM station WHERE name = ?1) AND {condition} ORDER BY s.number DESC LIMIT 1");
+    Ok(select(connection, &condition, &[&station.as_str(), &value])?.pop())
+}
+
+fn select(connection: &Connection, condition: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Vec<Session>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM session s JOIN station st ON st.number = s.station WHERE {condition}");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let sessions = statement.query_map(values, read)?.collect::<Result<Vec<_>, _>>()?;
+    sessions.into_iter().map(|session| with_events(connection, session)).collect()
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Session> {
+    let at = |index| row.get::<_, Option<i64>>(index).map(|millis| millis.map(time::from_millis));
+    let text = |index| row.get::<_, Option<String>>(index);
+    let state: String = row.get(17)?;
+    let state = match state.as_str() {
+        "open" => State::Open,
+        "ended" => State::Ended { settle_after: at(19)?.unwrap_or_default() },
+        _ => State::Held { reason: text(18)?.unwrap_or_default() },
+    };
+    let kind = match text(9)?.as_deref() {
+        None | Some("unstated") => TokenKind::Unstated,
+        Some("NoAuthorization") => TokenKind::NoAuthorization,
+        Some(name) => TokenKind::Named(name.into()),
+    };
+    let version: String = row.get(3)?;
+    Ok(Session {
+        number: row.get(0)?,
+        id: SessionId::new(&row.get::<_, String>(1)?),
+        station: StationId::new(&row.get::<_, String>(2)?),
+        version: Version::from_subprotocol(&format!("ocpp{version}")).unwrap_or(Version::V16),
+        tx: TxRef::new(&row.get::<_, String>(4)?),
+        start_key: text(5)?,
+        evse: row.get(6)?,
+        connector: row.get(7)?,
+        token: text(8)?.map(|token| Token::new(kind, &token)),
+        token_status: text(10)?.and_then(|status| AuthStatus::from_name(&status)),
+        opened_at: at(11)?.unwrap_or_default(),
+        started_at: at(12)?,
+        stopped_at: at(13)?,
+        start_register: row.get::<_, Option<i64>>(14)?.map(MilliWh),
+        stop_register: row.get::<_, Option<i64>>(15)?.map(MilliWh),
+        stop_reason: text(16)?,
+        state,
+        tariff: text(20)?.map(|hash| TariffRef(hash.into())),
+        findings: text(21)?.map(|json| findings(&json)).unwrap_or_default(),
+        events: Events::default(),
+    })
+}
+
+fn with_events(connection: &Connection, mut session: Session) -> Result<Session, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT seq_no, reported_at, phase FROM evidence WHERE session = ?1 AND seq_no IS NOT NULL ORDER BY id",
+    )?;
+    let mut rows = statement.query([session.number])?;
+    while let Some(row) = rows.next()? {
+        session.events.add(row.get(0)?, row.get(1)?, row.get(2)?);
+    }
+    Ok(session)
+}
+
+pub(super) fn due(connection: &Connection, now: Time, limit: usize) -> Result<Vec<i64>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT number FROM session WHERE state = 'ended' AND settled IS NULL AND settle_after <= ?1 ORDER BY settle_after LIMIT ?2",
+    )?;
+    let numbers = statement.query_map(params![time::to_millis(now), limit], |row| row.get(0))?.collect::<Result<Vec<_>, _>>()?;
+    Ok(numbers)
+}
+
+/// When the next ended session becomes due, if one waits for missing events.
+pub(super) fn next_due(connection: &Connection) -> Result<Option<Time>, StoreError> {
+    let sql = "SELECT min(settle_after) FROM session WHERE state = 'ended' AND settled IS NULL";
+    Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, Option<i64>>(0))?.map(time::from_millis))
+}
+
+pub(super) fn load_due(connection: &Connection, number: i64) -> Result<Option<Due>, StoreError> {
+    let Some(session) = by_number(connection, number)? else { return Ok(None) };
+    let proofs = proofs(connection, number)?;
+    let tariff = match &session.tariff {
+        Some(hash) => connection
+            .prepare_cached("SELECT json FROM tariff WHERE hash = ?1")?
+            .query_row([&*hash.0], |row| row.get(0))
+            .optional()?,
+        None => None,
+    };
+    let meter_serial = connection
+        .prepare_cached("SELECT meter_serial FROM station WHERE name = ?1")?
+        .query_row([session.station.as_str()], |row| row.get(0))
+        .optional()?
+        .flatten();
+    Ok(Some(Due { session, proofs, tariff, meter_serial }))
+}
+
+pub(super) fn proofs(connection: &Connection, session: i64) -> Result<Vec<Proof>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT e.phase, e.seq_no, e.reported_at, e.evse, e.charging, e.readings, m.received_at \
+         FROM evidence e JOIN message m ON m.id = e.message WHERE e.session = ?1 ORDER BY e.id",
+    )?;
+    let rows = statement.query_map([session], |row| {
+        let phase = match row.get::<_, u8>(0)? {
+            0 => Phase::Start,
+            2 => Phase::Stop,
+            _ => Phase::Update,
+        };
+        let evidence = Evidence {
+            session: Some(session),
+            phase,
+            seq_no: row.get(1)?,
+            reported_at: time::from_millis(row.get(2)?),
+            evse: row.get(3)?,
+            charging: row.get::<_, Option<String>>(4)?.and_then(|name| ChargingState::from_name(&name)),
+            readings: row.get::<_, Option<String>>(5)?.map(|text| readings::from_text(&text)).unwrap_or_default(),
+        };
+        Ok(Proof { evidence, received_at: time::from_millis(row.get(6)?) })
+    })?;
+    Ok(rows.collect::<Result<Vec<_>, _>>()?)
+}
+
+/// JSON for a findings column; `None` when nothing was odd.
+pub(super) fn findings_text(findings: &[Finding]) -> Option<String> {
+    if findings.is_empty() { None } else { serde_json::to_string(findings).ok() }
+}
+
+fn findings(json: &str) -> Vec<Finding> {
+    serde_json::from_str::<Vec<StoredFinding>>(json)
+        .map(|stored| stored.into_iter().map(|finding| Finding { code: finding.code.into(), detail: finding.detail }).collect())
+        .unwrap_or_default()
+}
+
+#[derive(serde::Deserialize)]
+struct StoredFinding {
+    code: String,
+    detail: String,
+}

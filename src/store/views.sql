@@ -1,0 +1,125 @@
+-- The promise: documented names, units in the names, times as RFC 3339 UTC. Made anew at each start of the daemon.
+-- ISO(x) is replaced by an expression that prints milliseconds; see open.rs.
+
+CREATE VIEW v_station AS
+SELECT st.name AS station, st.version AS ocpp_version, st.vendor, st.model, st.serial, st.firmware, st.meter_serial,
+       st.connected_at IS NOT NULL AS connected,
+       ISO(st.connected_at) AS connected_at, ISO(st.disconnected_at) AS disconnected_at,
+       ISO(st.last_message_at) AS last_message_at, ISO(st.booted_at) AS booted_at, ISO(st.first_seen_at) AS first_seen_at,
+       st.connects, st.peer,
+       (SELECT group_concat(c.evse || CASE WHEN c.connector > 1 THEN '.' || c.connector ELSE '' END || ' ' || c.state, ', ')
+          FROM connector c WHERE c.station = st.number AND c.evse > 0) AS connectors,
+       (SELECT count(*) FROM session s WHERE s.station = st.number AND s.state = 'open') AS open_sessions
+  FROM station st;
+
+CREATE VIEW v_session AS
+SELECT s.id AS session_id, st.name AS station, s.evse, s.connector, s.version AS ocpp_version, s.tx AS transaction_id,
+       CASE WHEN s.token IS NULL THEN NULL WHEN length(s.token) > 4 THEN '…' || substr(s.token, -4) ELSE '…' END AS token,
+       s.token_kind, s.token_status,
+       CASE s.state WHEN 'ended' THEN 'done' ELSE s.state END AS state, s.hold_reason, s.hold_detail,
+       ISO(s.started_at) AS started_at, ISO(s.stopped_at) AS stopped_at, s.stop_reason,
+       (s.stopped_at - s.started_at) / 1000 AS duration_s,
+       CASE WHEN s.start_register % 1000 = 0 THEN s.start_register / 1000 ELSE s.start_register / 1000.0 END AS start_register_wh,
+       CASE WHEN s.stop_register % 1000 = 0 THEN s.stop_register / 1000 ELSE s.stop_register / 1000.0 END AS stop_register_wh,
+       CASE WHEN e.energy % 1000 = 0 THEN e.energy / 1000 ELSE e.energy / 1000.0 END AS energy_wh,
+       r.payload -> '$.cdr.total_cost.excl_vat' AS cost_excl_vat, r.payload -> '$.cdr.total_cost.incl_vat' AS cost_incl_vat,
+       r.payload ->> '$.cdr.currency' AS currency,
+       t.id AS tariff_id, r.epoch AS record_epoch, r.seq AS record_seq, r.record_id,
+       coalesce(r.seq <= rc.through, 0) AS acknowledged, s.findings
+  FROM session s
+  JOIN station st ON st.number = s.station
+  LEFT JOIN tariff t ON t.hash = s.tariff
+  LEFT JOIN record r ON r.session = s.number AND r.kind = 'charge'
+  LEFT JOIN receipt rc ON rc.epoch = r.epoch
+  JOIN (SELECT number,
+               coalesce(stop_register,
+                        (SELECT x.register FROM evidence x WHERE x.session = number AND x.register IS NOT NULL ORDER BY x.id DESC LIMIT 1))
+               - coalesce(start_register,
+                        (SELECT x.register FROM evidence x WHERE x.session = number AND x.register IS NOT NULL ORDER BY x.id LIMIT 1)) AS energy
+          FROM session) e ON e.number = s.number;
+
+CREATE VIEW v_meter_value AS
+SELECT s.id AS session_id, st.name AS station, e.evse,
+       ISO(coalesce(r.value ->> 0, e.reported_at)) AS measured_at,
+       ISO(m.received_at) AS received_at,
+       coalesce(nm.text, v.value ->> 0) AS measurand, v.value ->> 1 AS value, coalesce(nu.text, '') AS unit,
+       coalesce(np.text, v.value ->> 2, '') AS phase, coalesce(nc.text, v.value ->> 3, 'Sample.Periodic') AS context,
+       coalesce(nl.text, v.value ->> 4, 'Outlet') AS location, v.value ->> 5 AS signed_data, e.message AS message_id
+  FROM evidence e
+  JOIN station st ON st.number = e.station
+  JOIN message m ON m.id = e.message
+  LEFT JOIN session s ON s.number = e.session
+  JOIN json_each(e.readings) r
+  JOIN json_each(r.value) v ON v.key > 0
+  LEFT JOIN name nm ON nm.list = 'measurand' AND nm.code = v.value ->> 0 AND typeof(v.value ->> 0) = 'integer'
+  LEFT JOIN name nu ON nu.list = 'unit' AND nu.code = v.value ->> 0 AND typeof(v.value ->> 0) = 'integer'
+  LEFT JOIN name np ON np.list = 'phase' AND np.code = v.value ->> 2 AND typeof(v.value ->> 2) = 'integer'
+  LEFT JOIN name nc ON nc.list = 'context' AND nc.code = v.value ->> 3 AND typeof(v.value ->> 3) = 'integer'
+  LEFT JOIN name nl ON nl.list = 'location' AND nl.code = v.value ->> 4 AND typeof(v.value ->> 4) = 'integer';
+
+CREATE VIEW v_message AS
+SELECT m.id AS message_id, st.name AS station, ISO(m.received_at) AS received_at, 'in' AS direction, m.action,
+       CASE WHEN json_valid(m.text) THEN json_extract(m.text, '$[1]') END AS call_id,
+       m.text, m.answer, m.repeats, m.findings
+  FROM message m JOIN station st ON st.number = m.station;
+
+CREATE VIEW v_record AS
+SELECT r.epoch, r.seq, r.kind, r.record_id, s.id AS session_id, r.payload ->> '$.session.station' AS station,
+       ISO(r.created_at) AS created_at,
+       r.payload ->> '$.meter.energy_wh' AS energy_wh,
+       r.payload -> '$.cdr.total_cost.excl_vat' AS cost_excl_vat, r.payload -> '$.cdr.total_cost.incl_vat' AS cost_incl_vat,
+       r.payload ->> '$.cdr.currency' AS currency,
+       coalesce(r.seq <= rc.through, 0) AS acknowledged,
+       CASE WHEN r.seq <= rc.through THEN ISO(rc.received_at) END AS acknowledged_at,
+       r.hash, r.payload ->> '$.prev' AS prev, r.jws
+  FROM record r
+  LEFT JOIN session s ON s.number = r.session
+  LEFT JOIN receipt rc ON rc.epoch = r.epoch;
+
+CREATE VIEW v_price_line AS
+SELECT r.epoch, r.seq, s.id AS session_id, l.key + 1 AS line, l.value ->> '$.dimension' AS dimension,
+       l.value ->> '$.period.start' AS period_start, l.value ->> '$.period.end' AS period_end,
+       l.value ->> '$.measured' AS measured, l.value ->> '$.quantity' AS quantity, l.value ->> '$.unit' AS unit,
+       l.value ->> '$.unit_price' AS unit_price, l.value ->> '$.amount_excl_vat' AS amount_excl_vat,
+       l.value ->> '$.vat_percent' AS vat_percent, l.value ->> '$.vat' AS vat, l.value ->> '$.amount_incl_vat' AS amount_incl_vat,
+       r.payload ->> '$.cdr.currency' AS currency,
+       l.value ->> '$.tariff_element' AS tariff_element, l.value ->> '$.reason' AS reason
+  FROM record r
+  LEFT JOIN session s ON s.number = r.session
+  JOIN json_each(r.payload, '$.lines') l;
+
+CREATE VIEW v_outbox AS
+SELECT r.epoch, r.seq, r.kind, r.record_id, s.id AS session_id, ISO(r.created_at) AS created_at,
+       CASE WHEN f.code IS NULL THEN 'waiting' ELSE 'fault' END AS state, f.code AS fault, f.detail AS fault_detail,
+       length(r.jws) AS bytes
+  FROM record r
+  LEFT JOIN session s ON s.number = r.session
+  LEFT JOIN receipt rc ON rc.epoch = r.epoch
+  LEFT JOIN record_fault f ON f.epoch = r.epoch AND f.seq = r.seq
+ WHERE r.seq > coalesce(rc.through, 0) OR f.code IS NOT NULL;
+
+CREATE VIEW v_problem AS
+SELECT p.kind, CASE WHEN p.kind = 'internal-error' THEN 'critical' ELSE 'warning' END AS severity,
+       st.name AS station, p.subject, p.detail, p.count,
+       ISO(p.first_at) AS first_at, ISO(p.last_at) AS last_at
+  FROM problem p LEFT JOIN station st ON st.number = p.station
+UNION ALL
+SELECT 'session-held', 'warning', st.name, s.id, s.hold_reason || coalesce(': ' || s.hold_detail, ''), 1,
+       ISO(coalesce(s.stopped_at, s.opened_at)), ISO(coalesce(s.stopped_at, s.opened_at))
+  FROM session s JOIN station st ON st.number = s.station WHERE s.state = 'held'
+UNION ALL
+SELECT 'record-fault', 'critical', NULL, 'record ' || f.seq, f.code || ': ' || f.detail, 1, ISO(f.at), ISO(f.at)
+  FROM record_fault f;
+
+CREATE VIEW v_token AS
+SELECT CASE WHEN length(s.token) > 4 THEN '…' || substr(s.token, -4) ELSE '…' END AS token, s.token_kind,
+       count(*) AS sessions, ISO(min(s.opened_at)) AS first_used_at, ISO(max(s.opened_at)) AS last_used_at,
+       sum(s.token_status IS NOT 'Accepted') AS refused
+  FROM session s WHERE s.token IS NOT NULL GROUP BY lower(s.token), s.token_kind;
+
+-- The local day is in the session id, which is named by the site's civil date.
+CREATE VIEW v_kpi_daily AS
+SELECT substr(session_id, 3, 4) || '-' || substr(session_id, 7, 2) || '-' || substr(session_id, 9, 2) AS local_date,
+       count(*) AS sessions, sum(state = 'done') AS done, sum(state = 'held') AS held, sum(state = 'open') AS open,
+       sum(CASE WHEN record_seq IS NOT NULL THEN energy_wh END) AS billed_energy_wh, count(record_seq) AS records
+  FROM v_session GROUP BY 1;

@@ -1,0 +1,273 @@
+//! The MQTT uplink against a real mosquitto: killed brokers, cut lines, an absent head office, wrong receipts, poison.
+//!
+//! Every test ends with the same question: has head office exactly the records we committed, byte for byte?
+
+#[path = "uplink/bench.rs"]
+mod bench;
+
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use bench::{BASE, Broker, EPOCH, Office, Running, SITE, Shelf, heard, publish, root, until};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+#[tokio::test]
+async fn a_broker_absent_at_first_and_killed_again_and_again_loses_nothing() {
+    let Some(mut broker) = Broker::prepare("") else { return };
+    let (shelf, office) = (Shelf::new(), Office::new());
+    shelf.add(30, 600);
+    let uplink = Running::start(broker.settings(), &shelf);
+    let refused = format!("connect tcp 127.0.0.1:{}: connection refused", broker.port);
+    shelf.link("the technician reads why", |link| !link.up && link.error.as_deref() == Some(&refused)).await;
+
+    broker.start().await;
+    let desk = office.open(broker.port);
+    office.has(10).await;
+    for _ in 0..6 {
+        shelf.add(60, 600);
+        let so_far = office.books.borrow().records.len();
+        office.has(so_far + 5).await;
+        broker.kill();
+        shelf.add(20, 600);
+        broker.start().await;
+    }
+    shelf.all_receipted().await;
+    office.agrees_with(&shelf);
+    assert_eq!(shelf.last(), 30 + 6 * 80);
+    uplink.stop().await;
+    desk.abort();
+}
+
+#[tokio::test]
+async fn a_line_cut_at_random_bytes_loses_nothing() {
+    let Some(mut broker) = Broker::prepare("") else { return };
+    broker.start().await;
+    let cuts = Arc::new(AtomicU64::new(0));
+    let proxy = cutting_proxy(broker.port, Arc::clone(&cuts)).await;
+    let (shelf, office) = (Shelf::new(), Office::new());
+    shelf.add(400, 900);
+    let desk = office.open(broker.port);
+    let mut settings = broker.settings();
+    settings.url = format!("mqtt://localhost:{proxy}");
+    let uplink = Running::start(settings, &shelf);
+    shelf.all_receipted().await;
+    office.agrees_with(&shelf);
+    assert!(cuts.load(Relaxed) > 5, "{cuts:?} cuts");
+    assert!(shelf.quarantined.borrow().is_empty(), "a bad line is no reason to quarantine");
+    uplink.stop().await;
+    desk.abort();
+}
+
+#[tokio::test]
+async fn a_frozen_broker_with_a_full_socket_is_noticed_and_left() {
+    let Some(mut broker) = Broker::prepare("") else { return };
+    broker.start().await;
+    let (shelf, office) = (Shelf::new(), Office::new());
+    let desk = office.open(broker.port);
+    let mut settings = broker.settings();
+    settings.timing.keep_alive = Duration::from_secs(1);
+    settings.timing.ack_wait = Duration::from_secs(60);
+    let uplink = Running::start(settings, &shelf);
+    shelf.link("connected", |link| link.up).await;
+    broker.signal("-STOP");
+    shelf.add(20, 600_000); // more than both socket buffers hold
+    shelf.link("the silence is noticed", |link| link.error.as_ref().is_some_and(|error| error.contains("sign of life"))).await;
+    broker.signal("-CONT");
+    shelf.all_receipted().await;
+    office.agrees_with(&shelf);
+    uplink.stop().await;
+    desk.abort();
+}
+
+#[tokio::test]
+async fn head_office_may_be_away_and_may_lose_what_it_had_not_committed() {
+    let Some(mut broker) = Broker::prepare("") else { return };
+    broker.start().await;
+    let (shelf, office, mute) = (Shelf::new(), Office::new(), Office::mute());
+    shelf.add(50, 300);
+    let uplink = Running::start(broker.settings(), &shelf);
+    shelf.link("nobody listens", |link| link.up && link.error.as_ref().is_some_and(|error| error.contains("subscribes"))).await;
+    let desk = office.open(broker.port);
+    shelf.all_receipted().await;
+    shelf.link("all is well again", |link| link.up && link.error.is_none()).await;
+    office.agrees_with(&shelf);
+    desk.abort();
+
+    // Somebody took the records, so the broker says yes to each; but head office never committed them.
+    let thief = mute.open(broker.port);
+    shelf.add(50, 300);
+    mute.has(50).await;
+    thief.abort();
+    assert_eq!(*shelf.receipted.borrow(), 50);
+    let desk = office.open(broker.port);
+    shelf.all_receipted().await;
+    office.agrees_with(&shelf);
+    uplink.stop().await;
+    desk.abort();
+}
+
+#[tokio::test]
+async fn a_receipt_that_does_not_match_our_chain_retires_nothing() {
+    let Some(mut broker) = Broker::prepare("") else { return };
+    broker.start().await;
+    let shelf = Shelf::new();
+    shelf.add(5, 100);
+    let receipt = |through: u64, root: &str| {
+        serde_json::json!({"site": SITE, "epoch": EPOCH, "through": through, "root": root}).to_string().into_bytes()
+    };
+    let topic = format!("{BASE}/receipt");
+    publish(broker.port, &topic, receipt(3, "AAAA")).await;
+    let uplink = Running::start(broker.settings(), &shelf);
+    for (payload, complaint) in [
+        (None, "receipt refused: its root is not ours"),
+        (Some(receipt(99, "AAAA")), "receipt refused: we never gave that number"),
+        (Some(b"{\"site\":".to_vec()), "receipt refused: not a receipt"),
+    ] {
+        if let Some(payload) = payload {
+            publish(broker.port, &topic, payload).await;
+        }
+        shelf.link(complaint, |link| link.up && link.error.as_ref().is_some_and(|error| error.starts_with(complaint))).await;
+        assert_eq!(*shelf.receipted.borrow(), 0);
+    }
+    publish(broker.port, &topic, receipt(5, &root(&shelf.jws(5)))).await;
+    shelf.all_receipted().await;
+    uplink.stop().await;
+}
+
+#[tokio::test]
+async fn a_huge_retained_message_does_not_take_the_uplink_down() {
+    let Some(mut broker) = Broker::prepare("") else { return };
+    broker.start().await;
+    publish(broker.port, &format!("{BASE}/receipt"), vec![b'z'; 1 << 20]).await;
+    let (shelf, office) = (Shelf::new(), Office::new());
+    let desk = office.open(broker.port);
+    shelf.add(30, 300);
+    let uplink = Running::start(broker.settings(), &shelf);
+    shelf.all_receipted().await;
+    assert!(shelf.links.borrow().iter().all(|link| link.up), "never down: {:?}", shelf.links.borrow());
+    uplink.stop().await;
+    desk.abort();
+}
+
+#[tokio::test]
+async fn one_poisonous_record_does_not_stop_the_others() {
+    // mosquitto answers a payload above this limit with a PUBACK code that ends the connection.
+    let Some(mut broker) = Broker::prepare("message_size_limit 2000") else { return };
+    broker.start().await;
+    let (shelf, office) = (Shelf::new(), Office::new());
+    let desk = office.open(broker.port);
+    shelf.add(2, 300);
+    shelf.add(1, 5_000);
+    shelf.add(20, 300);
+    let uplink = Running::start(broker.settings(), &shelf);
+    until("the culprit is found", &mut shelf.quarantined.subscribe(), |set| !set.is_empty()).await;
+    office.has(22).await;
+    assert_eq!(shelf.quarantined.borrow().iter().copied().collect::<Vec<_>>(), [3]);
+    assert!(!office.books.borrow().records.contains_key(&3));
+    uplink.stop().await;
+    desk.abort();
+}
+
+#[tokio::test]
+async fn birth_goodbye_and_last_will_say_whether_the_site_is_there() {
+    let Some(mut broker) = Broker::prepare("") else { return };
+    broker.start().await;
+    let (shelf, office) = (Shelf::new(), Office::new());
+    let desk = office.open(broker.port);
+    shelf.add(3, 300);
+    let status = format!("{BASE}/status");
+    let uplink = Running::start(broker.settings(), &shelf);
+    heard(broker.port, "w1", &status, |status| status["online"] == true && status["last_seq"] == 3 && status["outbox"] == 0)
+        .await;
+    heard(broker.port, "w2", &format!("{BASE}/keys"), |keys| keys["keys"].is_array()).await;
+    uplink.stop().await;
+    heard(broker.port, "w3", &status, |status| status["online"] == false && status["epoch"] == EPOCH).await;
+    assert!(shelf.links.borrow().last().is_some_and(|link| !link.up && link.error.is_none()));
+
+    let uplink = Running::start(broker.settings(), &shelf);
+    heard(broker.port, "w4", &status, |status| status["online"] == true).await;
+    uplink.task.abort();
+    heard(broker.port, "w5", &status, |status| status["online"] == false).await;
+
+    let sample = office.books.borrow().sample.clone().expect("a record");
+    assert_eq!(sample.topic, format!("{BASE}/records/charge"));
+    let properties = sample.properties.expect("properties");
+    assert_eq!(properties.content_type.as_deref(), Some("application/jose"));
+    let epoch = EPOCH.to_string();
+    let expected = [("site", SITE), ("epoch", &epoch), ("seq", "1"), ("kind", "charge"), ("record_id", "id-1")];
+    assert_eq!(properties.user_properties, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    desk.abort();
+}
+
+#[tokio::test]
+async fn tls_with_client_certificates_and_files_renewed_without_a_restart() {
+    let Some(mut broker) = Broker::prepare("") else { return };
+    let tls = "certfile @/server.pem\nkeyfile @/server.key\ncafile @/ca.pem\nrequire_certificate true\n";
+    let dir = broker.file("");
+    let config = std::fs::read_to_string(broker.file("mosquitto.conf")).expect("config");
+    let tls = tls.replace('@', dir.to_str().expect("a path").trim_end_matches('/'));
+    std::fs::write(broker.file("mosquitto.conf"), config + &tls).expect("config");
+    let made = Command::new("sh").arg("-ec").arg(CERTIFICATES).current_dir(&dir).output();
+    if !made.is_ok_and(|output| output.status.success()) {
+        eprintln!("SKIPPED: openssl not found or too old");
+        return;
+    }
+    broker.start().await;
+    let shelf = Shelf::new();
+    let mut settings = broker.settings();
+    settings.url = format!("mqtts://localhost:{}", broker.port);
+    settings.ca_file = Some(broker.file("other-ca.pem"));
+    settings.cert_file = Some(broker.file("client.pem"));
+    settings.key_file = Some(broker.file("client.key"));
+    let uplink = Running::start(settings, &shelf);
+    let unknown = |link: &forecourt::mqtt::LinkState| link.error.as_ref().is_some_and(|error| error.contains("UnknownIssuer"));
+    shelf.link("a foreign broker is refused", unknown).await;
+    std::fs::copy(broker.file("ca.pem"), broker.file("other-ca.pem")).expect("copy");
+    shelf.link("the corrected file is enough", |link| link.up).await;
+    uplink.stop().await;
+}
+
+const CERTIFICATES: &str = r"
+for ca in ca other-ca; do
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=$ca -keyout $ca.key -out $ca.pem
+done
+printf 'subjectAltName=DNS:localhost\n' > san
+for name in server client; do
+  openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=$name -keyout $name.key -out $name.csr
+  openssl x509 -req -in $name.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -extfile san -out $name.pem
+done
+chmod a+rX . *.key
+";
+
+/// Forwards connections to the broker and cuts each after a random number of bytes, both directions counted.
+async fn cutting_proxy(broker: u16, cuts: Arc<AtomicU64>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("address").port();
+    tokio::spawn(async move {
+        while let Ok((mut site, _)) = listener.accept().await {
+            let cuts = Arc::clone(&cuts);
+            tokio::spawn(async move {
+                let Ok(mut broker) = TcpStream::connect(("127.0.0.1", broker)).await else { return };
+                let mut left = fastrand::usize(2_000..60_000);
+                let (mut up, mut down) = ([0; 1_024], [0; 1_024]);
+                while left > 0 {
+                    let (read, to, from) = tokio::select! {
+                        read = site.read(&mut up) => (read, &mut broker, &up),
+                        read = broker.read(&mut down) => (read, &mut site, &down),
+                    };
+                    let count = read.unwrap_or(0).min(left);
+                    if count == 0 || to.write_all(&from[..count]).await.is_err() {
+                        return;
+                    }
+                    left -= count;
+                }
+                cuts.fetch_add(1, Relaxed);
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            });
+        }
+    });
+    port
+}
