@@ -1,4 +1,4 @@
-//! The only clock of the house: the system's, or one that runs faster for the demo.
+//! The daemon's clock: the system's, or one that runs faster for a simulation. No room below the shell reads a clock itself.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -30,6 +30,7 @@ pub struct Args {
 
 /// How results are shown.
 #[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Output")]
 pub struct Show {
     /// One JSON document
     #[arg(long, global = true, group = "form")]
@@ -43,6 +44,7 @@ pub struct Show {
     /// Times in UTC instead of the site's time zone
     #[arg(long, global = true)]
     pub utc: bool,
+    /// Emphasis on the terminal
     #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
     pub color: Color,
     /// Only results, no remarks
@@ -118,13 +120,16 @@ pub struct SessionFilter {
     /// Started before
     #[arg(long, value_name = "WHEN")]
     pub until: Option<String>,
+    /// Only this station
     #[arg(long, value_name = "ID")]
     pub station: Option<String>,
     /// Last characters of the token, as shown
     #[arg(long, value_name = "TOKEN")]
     pub token: Option<String>,
+    /// Only sessions in this state; held ones wait for a person
     #[arg(long, value_name = "STATE")]
     pub state: Option<SessionState>,
+    /// At most this many
     #[arg(long, default_value_t = 50, value_name = "N")]
     pub limit: u32,
 }

@@ -17,7 +17,7 @@ pub fn check(args: &Args, output: &Output) -> Result<Exit, Failure> {
         Err(failure) => {
             if output.machine() {
                 let problems: Vec<&str> = failure.text.lines().collect();
-                output.object(&json!({ "ok": false, "problems": problems }))?;
+                output.object(&json!({ "ok": false, "problems": problems, "remarks": [] }))?;
                 return Err(Failure::new(failure.exit, ""));
             }
             return Err(failure);

@@ -1,7 +1,7 @@
 //! The command line: noun, then verb. Reads open the store read-only, so they work while the daemon runs and while it is down.
 //!
-//! A new command is a variant of [`Command`] and one function. Data goes to stdout, talk to stderr. Exit codes are promises:
-//! see [`Exit`].
+//! A new command is a variant of `Command` and one function. Data goes to stdout, talk to stderr. Exit codes are promises:
+//! see `Exit`.
 
 mod args;
 mod check;
@@ -43,9 +43,7 @@ fn dispatch(args: &Args) -> Result<Exit, Failure> {
         Command::Run => run::run(load_config(args)?),
         Command::Check => check::check(args, &output),
         Command::Status => status::status(&open(args, &output)?, &store_path(args)?, &output),
-        Command::Stations => {
-            output.rows(&open(args, &output)?.query("SELECT * FROM v_station ORDER BY station", &[])?, output::STATIONS)
-        }
+        Command::Stations => status::stations(&open(args, &output)?, &store_path(args)?, &output),
         Command::Sessions(filter) => sessions::list(&open(args, &output)?, filter, &output),
         Command::Session { verb: SessionVerb::Show { id } } => sessions::show(&open(args, &output)?, id, &output),
         Command::Session { verb: SessionVerb::Explain { id } } => sessions::explain(&open(args, &output)?, id, &output),
@@ -58,7 +56,7 @@ fn dispatch(args: &Args) -> Result<Exit, Failure> {
             records::verify_file(file, jwks.as_deref(), || open(args, &output), &output)
         }
         Command::Verify { .. } => records::verify_all(&open(args, &output)?, &output),
-        Command::Outbox { verb: OutboxVerb::Status } => status::outbox(&open(args, &output)?, &output),
+        Command::Outbox { verb: OutboxVerb::Status } => status::outbox(&open(args, &output)?, &store_path(args)?, &output),
         Command::Outbox { verb: OutboxVerb::List } => {
             output.rows(&open(args, &output)?.query("SELECT * FROM v_outbox ORDER BY epoch, seq", &[])?, output::ALL)
         }
@@ -84,6 +82,6 @@ fn store_path(args: &Args) -> Result<PathBuf, Failure> {
 /// Opens the store for reading; from here on times are shown as the site's clocks show them.
 fn open(args: &Args, output: &Output) -> Result<Reader, Failure> {
     let store = Reader::open(&store_path(args)?)?;
-    output.at_site(&store.summary()?.time_zone);
+    output.at_site(&store.time_zone()?);
     Ok(store)
 }

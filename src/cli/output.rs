@@ -51,8 +51,13 @@ impl Output {
         writeln!(std::io::stdout(), "{}", text.as_ref()).or_else(closed_pipe)
     }
 
-    /// One object: JSON for programs; people were or are told in words.
+    /// One object for programs: JSON, or CSV with one row; people are told in words.
     pub fn object(&self, value: &Json) -> Result<(), Failure> {
+        if self.show.csv {
+            let Json::Object(members) = value else { return self.line(csv_cell(value)) };
+            self.line(members.keys().cloned().collect::<Vec<_>>().join(","))?;
+            return self.line(members.values().map(csv_cell).collect::<Vec<_>>().join(","));
+        }
         let text = if self.show.json { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
         self.line(text.map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?)
     }
@@ -140,14 +145,19 @@ impl Output {
 /// `started_at` → `STARTED`, `energy_wh` → `ENERGY Wh`.
 fn heading(column: &str) -> String {
     let column = column.strip_suffix("_at").unwrap_or(column);
-    match column.strip_suffix("_wh") {
-        Some(name) => format!("{} Wh", name.to_uppercase().replace('_', " ")),
-        None => column.to_uppercase().replace('_', " "),
-    }
+    let units = [("_wh", " Wh"), ("_s", " s")];
+    let unit = units.iter().find_map(|(suffix, unit)| Some((column.strip_suffix(suffix)?, *unit)));
+    let (name, unit) = unit.unwrap_or((column, ""));
+    name.to_uppercase().replace('_', " ") + unit
 }
 
 pub fn object(columns: &[String], row: &[Json]) -> Json {
-    Json::Object(columns.iter().cloned().zip(row.iter().cloned()).collect::<Map<_, _>>())
+    let value = |column: &String, value: &Json| match value {
+        // Findings are JSON in the store; a program should not have to parse twice.
+        Json::String(text) if column == "findings" => serde_json::from_str(text).unwrap_or_else(|_| value.clone()),
+        other => other.clone(),
+    };
+    Json::Object(columns.iter().zip(row).map(|(column, cell)| (column.clone(), value(column, cell))).collect::<Map<_, _>>())
 }
 
 /// RFC 4180: quoted when it must be.

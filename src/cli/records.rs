@@ -8,7 +8,7 @@ use serde_json::json;
 use super::exit::{Exit, Failure};
 use super::output::{Columns, Output};
 use crate::record::{self, Chain, Head, JwkSet, Severity};
-use crate::store::Reader;
+use crate::store::{Copies, Reader, StoredRecord};
 
 const LIST: Columns = &[
     "seq",
@@ -33,20 +33,22 @@ pub fn list(store: &Reader, from: Option<u64>, to: Option<u64>, output: &Output)
     output.rows(&rows, LIST)
 }
 
-fn find(store: &Reader, seq: u64, epoch: Option<i64>) -> Result<(i64, String, String), Failure> {
+fn find(store: &Reader, seq: u64, epoch: Option<i64>) -> Result<StoredRecord, Failure> {
     let epoch = match epoch {
         Some(epoch) => epoch,
-        None => store.summary()?.epoch,
+        None => store.epoch()?,
     };
     let missing = || Failure::new(Exit::NotFound, format!("no record {seq} in epoch {epoch}; forecourt records lists them"));
-    let (jws, payload) = store.record(epoch, seq)?.ok_or_else(missing)?;
-    Ok((epoch, jws, payload))
+    store.record(epoch, seq)?.ok_or_else(missing)
 }
 
 /// The payload as it was signed. Its numbers keep every digit, so it is printed as it stands, only indented.
 pub fn show(store: &Reader, seq: u64, epoch: Option<i64>, output: &Output) -> Result<Exit, Failure> {
-    let (_, _, payload) = find(store, seq, epoch)?;
-    output.line(if output.machine() { payload } else { indent(&payload) })?;
+    let stored = find(store, seq, epoch)?;
+    let opened = record::open(&stored.jws, &keys(store)?);
+    let verified =
+        opened.map_err(|error| Failure::new(Exit::Verification, format!("record {seq} cannot be trusted: {error}")))?;
+    output.line(if output.machine() { verified.text } else { indent(&verified.text) })?;
     Ok(Exit::Ok)
 }
 
@@ -101,28 +103,27 @@ fn keys(store: &Reader) -> Result<JwkSet, Failure> {
 }
 
 pub fn verify_one(store: &Reader, seq: u64, epoch: Option<i64>, output: &Output) -> Result<Exit, Failure> {
-    let (epoch, jws, payload) = find(store, seq, epoch)?;
+    let stored = find(store, seq, epoch)?;
     let keys = keys(store)?;
-    let mut chain = Chain::new(&keys);
-    if seq > 1
-        && let Some((before, _)) = store.record(epoch, seq - 1)?
-    {
-        let head = Head { epoch: epoch.unsigned_abs(), seq: seq - 1, hash: record::Hash::of(before.as_bytes()) };
-        chain = Chain::after(&keys, head);
+    let mut walk = Walk::new(&keys);
+    if seq > 1 {
+        let missing = || {
+            Failure::new(
+                Exit::Verification,
+                format!("record {} is missing, so the link of record {seq} cannot be checked", seq - 1),
+            )
+        };
+        let before = store.record(stored.epoch, seq - 1)?.ok_or_else(missing)?;
+        let head = Head { epoch: stored.epoch.unsigned_abs(), seq: seq - 1, hash: record::Hash::of(before.jws.as_bytes()) };
+        walk.chain = Chain::after(&keys, head);
     }
-    let step = chain.feed(&jws);
-    let mut faults: Vec<String> =
-        step.problems.iter().filter(|p| p.severity == Severity::Fault).map(|p| p.text.clone()).collect();
-    if step.verified.as_ref().is_some_and(|verified| verified.text != payload) {
-        faults.push(format!("record {seq}: the readable copy in the store differs from the signed text; the signed text counts"));
-    }
+    let kid = walk.stored(&stored).map(|verified| verified.kid).unwrap_or_default();
     if output.machine() {
-        output.object(&json!({ "epoch": epoch, "seq": seq, "ok": faults.is_empty(), "faults": faults }))?;
-    } else if faults.is_empty() {
-        let kid = step.verified.map(|verified| verified.kid).unwrap_or_default();
-        output.line(format!("record {seq}: signature by {kid}, sums and link to record {} are good", seq.saturating_sub(1)))?;
+        output.object(&json!({ "epoch": stored.epoch, "seq": seq, "ok": walk.count == 0, "faults": walk.faults }))?;
+    } else if walk.count == 0 {
+        output.line(format!("record {seq}: signature by {kid}, sums and place in the chain are good"))?;
     }
-    verdict(&faults, faults.len(), output)
+    verdict(&walk.faults, walk.count, output)
 }
 
 pub fn verify_all(store: &Reader, output: &Output) -> Result<Exit, Failure> {
@@ -130,30 +131,12 @@ pub fn verify_all(store: &Reader, output: &Output) -> Result<Exit, Failure> {
     let mut walk = Walk::new(&keys);
     // What head office confirmed must still be there, with the same bytes: a chain alone cannot show that its end was cut off.
     for (epoch, seq, root) in store.receipts()? {
-        if let Ok(hash) = root.parse() {
-            walk.chain.expect(Head { epoch: epoch.unsigned_abs(), seq, hash });
+        match root.parse() {
+            Ok(hash) => walk.chain.expect(Head { epoch: epoch.unsigned_abs(), seq, hash }),
+            Err(_) => walk.fault(format!("the receipt for record {seq} of epoch {epoch} holds no hash: {root}")),
         }
     }
-    store.each_record(|stored| {
-        let step = walk.feed(&stored.jws);
-        let place = format!("record {} of epoch {}", stored.seq, stored.epoch);
-        if let Some(verified) = step {
-            if verified.payload.seq != stored.seq || verified.payload.epoch != stored.epoch.unsigned_abs() {
-                walk.fault(format!(
-                    "{place}: the row says so, the signed text says {} of epoch {}",
-                    verified.payload.seq, verified.payload.epoch
-                ));
-            }
-            if verified.text != stored.payload {
-                walk.fault(format!(
-                    "{place}: the readable copy in the store differs from the signed text; the signed text counts"
-                ));
-            }
-            if verified.hash.to_string() != stored.hash {
-                walk.fault(format!("{place}: the stored hash is not that of the record"));
-            }
-        }
-    })?;
+    store.each_record(|stored| drop(walk.stored(&stored)))?;
     walk.finish(keys.keys().len(), output)
 }
 
@@ -209,6 +192,23 @@ impl<'k> Walk<'k> {
         step.verified
     }
 
+    /// A record of the store: what stands in its row must be what was signed.
+    fn stored(&mut self, stored: &StoredRecord) -> Option<record::Verified> {
+        let place = format!("record {} of epoch {}", stored.seq, stored.epoch);
+        let verified = self.feed(&stored.jws)?;
+        let (seq, epoch) = (verified.payload.seq, verified.payload.epoch);
+        if seq != stored.seq || epoch != stored.epoch.unsigned_abs() {
+            self.fault(format!("{place}: the row says so, the signed text says {seq} of epoch {epoch}"));
+        }
+        if verified.hash.to_string() != stored.hash {
+            self.fault(format!("{place}: the stored hash is not that of the record"));
+        }
+        if Copies::of(&verified.text) != stored.copies {
+            self.fault(format!("{place}: its readable columns differ from the signed text; the signed text counts"));
+        }
+        Some(verified)
+    }
+
     fn fault(&mut self, text: String) {
         self.count += 1;
         if self.faults.len() < MAX_SHOWN {
@@ -230,7 +230,8 @@ impl<'k> Walk<'k> {
                 output.remark(notice);
             }
             let verdict = if count == 0 { "chain intact, 0 gaps, 0 bad signatures" } else { "NOT good" };
-            output.line(format!("{} records, {keys} keys, {verdict}", summary.records))?;
+            let count = |number: u64, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+            output.line(format!("{}, {}, {verdict}", count(summary.records, "record"), count(keys as u64, "key")))?;
         }
         verdict(&faults, count, output)
     }

@@ -1,5 +1,7 @@
 //! `forecourt run`.
 
+use std::time::Duration;
+
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
@@ -13,7 +15,7 @@ use crate::daemon::{self, Daemon};
 pub fn run(config: Config) -> Result<Exit, Failure> {
     daemon::start_logging(&config.log);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let daemon = Daemon::start(config, clock::system()).await?;
@@ -26,5 +28,8 @@ pub fn run(config: Config) -> Result<Exit, Failure> {
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
         daemon.stop().await;
         Ok(Exit::Ok)
-    })
+    });
+    // A store call that hangs on a broken disk must not keep the process.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    outcome
 }

@@ -8,7 +8,7 @@ use super::exit::{Exit, Failure};
 use super::output::{Columns, Output, object};
 use crate::session::hold;
 use crate::store::{Reader, Rows};
-use crate::units::{Time, time};
+use crate::units::Time;
 
 const LIST: Columns = &[
     "session_id",
@@ -28,18 +28,18 @@ const LINES: Columns =
     &["line", "dimension", "quantity", "unit", "unit_price", "amount_excl_vat", "vat", "amount_incl_vat", "reason"];
 
 pub fn list(store: &Reader, filter: &SessionFilter, output: &Output) -> Result<Exit, Failure> {
-    let summary = store.summary()?;
-    let zone = summary.time_zone.as_str();
-    let since = filter.since.as_deref().map(|text| moment(text, zone)).transpose()?.map(time::rfc3339);
-    let until = filter.until.as_deref().map(|text| moment(text, zone)).transpose()?.map(time::rfc3339);
+    let zone = store.time_zone()?;
+    let since = filter.since.as_deref().map(|text| moment(text, &zone)).transpose()?.map(|at| at.timestamp());
+    let until = filter.until.as_deref().map(|text| moment(text, &zone)).transpose()?.map(|at| at.timestamp());
     let token = filter
         .token
         .as_deref()
         .map(|token| token.chars().rev().take(4).collect::<Vec<_>>().into_iter().rev().collect::<String>());
     let rows = store.query(
-        "SELECT * FROM v_session WHERE (?1 IS NULL OR started_at >= ?1) AND (?2 IS NULL OR started_at < ?2) \
+        "SELECT * FROM v_session WHERE (?1 IS NULL OR unixepoch(coalesce(started_at, opened_at)) >= ?1) \
+         AND (?2 IS NULL OR unixepoch(coalesce(started_at, opened_at)) < ?2) \
          AND (?3 IS NULL OR station = ?3 COLLATE NOCASE) AND (?4 IS NULL OR token LIKE '%' || ?4) AND (?5 IS NULL OR state = ?5) \
-         ORDER BY coalesce(started_at, stopped_at) DESC, session_id DESC LIMIT ?6",
+         ORDER BY coalesce(started_at, opened_at) DESC, session_id DESC LIMIT ?6",
         &[&since, &until, &filter.station, &token, &filter.state.map(|state| state.as_str()), &filter.limit],
     )?;
     output.rows(&rows, LIST)
@@ -69,31 +69,29 @@ fn moment(text: &str, zone: &str) -> Result<Time, Failure> {
 }
 
 struct Found {
-    number: i64,
     session: Json,
     lines: Rows,
 }
 
-fn find(store: &Reader, name: &str, output: &Output) -> Result<Found, Failure> {
+fn find(store: &Reader, name: &str) -> Result<Found, Failure> {
     let missing = || Failure::new(Exit::NotFound, format!("no session {name}; forecourt sessions lists them"));
     let number = store.find_session(name)?.ok_or_else(missing)?;
     let id = store.session(number)?.ok_or_else(missing)?.id;
     let rows = store.query("SELECT * FROM v_session WHERE session_id = ?1", &[&id.as_str()])?;
     let session = rows.rows.first().map(|row| object(&rows.columns, row)).ok_or_else(missing)?;
     let lines = store.query("SELECT * FROM v_price_line WHERE session_id = ?1 ORDER BY epoch, seq, line", &[&id.as_str()])?;
-    Ok(Found { number, session, lines })
+    Ok(Found { session, lines })
 }
 
 pub fn show(store: &Reader, name: &str, output: &Output) -> Result<Exit, Failure> {
-    let found = find(store, name, output)?;
-    let evidence = store.query(
-        "SELECT m.message_id, m.received_at, m.action, m.repeats, m.findings, m.text, m.answer FROM v_message m WHERE m.message_id IN \
-         (SELECT e.message FROM evidence e WHERE e.session = ?1) ORDER BY m.message_id",
-        &[&found.number],
+    let found = find(store, name)?;
+    let messages = store.query(
+        "SELECT message_id, received_at, action, repeats, findings, text, answer FROM v_message WHERE session_id = ?1 ORDER BY message_id",
+        &[&found.session["session_id"].as_str()],
     )?;
     if output.machine() {
         let rows = |rows: &Rows| rows.rows.iter().map(|row| object(&rows.columns, row)).collect::<Vec<_>>();
-        output.object(&json!({ "session": found.session, "lines": rows(&found.lines), "messages": rows(&evidence) }))?;
+        output.object(&json!({ "session": found.session, "lines": rows(&found.lines), "messages": rows(&messages) }))?;
         return Ok(Exit::Ok);
     }
     if let Json::Object(facts) = &found.session {
@@ -106,11 +104,11 @@ pub fn show(store: &Reader, name: &str, output: &Output) -> Result<Exit, Failure
         output.rows(&found.lines, LINES)?;
     }
     output.line("")?;
-    output.rows(&evidence, &["message_id", "received_at", "action", "repeats", "findings"])
+    output.rows(&messages, &["message_id", "received_at", "action", "repeats", "findings"])
 }
 
 pub fn explain(store: &Reader, name: &str, output: &Output) -> Result<Exit, Failure> {
-    let found = find(store, name, output)?;
+    let found = find(store, name)?;
     let text = |key: &str| found.session[key].as_str().map(str::to_owned).unwrap_or_default();
     if output.machine() {
         let lines: Vec<Json> = found.lines.rows.iter().map(|row| object(&found.lines.columns, row)).collect();
@@ -141,12 +139,12 @@ pub fn explain(store: &Reader, name: &str, output: &Output) -> Result<Exit, Fail
         "open" => {
             output.line(format!("running; tariff {} is locked for it; the price is made when it ends", text("tariff_id")))?
         }
-        _ if found.lines.rows.is_empty() && found.session["record_seq"].is_null() => {
-            output.line("ended; waiting for events that the station numbered but has not sent yet, ten minutes at most")?;
-        }
+        _ if found.session["record_seq"].is_null() => output.line(
+            "ended; its bill is made by the running daemon: at once, or after ten minutes when events are missing that the station numbered",
+        )?,
         _ => bill(&found, output)?,
     }
-    if let Ok(Json::Array(findings)) = serde_json::from_str::<Json>(&text("findings")) {
+    if let Json::Array(findings) = &found.session["findings"] {
         for finding in findings {
             output.line(format!(
                 "note {}: {}",

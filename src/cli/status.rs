@@ -7,21 +7,24 @@ use chrono::Utc;
 use serde_json::{Value as Json, json};
 
 use super::exit::{Exit, Failure};
-use super::output::Output;
+use super::output::{Output, STATIONS};
 use crate::store::{Reader, Summary, lock_path};
 use crate::units::{Time, time};
 
 pub fn status(store: &Reader, path: &Path, output: &Output) -> Result<Exit, Failure> {
     let summary = store.summary()?;
     let running = daemon_runs(path);
-    let connectors = store.query(
+    let mut connectors = store.query(
         "SELECT st.station, st.connected, st.connectors, st.last_message_at, s.session_id, s.energy_wh, s.started_at, s.tariff_id \
          FROM v_station st LEFT JOIN v_session s ON s.station = st.station AND s.state = 'open' ORDER BY st.station, s.started_at",
         &[],
     )?;
+    if !running {
+        connectors.overwrite("connected", &json!(0));
+    }
     if output.machine() {
         let rows: Vec<Json> = connectors.rows.iter().map(|row| super::output::object(&connectors.columns, row)).collect();
-        let mut all = facts(&summary);
+        let mut all = facts(&summary, running);
         all["daemon_running"] = json!(running);
         all["stations"] = Json::Array(rows);
         output.object(&all)?;
@@ -46,13 +49,23 @@ pub fn status(store: &Reader, path: &Path, output: &Output) -> Result<Exit, Fail
     Ok(Exit::Ok)
 }
 
-pub fn outbox(store: &Reader, output: &Output) -> Result<Exit, Failure> {
+/// Nobody is connected to a daemon that does not run, whatever it wrote last.
+pub fn stations(store: &Reader, path: &Path, output: &Output) -> Result<Exit, Failure> {
+    let mut rows = store.query("SELECT * FROM v_station ORDER BY station", &[])?;
+    if !daemon_runs(path) {
+        rows.overwrite("connected", &json!(0));
+    }
+    output.rows(&rows, STATIONS)
+}
+
+pub fn outbox(store: &Reader, path: &Path, output: &Output) -> Result<Exit, Failure> {
     let summary = store.summary()?;
+    let running = daemon_runs(path);
     if output.machine() {
-        output.object(&facts(&summary))?;
+        output.object(&facts(&summary, running))?;
         return Ok(Exit::Ok);
     }
-    output.line(link_line(&summary, true, output))?;
+    output.line(link_line(&summary, running, output))?;
     output.line(format!(
         "epoch {}: last record {}, confirmed by head office up to {}",
         summary.epoch, summary.last_seq, summary.receipted
@@ -63,14 +76,14 @@ pub fn outbox(store: &Reader, output: &Output) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-fn facts(summary: &Summary) -> Json {
+fn facts(summary: &Summary, running: bool) -> Json {
     let stamp = |time: Option<Time>| time.map(time::rfc3339);
     json!({
         "site": summary.site,
         "epoch": summary.epoch,
         "version": summary.version,
         "started_at": stamp(summary.started_at),
-        "link_up": summary.link.as_ref().is_some_and(|link| link.up),
+        "link_up": running && summary.link.as_ref().is_some_and(|link| link.up),
         "link_since": stamp(summary.link.as_ref().map(|link| link.since)),
         "link_error": summary.link.as_ref().and_then(|link| link.error.clone()),
         "last_seq": summary.last_seq,
@@ -91,7 +104,7 @@ fn link_line(summary: &Summary, running: bool, output: &Output) -> String {
         None => "outbox empty".to_owned(),
     };
     let link = match &summary.link {
-        None => "no link yet".to_owned(),
+        None => "not connected yet (no broker configured, or no attempt so far)".to_owned(),
         Some(_) if !running => "unknown, the daemon is not running".to_owned(),
         Some(link) if link.up => format!("up since {}", output.local(&time::rfc3339(link.since))),
         Some(link) => {

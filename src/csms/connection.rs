@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::pin::pin;
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -20,9 +21,11 @@ use crate::session::{Answer, Fact};
 use crate::store::{Content, Job, Message, WriterHandle};
 use crate::units::{Finding, Now, StationId, Version};
 
-/// Bytes that may wait to be sent to one station.
+/// Bytes beyond the largest message that may wait to be sent to one station: an answer echoes the message id.
 pub const OUT_BUFFER: usize = 256 * 1024;
-/// How long a station may take to read one answer, and to answer our close.
+/// A station that only sends heartbeats costs one write in this time.
+const SEEN_EVERY: std::time::Duration = std::time::Duration::from_secs(300);
+/// How long a station may take to read one answer.
 const SEND_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 
 type Socket = WebSocketStream<TcpStream>;
@@ -33,6 +36,8 @@ pub struct Connection<'a> {
     now: Now,
     station: StationId,
     version: Version,
+    /// When the store was last told of a heartbeat.
+    told: Option<Instant>,
 }
 
 /// What to do after a frame.
@@ -44,12 +49,12 @@ enum Next {
 
 impl<'a> Connection<'a> {
     pub fn new(settings: &'a Settings, store: &'a WriterHandle, now: Now, station: StationId, version: Version) -> Self {
-        Self { settings, store, now, station, version }
+        Self { settings, store, now, station, version, told: None }
     }
 
     /// Serves the connection until it ends; the text says why it did.
     pub async fn run(
-        self,
+        mut self,
         mut socket: Socket,
         peer: SocketAddr,
         replaced: &Notify,
@@ -57,37 +62,48 @@ impl<'a> Connection<'a> {
     ) -> Cow<'static, str> {
         let (station, version) = (self.station.clone(), self.version);
         self.store.submit(Job::Connected { station, version, peer: peer.to_string(), at: (self.now)() });
+        // Both outlive the loop: arming a timer and a waiter anew for each frame would cost more than decoding it.
+        let mut quiet = pin!(sleep(self.settings.quiet_after));
+        let mut told = pin!(async {
+            tokio::select! {
+                biased;
+                () = replaced.notified() => (CloseCode::Policy, "a newer connection of this station"),
+                () = super::stopped(&mut stop) => (CloseCode::Away, "forecourt is stopping"),
+            }
+        });
+        let mut heard = Instant::now();
         let mut pinged = false;
         loop {
             let received = tokio::select! {
                 biased;
-                () = replaced.notified() => return close(socket, CloseCode::Policy, "a newer connection of this station").await,
-                () = super::stopped(&mut stop) => return close(socket, CloseCode::Away, "forecourt is stopping").await,
-                received = timeout(self.settings.quiet_after, socket.next()) => received,
+                (code, why) = &mut told => return close(socket, code, why).await,
+                received = socket.next() => received,
+                () = &mut quiet => {
+                    let next = heard + self.settings.quiet_after;
+                    if next > Instant::now() {
+                        quiet.as_mut().reset(next);
+                        continue;
+                    }
+                    if pinged {
+                        return close(socket, CloseCode::Policy, "silent, and no answer to a ping").await;
+                    }
+                    pinged = true;
+                    quiet.as_mut().reset(Instant::now() + self.settings.quiet_after);
+                    match send(&mut socket, Frame::Ping(Bytes::new())).await {
+                        Ok(()) => continue,
+                        Err(why) => return why,
+                    }
+                }
             };
             let frame = match received {
-                Ok(Some(Ok(frame))) => frame,
-                Ok(Some(Err(error))) => return self.broken_socket(socket, error).await,
-                Ok(None) => return "closed by the station".into(),
-                Err(_) if pinged => return close(socket, CloseCode::Policy, "silent, and no answer to a ping").await,
-                Err(_) => {
-                    pinged = true;
-                    if let Err(why) = send(&mut socket, Frame::Ping(Bytes::new())).await {
-                        return why;
-                    }
-                    continue;
-                }
+                Some(Ok(frame)) => frame,
+                Some(Err(error)) => return self.broken_socket(socket, error).await,
+                None => return "closed by the station".into(),
             };
+            heard = Instant::now();
             pinged = false;
-            let text = match text_of(&frame) {
-                Some(Ok(text)) => text,
-                Some(Err(what)) => {
-                    self.report("frame-not-text", what);
-                    continue;
-                }
-                None => continue,
-            };
-            match self.frame(text).await {
+            let Some(text) = text_of(&frame) else { continue };
+            match self.frame(&text).await {
                 Next::Answer(answer) => {
                     if let Err(why) = send(&mut socket, Frame::text(answer)).await {
                         return why;
@@ -99,7 +115,7 @@ impl<'a> Connection<'a> {
         }
     }
 
-    async fn frame(&self, text: &str) -> Next {
+    async fn frame(&mut self, text: &str) -> Next {
         trace!(station = %self.station, text, "frame");
         let message = match ocpp::read(text) {
             Ok(ocpp::Frame::Call { id, action, payload, findings }) => {
@@ -118,11 +134,13 @@ impl<'a> Connection<'a> {
                 debug!(station = %self.station, "an answer to a call we do not wait for");
                 return Next::Nothing;
             }
+            Err(broken) if broken.flaw == ocpp::Flaw::Empty => return Next::Nothing,
             Err(broken) => {
                 warn!(station = %self.station, error = %broken, "broken frame");
                 let finding = Finding::new("broken-frame", broken.to_string());
                 self.report("broken-frame", &finding.detail);
-                self.message(None, None, text, Content::Fixed { answer: broken.answer(self.version) }, vec![finding])
+                let action = broken.action.as_deref().map(Box::from);
+                self.message(action, None, text, Content::Fixed { answer: self.answer_broken(&broken) }, vec![finding])
             }
         };
         match self.store.store(Box::new(message)).await {
@@ -133,9 +151,20 @@ impl<'a> Connection<'a> {
         }
     }
 
+    /// A transaction message that cannot be read is in the journal now; a CALLERROR would make the station forget it or block its
+    /// queue with it. StartTransaction is the exception: its answer needs a transaction we could not open.
+    fn answer_broken(&self, broken: &ocpp::Broken) -> Option<String> {
+        match (&broken.id, broken.action.as_deref()) {
+            (Some(id), Some(action)) if ocpp::is_transaction(self.version, action) && action != "StartTransaction" => {
+                Some(ocpp::answer(self.version, action, id, &Answer::Empty))
+            }
+            _ => broken.answer(self.version),
+        }
+    }
+
     /// What to store of a CALL or SEND; `Err`: the answer to a frame that needs no storing.
     fn call(
-        &self,
+        &mut self,
         id: &ocpp::MessageId<'_>,
         action: &str,
         payload: &serde_json::value::RawValue,
@@ -148,6 +177,7 @@ impl<'a> Connection<'a> {
         let content = match ocpp::to_fact(version, action, payload) {
             // A heartbeat says nothing worth a write to flash.
             Ok(decoded) if decoded.fact == Fact::Heartbeat => {
+                self.seen();
                 return Err(ocpp::answer(version, action, id, &Answer::Heartbeat { now: (self.now)() }));
             }
             Ok(decoded) => {
@@ -185,6 +215,15 @@ impl<'a> Connection<'a> {
         }
     }
 
+    /// Tells the store now and then that a station which only sends heartbeats is alive.
+    fn seen(&mut self) {
+        let now = Instant::now();
+        if self.told.is_none_or(|told| now - told >= SEEN_EVERY) {
+            self.told = Some(now);
+            self.store.submit(Job::Seen { station: self.station.clone(), at: (self.now)() });
+        }
+    }
+
     fn report(&self, kind: &'static str, detail: &str) {
         let station = Some(self.station.clone());
         self.store.submit(Job::Problem { kind, station, subject: String::new(), detail: detail.to_owned(), at: (self.now)() });
@@ -204,14 +243,15 @@ impl<'a> Connection<'a> {
     }
 }
 
-/// The text of a data frame; `None` for control frames and empty ones. Binary frames with UTF-8 count as text (seen in the field).
-fn text_of(frame: &Frame) -> Option<Result<&str, &'static str>> {
-    match frame {
-        Frame::Text(text) if text.trim().is_empty() => None,
-        Frame::Text(text) => Some(Ok(text.as_str())),
-        Frame::Binary(bytes) => Some(std::str::from_utf8(bytes).map_err(|_| "a binary frame that is not UTF-8")),
-        _ => None,
-    }
+/// The text of a data frame; `None` for control frames and empty ones. Binary frames count as text (seen in the field); bytes
+/// that are not UTF-8 make a broken frame, which is journaled and answered like any other.
+fn text_of(frame: &Frame) -> Option<Cow<'_, str>> {
+    let text = match frame {
+        Frame::Text(text) => Cow::Borrowed(text.as_str()),
+        Frame::Binary(bytes) => String::from_utf8_lossy(bytes),
+        _ => return None,
+    };
+    (!text.trim().is_empty()).then_some(text)
 }
 
 async fn send(socket: &mut Socket, frame: Frame) -> Result<(), Cow<'static, str>> {

@@ -3,11 +3,13 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_tungstenite::accept_hdr_async_with_config;
+use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
@@ -16,8 +18,8 @@ use tracing::{info, warn};
 use super::Settings;
 use super::connection::{self, Connection};
 use super::handshake::{self, Refused};
-use super::registry::Registry;
-use crate::store::WriterHandle;
+use super::registry::{Claim, MAX_IDENTITIES, Registry};
+use crate::store::{Job, WriterHandle};
 use crate::units::{Now, StationId, Version};
 
 /// Sockets beyond `max_connections` that may be shaking hands, so that a station can replace its dead connection at the limit.
@@ -25,6 +27,9 @@ pub const SPARE_SOCKETS: usize = 64;
 const SUBPROTOCOL: &str = "sec-websocket-protocol";
 /// Small: a site has many idle stations. Larger messages grow it for as long as they need.
 const READ_BUFFER: usize = 4 * 1024;
+
+/// How long a stop waits for stations to take what is on its way to them. One that does not read must not hold it up.
+const GOODBYE: Duration = Duration::from_secs(3);
 
 /// Everything a connection needs.
 pub struct Csms {
@@ -68,7 +73,7 @@ impl Csms {
                     // Out of file descriptors and the like: accepting again at once would spin.
                     Err(error) => {
                         warn!(%error, "cannot accept a connection");
-                        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                        tokio::time::sleep(Duration::from_millis(100)).await;
                     }
                 },
                 Some(ended) = connections.join_next() => {
@@ -80,7 +85,10 @@ impl Csms {
             }
         }
         drop(listener);
-        while connections.join_next().await.is_some() {}
+        let goodbyes = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(GOODBYE, goodbyes).await.is_err() {
+            warn!(stations = connections.len(), "stations that do not take our goodbye are left without one");
+        }
     }
 
     async fn welcome(
@@ -88,35 +96,40 @@ impl Csms {
         socket: TcpStream,
         peer: SocketAddr,
         _permit: OwnedSemaphorePermit,
-        stop: watch::Receiver<bool>,
+        mut stop: watch::Receiver<bool>,
     ) {
         // Answers are small and awaited: waiting to fill a segment would only add latency.
         let _ = socket.set_nodelay(true);
         let mut chosen = None;
+        #[allow(clippy::result_large_err)] // tungstenite's signature
         let judge = |request: &Request, response: Response| self.judge(request, response, peer, &mut chosen);
         let limit = Some(self.settings.max_message_bytes);
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(0)
-            .max_write_buffer_size(connection::OUT_BUFFER)
+            .max_write_buffer_size(self.settings.max_message_bytes + connection::OUT_BUFFER)
             .max_message_size(limit)
             .max_frame_size(limit);
         let upgrade = accept_hdr_async_with_config(socket, judge, Some(config));
-        let socket = match tokio::time::timeout(self.settings.handshake_timeout, upgrade).await {
+        let upgraded = tokio::select! {
+            biased;
+            () = super::stopped(&mut stop) => return,
+            upgraded = tokio::time::timeout(self.settings.handshake_timeout, upgrade) => upgraded,
+        };
+        let socket = match upgraded {
             Ok(Ok(socket)) => socket,
+            Ok(Err(Error::Http(_))) => return, // turned away, and said so
             Ok(Err(error)) => return info!(%peer, %error, "no connection: the upgrade failed"),
             Err(_) => return info!(%peer, "no connection: the handshake took too long"),
         };
         let Some((identity, version)) = chosen else { return };
         let claim = self.registry.claim(&identity);
         info!(station = %claim.station, version = version.number(), %peer, "station connected");
+        let held = Held { csms: &self, claim };
+        let claim = &held.claim;
         let connection = Connection::new(&self.settings, &self.store, Arc::clone(&self.now), claim.station.clone(), version);
         let why = connection.run(socket, peer, &claim.replaced, stop).await;
-        let ours = self.registry.release(&claim);
-        info!(station = %claim.station, %why, replaced = !ours, "station disconnected");
-        if ours {
-            self.store.submit(crate::store::Job::Disconnected { station: claim.station, at: (self.now)() });
-        }
+        info!(station = %claim.station, %why, "station disconnected");
     }
 
     #[allow(clippy::result_large_err)] // tungstenite's signature
@@ -155,6 +168,12 @@ impl Csms {
                 format!("station {identity} is not in the configuration ([[station]] id = \"{identity}\")"),
             ));
         }
+        if known.is_none() && self.registry.is_full() {
+            let text = format!(
+                "{MAX_IDENTITIES} different stations have connected since the start; name yours in the configuration and restart"
+            );
+            return Err(Refused::new(503, text));
+        }
         let assume = known.as_ref().is_some_and(|id| self.settings.assume_v16.contains(id));
         let (version, echo) = handshake::version(&self.settings, offers, assume)?;
         if !self.store.available() {
@@ -168,5 +187,19 @@ impl Csms {
             ));
         }
         Ok((identity, version, echo))
+    }
+}
+
+/// A connection's hold on its station; let go however the connection ends, a panic included.
+struct Held<'a> {
+    csms: &'a Csms,
+    claim: Claim,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if self.csms.registry.release(&self.claim) {
+            self.csms.store.submit(Job::Disconnected { station: self.claim.station.clone(), at: (self.csms.now)() });
+        }
     }
 }

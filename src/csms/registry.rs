@@ -7,6 +7,9 @@ use tokio::sync::Notify;
 
 use crate::units::StationId;
 
+/// Identities remembered since the start; more can only be somebody inventing them.
+pub const MAX_IDENTITIES: usize = 10_000;
+
 /// Shared by all connections; locked for a few map operations at a time, never across an await.
 #[derive(Default)]
 pub struct Registry {
@@ -67,6 +70,10 @@ impl Registry {
             inner.connected.remove(&claim.station);
         }
         ours
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.lock().canonical.len() >= MAX_IDENTITIES
     }
 
     pub fn connected(&self) -> usize {

@@ -1,7 +1,7 @@
 //! The daemon: start and stop, each on one page.
 //!
 //! ```text
-//! start:  tariffs → key → store (lock, migrate, restore) → settler → uplink → listeners bound → serve
+//! start:  tariffs → ports bound → key → store (lock, migrate, restore) → settler → uplink → serve
 //! stop:   listeners closed, connections told 1001 → uplink says goodbye → settler → writer empties its queue → lock released
 //! ```
 //! Threads: the runtime (sockets, uplink), `store` (the one writer), `rating` (settler). Stopping in this order is only
@@ -14,7 +14,9 @@ mod policy;
 pub mod settle;
 mod tariffs;
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
@@ -22,13 +24,13 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc as tokio_mpsc, watch};
 use tokio::task::JoinHandle as Task;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::config::{Config, Mqtt, Quirk, UnknownStations};
 use crate::csms::{self, Csms};
 use crate::mqtt::{self, SettingsError};
 use crate::record::Signer as _;
-use crate::store::{OpenError, Reader, Released, Signals, Signing, SiteFacts, StoreError, Writer, WriterHandle};
+use crate::store::{OpenError, Parts, Reader, Released, Signals, Signing, SiteFacts, StoreError, Writer, WriterHandle};
 use crate::units::{Now, StationId};
 
 pub use key::KeyFileError;
@@ -65,6 +67,8 @@ pub struct Daemon {
     uplink: Option<Task<()>>,
     releaser: Task<()>,
     store: WriterHandle,
+    /// The settler's bell.
+    ring: mpsc::SyncSender<()>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -75,6 +79,15 @@ impl Daemon {
         for (path, finding) in &loaded.lint {
             warn!(tariff = %path.display(), finding = %finding.code, detail = %finding.detail, "odd tariff");
         }
+        let mut listeners = Vec::new();
+        for address in &config.ocpp.listen {
+            listeners.push(csms::bind(*address).await.map_err(StartError::Listen)?);
+        }
+        let addresses = listeners
+            .iter()
+            .map(tokio::net::TcpListener::local_addr)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(StartError::Listen)?;
         let key = key::load_or_make(&config.signing.key_file)?;
         let kid = key.kid().to_owned();
         let jwk = key.jwk().to_json();
@@ -92,17 +105,31 @@ impl Daemon {
         let policy = Box::new(policy::SitePolicy::new(&config, loaded.catalogue));
         let signals = Signals { records, due: ring.clone() };
         let path = &config.store.path;
-        let mut writer = Writer::open(path, &site_facts(&config), now(), policy, signing, signals, released)?;
+        let parts = Parts { policy, signing, signals, released, now: Arc::clone(&now) };
+        let mut writer = Writer::open(path, &site_facts(&config), parts)?;
         writer.keep_tariffs(&known_tariffs, now())?;
         let epoch = writer.epoch();
         let (store, store_thread) = writer.start().map_err(StartError::Thread)?;
         let releaser = tokio::spawn(release(releases));
 
         let (stop, stopping) = watch::channel(false);
-        let settler =
-            settle::Settler { config: config.clone(), reader: Reader::open(path)?, store: store.clone(), now: Arc::clone(&now) };
+        let settler = settle::Settler {
+            config: config.clone(),
+            reader: Reader::open(path)?,
+            store: store.clone(),
+            now: Arc::clone(&now),
+            stop: stopping.clone(),
+            tariffs: RefCell::default(),
+        };
         let rating = std::thread::Builder::new().name("rating".to_owned());
-        let rating_thread = rating.spawn(move || settler.run(&bell)).map_err(StartError::Thread)?;
+        let rating_thread = rating
+            .spawn(move || {
+                if catch_unwind(AssertUnwindSafe(|| settler.run(&bell))).is_err() {
+                    error!("the rating thread panicked; stopping");
+                    std::process::exit(1);
+                }
+            })
+            .map_err(StartError::Thread)?;
 
         let uplink = match mqtt_settings(&config.mqtt)? {
             Some(settings) => {
@@ -123,20 +150,11 @@ impl Daemon {
             }
         };
 
-        let mut listeners = Vec::new();
-        for address in &config.ocpp.listen {
-            listeners.push(csms::bind(*address).await.map_err(StartError::Listen)?);
-        }
-        let addresses = listeners
-            .iter()
-            .map(tokio::net::TcpListener::local_addr)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(StartError::Listen)?;
         let known = known_stations(&config, path)?;
         let csms = Csms::new(csms_settings(&config), known, store.clone(), now);
         let csms = tokio::spawn(csms.serve(listeners, stopping));
         info!(site = config.site.id, epoch, listen = ?addresses, path = config.ocpp.path, store = %path.display(), "ready");
-        Ok(Self { addresses, epoch, stop, csms, uplink, releaser, store, threads: vec![rating_thread, store_thread] })
+        Ok(Self { addresses, epoch, stop, csms, uplink, releaser, store, ring, threads: vec![rating_thread, store_thread] })
     }
 
     /// Finishes what is in hand and ends.
@@ -147,7 +165,8 @@ impl Daemon {
         if let Some(uplink) = self.uplink {
             let _ = uplink.await;
         }
-        // The settler ends with its bell, the writer with its last handle; both finish what they have.
+        // The settler looks once more, the writer ends with its last handle; both finish what they have.
+        let _ = self.ring.try_send(());
         drop(self.store);
         let threads = self.threads;
         let joined = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join())));
@@ -175,10 +194,11 @@ fn site_facts(config: &Config) -> SiteFacts {
         time_zone: config.site.time_zone.name().to_owned(),
         currency: config.site.currency.code.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        stations: config.stations.iter().map(|station| station.id.clone()).collect(),
     }
 }
 
-/// Identities in their canonical casing: the configuration's, then those the store has met.
+/// Identities in their canonical casing. The store's; the configuration's spelling stands last, and the last wins.
 fn known_stations(config: &Config, store: &Path) -> Result<Vec<StationId>, StartError> {
     let rows = Reader::open(store)?.query("SELECT station FROM v_station", &[])?;
     let met = rows.rows.iter().filter_map(|row| row.first()?.as_str()).map(StationId::new);
@@ -193,8 +213,9 @@ fn csms_settings(config: &Config) -> csms::Settings {
         max_message_bytes: usize::try_from(config.ocpp.max_message_kb).unwrap_or(usize::MAX).saturating_mul(1024),
         max_connections: usize::try_from(config.ocpp.max_connections).unwrap_or(usize::MAX),
         handshake_timeout: Duration::from_secs(config.ocpp.handshake_s.into()),
-        // Three heartbeats: stations that heartbeat exactly on time must not be dropped by jitter.
-        quiet_after: Duration::from_secs((config.ocpp.heartbeat_s * 3).max(60).into()),
+        // Three heartbeats: stations that heartbeat exactly on time must not be dropped by jitter. A dead link is found in half
+        // an hour at the latest.
+        quiet_after: Duration::from_secs(config.ocpp.heartbeat_s.saturating_mul(3).clamp(60, 900).into()),
         only_known: config.ocpp.unknown_stations == UnknownStations::Reject,
         stations: config.stations.iter().map(|station| StationId::new(&station.id)).collect(),
         assume_v16: config.stations.iter().filter(quirky).map(|station| StationId::new(&station.id)).collect(),

@@ -72,9 +72,9 @@ impl Outbox for StoreOutbox {
     }
 
     fn quarantine(&self, seq: u64, reason: &str) -> Result<(), OutboxError> {
-        self.store.submit(Job::Fault { seq, code: "not-sendable".to_owned(), detail: reason.to_owned(), at: (self.now)() });
         let (reply, done) = oneshot::channel();
-        self.store.submit(Job::Flush(reply));
+        let (code, detail) = ("not-sendable".to_owned(), reason.to_owned());
+        self.store.submit(Job::Fault { seq, code, detail, at: (self.now)(), reply });
         done.blocking_recv().map_err(failed("set a record aside"))
     }
 

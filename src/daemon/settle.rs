@@ -2,18 +2,21 @@
 //! each (pure), and hands the verdict back to the writer. Run twice it gives the same result; killed at any point, the next
 //! start finds the same sessions again.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tracing::error;
 
 use crate::config::{Config, Station};
 use crate::rating::{self, LoadSample, Metered, Tariff};
 use crate::record::{AuthMethod, Charge, Connector, Draft, Nature, Party, SignedReading, Site, TariffSource, Verdict};
 use crate::session::metering::{self, Curve, Signed};
-use crate::session::{Context, Session, hold};
+use crate::session::{Context, Session, TariffRef, hold};
 use crate::store::{Bill, Due, Job, Reader, Settlement, StoreError, WriterHandle};
 use crate::units::Now;
 
@@ -21,6 +24,10 @@ use crate::units::Now;
 const BATCH: usize = 32;
 /// The longest sleep: a session that waits for missing events is found at the latest by then.
 const MAX_SLEEP: Duration = Duration::from_secs(60);
+/// Tariff versions kept parsed.
+const MAX_TARIFFS: usize = 64;
+/// The store needs time to recover; asking at once would only burn it.
+const AFTER_FAILURE: Duration = Duration::from_secs(2);
 const MIN_SLEEP: Duration = Duration::from_millis(50);
 
 /// Why a session is held instead of billed: code and detail.
@@ -31,10 +38,18 @@ pub struct Settler {
     pub reader: Reader,
     pub store: WriterHandle,
     pub now: Now,
+    pub stop: watch::Receiver<bool>,
+    pub tariffs: RefCell<HashMap<TariffRef, Arc<LockedTariff>>>,
+}
+
+/// A tariff version that sessions were locked to, parsed once.
+pub struct LockedTariff {
+    tariff: Tariff,
+    source: TariffSource,
 }
 
 impl Settler {
-    /// Runs until the bell's other side is gone and nothing is due.
+    /// Runs until told to stop and nothing is due. Ring the bell after telling it.
     pub fn run(self, bell: &mpsc::Receiver<()>) {
         loop {
             match self.settle_due() {
@@ -42,10 +57,11 @@ impl Settler {
                 Ok(_) => continue,
                 Err(failure) => error!(error = %failure, "cannot look for ended sessions; trying again"),
             }
-            match bell.recv_timeout(self.sleep()) {
-                Ok(()) | Err(mpsc::RecvTimeoutError::Timeout) => {}
-                Err(mpsc::RecvTimeoutError::Disconnected) => return,
+            if *self.stop.borrow() {
+                return;
             }
+            // Ringing, timing out and a bell that nobody can ring any more all mean: look again.
+            let _ = bell.recv_timeout(self.sleep());
         }
     }
 
@@ -54,21 +70,45 @@ impl Settler {
         let due = self.reader.due((self.now)(), BATCH)?;
         for number in &due {
             let Some(due) = self.reader.load_due(*number)? else { continue };
-            let outcome = catch_unwind(AssertUnwindSafe(|| judge(&self.config, &due))).unwrap_or_else(|_| {
+            let tariff = match &due.session.tariff {
+                Some(tariff) => self.tariff(tariff)?,
+                None => None,
+            };
+            let outcome = catch_unwind(AssertUnwindSafe(|| judge(&self.config, &due, tariff.as_deref()))).unwrap_or_else(|_| {
                 error!(session = %due.session.id, station = %due.session.station, "rating panicked; the session is held");
                 Err((hold::INTERNAL, hold::meaning(hold::INTERNAL).to_owned()))
             });
-            self.store.submit(Job::Settle(Box::new(Settlement { session: *number, outcome, at: (self.now)() })));
+            self.store.submit(Job::Settle(Box::new(Settlement {
+                session: *number,
+                outcome,
+                last_message: due.last_message,
+                at: (self.now)(),
+            })));
         }
         if !due.is_empty() {
             let (reply, done) = oneshot::channel();
             self.store.submit(Job::Flush(reply));
-            // Not stored: the sessions are still due and come again after a pause.
             if done.blocking_recv().is_err() {
-                return Ok(0);
+                // Not stored: the sessions are still due.
+                std::thread::sleep(AFTER_FAILURE);
             }
         }
         Ok(due.len())
+    }
+
+    fn tariff(&self, wanted: &TariffRef) -> Result<Option<Arc<LockedTariff>>, StoreError> {
+        if let Some(known) = self.tariffs.borrow().get(wanted) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let Some(json) = self.reader.tariff(wanted)? else { return Ok(None) };
+        // Parsed when it was loaded; a text that no longer parses leaves its sessions without a tariff, which holds them.
+        let Some(locked) = LockedTariff::parse(&json).map(Arc::new) else { return Ok(None) };
+        let mut tariffs = self.tariffs.borrow_mut();
+        if tariffs.len() >= MAX_TARIFFS {
+            tariffs.clear();
+        }
+        tariffs.insert(wanted.clone(), Arc::clone(&locked));
+        Ok(Some(locked))
     }
 
     fn sleep(&self) -> Duration {
@@ -77,22 +117,28 @@ impl Settler {
     }
 }
 
+impl LockedTariff {
+    fn parse(json: &str) -> Option<Self> {
+        let tariff = Tariff::parse(json).ok()?;
+        let source = TariffSource::parse(&tariff.id, json).ok()?;
+        Some(Self { tariff, source })
+    }
+}
+
 /// Meters, prices and drafts one session.
-pub fn judge(config: &Config, due: &Due) -> Result<Bill, Held> {
+pub fn judge(config: &Config, due: &Due, tariff: Option<&LockedTariff>) -> Result<Bill, Held> {
     let session = &due.session;
     let station = config.station(session.station.as_str());
     let curve = metering::meter(session, &due.proofs, station.and_then(|station| station.max_power_kw))?;
-    let Some(json) = &due.tariff else { return Err((hold::NO_TARIFF, hold::meaning(hold::NO_TARIFF).to_owned())) };
+    let Some(locked) = tariff else { return Err((hold::NO_TARIFF, hold::meaning(hold::NO_TARIFF).to_owned())) };
     let failed = |what: String| (hold::RATING_FAILED, what);
-    let tariff = Tariff::parse(json).map_err(|error| failed(error.to_string()))?;
     let loads = curve.power.iter().map(|(at, kw, amperes)| LoadSample { at: *at, kw: *kw, amperes: *amperes }).collect();
     let metered = Metered::new(curve.start, curve.end, curve.registers.clone(), curve.activity.clone(), loads)
         .map_err(|error| failed(error.to_string()))?;
-    let rated = rating::price(&tariff, &metered, config.site.time_zone, config.site.currency.minor_digits)
+    let rated = rating::price(&locked.tariff, &metered, config.site.time_zone, config.site.currency.minor_digits)
         .map_err(|error| failed(error.to_string()))?;
-    let source = TariffSource::parse(&tariff.id, json).map_err(|error| failed(error.to_string()))?;
     let (start_register, stop_register) = ends(&curve);
-    let charge = charge(config, station, due, &curve, source);
+    let charge = charge(config, station, due, &curve, locked.source.clone());
     Ok(Bill { draft: Draft::charge(&charge, &rated), start_register, stop_register })
 }
 

@@ -1,3 +1,5 @@
+//! Scripts and properties of the pacing: whatever the broker and head office do, every record leaves and none is forgotten.
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;

@@ -5,7 +5,7 @@
 //! cleaned meter readings, activity ─Metered::new─▶ Metered ───────────┼─price─▶ Rated {periods, lines, totals}
 //! time zone of the site, digits of the currency ──────────────────────┘
 //! ```
-//! [`price`] first splits the session at every instant at which the tariff might change its mind (`split`), then sums each
+//! [`price()`] first splits the session at every instant at which the tariff might change its mind (`split`), then sums each
 //! price component's exact volume (`price`), and only then rounds, once per bill line, and adds VAT and price limits (`bill`).
 //!
 //! Invariants: periods are gap-free and their energies add up to the register difference; lines add up to totals to the last

@@ -16,12 +16,13 @@ pub enum Answer {
     Authorize {
         status: AuthStatus,
     },
-    /// 1.6 StartTransaction: the id we assigned; always present, whatever the status (OCPP 1.6 §5.11).
+    /// 1.6 StartTransaction: the id we assigned; always present, whatever the status (OCPP 1.6 §4.8).
     Started {
         tx: TxRef,
         status: AuthStatus,
     },
-    /// 1.6 StopTransaction, 2.x TransactionEvent: a token status exactly when the request carried a token (2.0.1 E01.FR.11, C12.FR.03).
+    /// 1.6 StopTransaction, 2.x TransactionEvent: a token status exactly when the request carried a token (2.0.1 E01.FR.11,
+    /// C12.FR.03).
     Tx {
         status: Option<AuthStatus>,
     },

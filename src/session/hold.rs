@@ -19,9 +19,11 @@ holds! {
     STOP_MISSING = "stop-missing": "the station began another transaction on this connector without ending this one; a late stop releases it";
     REGISTER_MISSING = "register-missing": "no register value at the start or at the end of the session";
     REGISTER_NEGATIVE = "register-negative": "the meter register is negative";
-    REGISTER_DECREASED = "register-decreased": "the register at the end is below the one at the start: the meter was reset, replaced or rolled over";
+    REGISTER_DECREASED = "register-decreased": "the register at the end is below the one at the start or below samples before it: the meter was reset, replaced or rolled over";
     TIME_REVERSED = "time-reversed": "the session ends before it starts";
     IMPLAUSIBLE_POWER = "implausible-power": "more energy than the station can deliver in that time: wrong unit, wrong clock or meter fault";
+    UNIT_DOUBTFUL = "unit-doubtful": "the registers that would make the bill carry a unit that is not one of energy";
+    TIME_DOUBTFUL = "time-doubtful": "the station started or ended this while offline and without a believable clock";
     NOT_AUTHORIZED = "not-authorized": "the token was refused, yet the station charged";
     NO_TARIFF = "no-tariff": "no tariff was valid for this station at the start";
     RATING_FAILED = "rating-failed": "the tariff could not be applied";

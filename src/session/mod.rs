@@ -10,6 +10,10 @@ mod machine;
 pub mod metering;
 #[allow(clippy::module_inception)]
 mod session;
+mod station;
+#[cfg(test)]
+mod tests;
+mod transaction;
 
 pub use answer::{Answer, AuthStatus, Refusal, RefusalKind, Registration};
 pub use fact::{

@@ -56,19 +56,57 @@ pub enum State {
     },
 }
 
-/// Findings kept per session; more are counted in the journal only.
+/// Findings kept per session; more are kept in the journal only.
 const MAX_FINDINGS: usize = 32;
+/// Findings kept of one code, each with another detail.
+const MAX_PER_CODE: usize = 4;
 
 impl Session {
+    /// A session of which nothing is known but its names.
+    pub fn new(number: i64, id: SessionId, station: StationId, version: Version, tx: TxRef, opened_at: Time) -> Self {
+        Self {
+            number,
+            id,
+            station,
+            version,
+            tx,
+            start_key: None,
+            evse: 0,
+            connector: 0,
+            token: None,
+            token_status: None,
+            started_at: None,
+            start_register: None,
+            stopped_at: None,
+            stop_register: None,
+            stop_reason: None,
+            state: State::Open,
+            tariff: None,
+            findings: Vec::new(),
+            events: Events::default(),
+            opened_at,
+        }
+    }
+
     pub fn is_open(&self) -> bool {
         self.state == State::Open
     }
 
-    /// Notes an oddity once per code.
+    /// Notes an oddity, once.
     pub fn note(&mut self, finding: Finding) {
-        if self.findings.len() < MAX_FINDINGS && !self.findings.iter().any(|known| known.code == finding.code) {
+        let of_code = self.findings.iter().filter(|known| known.code == finding.code).count();
+        if self.findings.len() < MAX_FINDINGS && of_code < MAX_PER_CODE && !self.findings.contains(&finding) {
             self.findings.push(finding);
         }
+    }
+
+    pub fn has_finding(&self, code: &str) -> bool {
+        self.findings.iter().any(|finding| finding.code == code)
+    }
+
+    /// Start, end and every event between have come (1.6 has no numbers: start and end suffice).
+    pub fn is_complete(&self) -> bool {
+        self.started_at.is_some() && self.stopped_at.is_some() && self.events.gap_free()
     }
 }
 
@@ -107,7 +145,7 @@ impl Events {
     /// No number is missing between the lowest and the highest seen.
     pub fn gap_free(&self) -> bool {
         match (self.lowest, self.highest) {
-            (Some(lowest), Some(highest)) => self.distinct > highest - lowest,
+            (Some(lowest), Some(highest)) => self.distinct > highest.saturating_sub(lowest),
             _ => true,
         }
     }

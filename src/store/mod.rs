@@ -4,9 +4,12 @@
 //! transaction's fsync; `synchronous=FULL` is read back at start; records are never edited. Only [`Writer`] writes, and only
 //! one process at a time holds the lock beside the file. Readers open read-only and may run while the daemon runs or not.
 //!
-//! Limits: [`writer::MAX_GROUP`] jobs per transaction; the queue holds what the connections can have in flight (one message
-//! each). Deliberately absent: a connection pool, an ORM, a status column that says what a join can say.
+//! Limits: [`writer::MAX_GROUP`] jobs per transaction; every connection waits for its message before it reads the next, so the
+//! queue holds a few jobs per connection. Deliberately absent: a connection pool, an ORM, a status column that says what a join can say.
 
+mod copies;
+mod journal;
+mod ledger;
 mod open;
 mod reader;
 mod readings;
@@ -14,11 +17,12 @@ mod restore;
 mod sessions;
 pub mod writer;
 
+pub use copies::Copies;
 pub use open::{Epoch, OpenError, SiteFacts, lock_path};
 pub use reader::{Link, OutboxRow, Reader, Rows, StoredRecord, Summary};
 pub use sessions::Due;
 pub use writer::{
-    Bill, Content, Job, Message, Released, Settlement, Signals, Signing, Unavailable, Verdict, Writer, WriterHandle,
+    Bill, Content, Job, Message, Parts, Released, Settlement, Signals, Signing, Unavailable, Verdict, Writer, WriterHandle,
 };
 
 /// What went wrong while working with an open store.
@@ -28,4 +32,6 @@ pub enum StoreError {
     Sqlite(#[from] rusqlite::Error),
     #[error("store holds something unreadable: {0}")]
     Content(String),
+    #[error("a fault of ours (panic) while applying a message")]
+    Panic,
 }

@@ -6,9 +6,9 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 use serde_json::Value as Json;
 
-use super::{Due, OpenError, StoreError, open, restore, sessions};
-use crate::session::Session;
+use super::{Copies, Due, OpenError, StoreError, open, restore, sessions};
 use crate::session::metering::Proof;
+use crate::session::{Session, TariffRef};
 use crate::units::{Time, time};
 
 pub struct Reader {
@@ -20,6 +20,15 @@ pub struct Reader {
 pub struct Rows {
     pub columns: Vec<String>,
     pub rows: Vec<Vec<Json>>,
+}
+
+impl Rows {
+    /// Puts one value into a column of every row.
+    pub fn overwrite(&mut self, column: &str, value: &Json) {
+        if let Some(place) = self.columns.iter().position(|name| name == column) {
+            self.rows.iter_mut().for_each(|row| row[place].clone_from(value));
+        }
+    }
 }
 
 /// The site at a glance.
@@ -68,7 +77,7 @@ impl Reader {
     /// Any query over the promised views.
     pub fn query(&self, sql: &str, values: &[&dyn ToSql]) -> Result<Rows, StoreError> {
         let mut statement = self.connection.prepare_cached(sql)?;
-        let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let width = columns.len();
         let mut found = statement.query(values)?;
         let mut rows = Vec::new();
@@ -76,6 +85,16 @@ impl Reader {
             rows.push((0..width).map(|place| Ok(json(row.get_ref(place)?))).collect::<Result<Vec<_>, rusqlite::Error>>()?);
         }
         Ok(Rows { columns, rows })
+    }
+
+    /// The site's IANA time zone.
+    pub fn time_zone(&self) -> Result<String, StoreError> {
+        Ok(self.connection.query_row("SELECT time_zone FROM site", [], |row| row.get(0))?)
+    }
+
+    /// This store's life.
+    pub fn epoch(&self) -> Result<i64, StoreError> {
+        Ok(self.connection.query_row("SELECT epoch FROM site", [], |row| row.get(0))?)
     }
 
     pub fn summary(&self) -> Result<Summary, StoreError> {
@@ -103,7 +122,7 @@ impl Reader {
             receipted,
             outbox: last_seq.saturating_sub(receipted),
             oldest_outbox_at: oldest.map(time::from_millis),
-            faults: count("SELECT count(*) FROM record_fault")?,
+            faults: count("SELECT count(*) FROM (SELECT DISTINCT epoch, seq FROM record_fault)")?,
             open_sessions: count("SELECT count(*) FROM session WHERE state = 'open'")?,
             held_sessions: count("SELECT count(*) FROM session WHERE state = 'held'")?,
             unsettled_sessions: count("SELECT count(*) FROM session WHERE state = 'ended' AND settled IS NULL")?,
@@ -140,7 +159,7 @@ impl Reader {
     pub fn outgoing(&self, epoch: i64, seq: u64, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT epoch, seq, kind, record_id, jws FROM record r WHERE epoch = ?1 AND seq > ?2 \
-             AND NOT EXISTS (SELECT 1 FROM record_fault f WHERE f.epoch = r.epoch AND f.seq = r.seq) ORDER BY seq LIMIT ?3",
+             AND NOT EXISTS (SELECT 1 FROM record_fault f WHERE f.epoch = r.epoch AND f.seq = r.seq AND f.code = 'not-sendable') ORDER BY seq LIMIT ?3",
         )?;
         let rows = statement.query_map(params![epoch, seq, limit], |row| {
             Ok(OutboxRow { epoch: row.get(0)?, seq: row.get(1)?, kind: row.get(2)?, record_id: row.get(3)?, jws: row.get(4)? })
@@ -167,12 +186,30 @@ impl Reader {
         sessions::load_due(&self.connection, number)
     }
 
-    /// A session by any of its names: session id, transaction id, record number or record id; the newest when several match.
+    /// JSON text of a tariff version that sessions were locked to.
+    pub fn tariff(&self, tariff: &TariffRef) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT json FROM tariff WHERE hash = ?1";
+        Ok(self.connection.prepare_cached(sql)?.query_row([&*tariff.0], |row| row.get(0)).optional()?)
+    }
+
+    /// A session by any of its names: session id, transaction id, record id or record number; the newest when several match.
     pub fn find_session(&self, name: &str) -> Result<Option<i64>, StoreError> {
-        let sql = "SELECT s.number FROM session s LEFT JOIN record r ON r.session = s.number \
-                   WHERE s.id = ?1 COLLATE NOCASE OR s.tx = ?1 OR r.record_id = ?1 COLLATE NOCASE OR CAST(r.seq AS TEXT) = ?1 \
-                   ORDER BY s.id = ?1 COLLATE NOCASE DESC, s.number DESC LIMIT 1";
-        Ok(self.connection.query_row(sql, [name], |row| row.get(0)).optional()?)
+        // One look-up in an index each; a single query with OR would walk the whole table.
+        let queries = [
+            ("SELECT number FROM session WHERE id = ?1", name.to_uppercase()),
+            ("SELECT number FROM session WHERE tx = ?1 ORDER BY number DESC LIMIT 1", name.to_owned()),
+            (
+                "SELECT session FROM record WHERE epoch = (SELECT epoch FROM site) AND seq = CAST(?1 AS INTEGER) AND ?1 = CAST(seq AS TEXT)",
+                name.to_owned(),
+            ),
+            ("SELECT session FROM record WHERE record_id = ?1", name.to_lowercase()),
+        ];
+        for (sql, name) in queries {
+            if let Some(Some(number)) = self.connection.query_row(sql, [name], |row| row.get::<_, Option<i64>>(0)).optional()? {
+                return Ok(Some(number));
+            }
+        }
+        Ok(None)
     }
 
     pub fn session(&self, number: i64) -> Result<Option<Session>, StoreError> {
@@ -183,24 +220,18 @@ impl Reader {
         sessions::proofs(&self.connection, number)
     }
 
-    /// JWS and payload of one record.
-    pub fn record(&self, epoch: i64, seq: u64) -> Result<Option<(String, String)>, StoreError> {
-        let sql = "SELECT jws, payload FROM record WHERE epoch = ?1 AND seq = ?2";
-        Ok(self.connection.query_row(sql, params![epoch, seq], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+    /// One record with its columns.
+    pub fn record(&self, epoch: i64, seq: u64) -> Result<Option<StoredRecord>, StoreError> {
+        let sql = format!("SELECT {RECORD} FROM record WHERE epoch = ?1 AND seq = ?2");
+        Ok(self.connection.query_row(&sql, params![epoch, seq], stored).optional()?)
     }
 
     /// Every record of every epoch in chain order, handed over one by one.
     pub fn each_record(&self, mut take: impl FnMut(StoredRecord)) -> Result<(), StoreError> {
-        let mut statement = self.connection.prepare("SELECT epoch, seq, hash, jws, payload FROM record ORDER BY epoch, seq")?;
+        let mut statement = self.connection.prepare(&format!("SELECT {RECORD} FROM record ORDER BY epoch, seq"))?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            take(StoredRecord {
-                epoch: row.get(0)?,
-                seq: row.get(1)?,
-                hash: row.get(2)?,
-                jws: row.get(3)?,
-                payload: row.get(4)?,
-            });
+            take(stored(row)?);
         }
         Ok(())
     }
@@ -213,7 +244,27 @@ pub struct StoredRecord {
     pub seq: u64,
     pub hash: String,
     pub jws: String,
-    pub payload: String,
+    pub copies: Copies,
+}
+
+const RECORD: &str = "epoch, seq, hash, jws, station, energy_wh, cost_excl_vat, cost_incl_vat, currency, prev, lines";
+
+fn stored(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredRecord> {
+    Ok(StoredRecord {
+        epoch: row.get(0)?,
+        seq: row.get(1)?,
+        hash: row.get(2)?,
+        jws: row.get(3)?,
+        copies: Copies {
+            station: row.get(4)?,
+            energy_wh: row.get(5)?,
+            cost_excl_vat: row.get(6)?,
+            cost_incl_vat: row.get(7)?,
+            currency: row.get(8)?,
+            prev: row.get(9)?,
+            lines: row.get(10)?,
+        },
+    })
 }
 
 fn json(value: ValueRef<'_>) -> Json {

@@ -4,8 +4,11 @@
 //! numbers, others text; trailing zeros (the OCPP defaults) are left out. Signed data is `[measurand, null, phase, context,
 //! location, "text"]`.
 
-use std::fmt::Write;
+use std::borrow::Cow;
+use std::fmt::{self, Write};
 
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value as Json;
 
 use crate::session::{Context, LinePhase, Location, Measurand, Reading, Sample, Value};
@@ -74,39 +77,107 @@ fn write_string(text: &mut String, value: &str) {
     text.push_str(&Json::from(value).to_string());
 }
 
-/// The readings of a stored text. A text that is not ours yields nothing: the raw frame in the journal stays the evidence.
+/// The readings of a stored text. A text that is not ours yields nothing: the raw frame beside it stays the evidence.
 pub fn from_text(text: &str) -> Vec<Reading> {
-    let Ok(Json::Array(readings)) = serde_json::from_str(text) else { return Vec::new() };
-    readings.iter().filter_map(Json::as_array).map(|reading| read(reading)).collect()
+    serde_json::from_str::<Vec<Stored>>(text)
+        .map(|stored| stored.into_iter().map(|stored| stored.0).collect())
+        .unwrap_or_default()
 }
 
-fn read(reading: &[Json]) -> Reading {
-    Reading {
-        measured_at: reading.first().and_then(Json::as_i64).map(time::from_millis),
-        samples: reading.iter().skip(1).filter_map(Json::as_array).filter_map(|sample| read_sample(sample)).collect(),
+/// `[measured_at, sample, ...]`, read without a JSON tree: a long session has thousands of samples.
+struct Stored(Reading);
+
+impl<'de> Deserialize<'de> for Stored {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Parts;
+        impl<'de> Visitor<'de> for Parts {
+            type Value = Stored;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("[time, sample, ...]")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Stored, A::Error> {
+                let measured_at: Option<i64> = parts.next_element()?.flatten();
+                let mut samples = Vec::new();
+                while let Some(StoredSample(sample)) = parts.next_element()? {
+                    samples.extend(sample);
+                }
+                Ok(Stored(Reading { measured_at: measured_at.map(time::from_millis), samples }))
+            }
+        }
+        deserializer.deserialize_seq(Parts)
     }
 }
 
-fn read_sample(sample: &[Json]) -> Option<Sample> {
-    let value = match (sample.get(1)?, sample.get(5)) {
-        (Json::String(number), _) => Value::Number(number.parse().ok()?),
-        (_, Some(Json::String(data))) => Value::Signed(data.as_str().into()),
-        _ => return None,
-    };
-    Some(Sample {
-        measurand: read_name(sample.first(), Measurand::from_code, Measurand::from_wire),
-        phase: read_name(sample.get(2), LinePhase::from_code, LinePhase::from_wire),
-        context: read_name(sample.get(3), Context::from_code, Context::from_wire),
-        location: read_name(sample.get(4), Location::from_code, Location::from_wire),
-        value,
-    })
+/// `None`: a value that does not parse; the others still count.
+struct StoredSample(Option<Sample>);
+
+impl<'de> Deserialize<'de> for StoredSample {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Parts;
+        impl<'de> Visitor<'de> for Parts {
+            type Value = StoredSample;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("[measurand, value, phase, context, location, signed]")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<StoredSample, A::Error> {
+                let measurand = parts.next_element::<Name<'_>>()?;
+                let number = parts.next_element::<Option<Cow<'_, str>>>()?.flatten();
+                let phase = parts.next_element::<Name<'_>>()?;
+                let context = parts.next_element::<Name<'_>>()?;
+                let location = parts.next_element::<Name<'_>>()?;
+                let signed = parts.next_element::<Cow<'_, str>>()?;
+                while parts.next_element::<IgnoredAny>()?.is_some() {}
+                let value = match (number, signed) {
+                    (Some(number), _) => number.parse().ok().map(Value::Number),
+                    (None, Some(data)) => Some(Value::Signed(data.as_ref().into())),
+                    (None, None) => None,
+                };
+                Ok(StoredSample(value.map(|value| Sample {
+                    measurand: named(measurand, Measurand::from_code, Measurand::from_wire),
+                    phase: named(phase, LinePhase::from_code, LinePhase::from_wire),
+                    context: named(context, Context::from_code, Context::from_wire),
+                    location: named(location, Location::from_code, Location::from_wire),
+                    value,
+                })))
+            }
+        }
+        deserializer.deserialize_seq(Parts)
+    }
 }
 
-fn read_name<T: Default>(json: Option<&Json>, from_code: fn(u8) -> Option<T>, from_text: fn(&str) -> T) -> T {
-    match json {
-        Some(Json::String(text)) => from_text(text),
-        Some(Json::Number(code)) => code.as_u64().and_then(|code| from_code(u8::try_from(code).ok()?)).unwrap_or_default(),
-        _ => T::default(),
+/// A code or, for names outside our lists, a text.
+enum Name<'a> {
+    Code(u8),
+    Text(Cow<'a, str>),
+}
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Name<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a code or a name")
+            }
+            fn visit_u64<E>(self, code: u64) -> Result<Name<'de>, E> {
+                Ok(Name::Code(u8::try_from(code).unwrap_or(u8::MAX)))
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Name<'de>, E> {
+                Ok(Name::Text(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Name<'de>, E> {
+                Ok(Name::Text(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+fn named<T: Default>(name: Option<Name<'_>>, from_code: fn(u8) -> Option<T>, from_text: fn(&str) -> T) -> T {
+    match name {
+        Some(Name::Code(code)) => from_code(code).unwrap_or_default(),
+        Some(Name::Text(text)) => from_text(&text),
+        None => T::default(),
     }
 }
 

@@ -3,10 +3,10 @@
 use chrono::NaiveDate;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{StoreError, sessions};
+use super::StoreError;
 use crate::record::Hash;
-use crate::session::{Origin, Session};
-use crate::units::{StationId, Time, time};
+use crate::session::Origin;
+use crate::units::StationId;
 
 /// How far back the journal is read for message ids that a station may repeat: its queue of unanswered messages at the crash.
 const TAIL: i64 = 5_000;
@@ -25,28 +25,37 @@ fn day_of(id: &str) -> Option<(NaiveDate, u32)> {
     Some((NaiveDate::parse_from_str(day, "%Y%m%d").ok()?, count.parse().ok()?))
 }
 
-pub(super) fn open_sessions_of(connection: &Connection, station: &StationId) -> Result<Vec<Session>, StoreError> {
-    Ok(sessions::open_sessions(connection)?.into_iter().filter(|session| &session.station == station).collect())
+/// A message near the end of the journal.
+pub(super) struct Recent {
+    pub(super) station: StationId,
+    pub(super) number: i64,
+    pub(super) row: i64,
+    /// As in the frame; `None`: a BootNotification, after which ids may begin anew.
+    pub(super) message_id: Option<String>,
 }
 
-/// The transaction messages at the end of the journal: station, message id as in the frame, row, time of receipt.
-pub(super) fn recent_messages(connection: &Connection) -> Result<Vec<(StationId, String, i64, Time)>, StoreError> {
+/// The transaction messages at the end of the journal, and the boots between them, in order.
+pub(super) fn recent_messages(connection: &Connection) -> Result<Vec<Recent>, StoreError> {
     let mut statement = connection.prepare(
-        "SELECT st.name, m.text, m.id, m.received_at FROM message m JOIN station st ON st.number = m.station \
-         WHERE m.id > (SELECT coalesce(max(id), 0) FROM message) - ?1 \
-         AND m.action IN ('StartTransaction', 'MeterValues', 'StopTransaction', 'TransactionEvent') ORDER BY m.id",
+        "SELECT st.name, st.number, m.id, m.action, m.text FROM message m JOIN station st ON st.number = m.station \
+         WHERE m.id > (SELECT coalesce(max(id), 0) FROM message) - ?1 AND (m.action = 'BootNotification' OR (m.answer IS NOT NULL AND \
+         m.action IN ('StartTransaction', 'MeterValues', 'StopTransaction', 'TransactionEvent'))) ORDER BY m.id",
     )?;
-    let rows = statement.query_map([TAIL], |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get(2)?, time::from_millis(row.get(3)?)))
-    })?;
-    let mut messages = Vec::new();
-    for row in rows {
-        let (station, text, row, at) = row?;
-        if let Some(id) = message_id(&text) {
-            messages.push((StationId::new(&station), id, row, at));
+    let mut rows = statement.query([TAIL])?;
+    let mut recent = Vec::new();
+    while let Some(row) = rows.next()? {
+        let boot = row.get::<_, String>(3)? == "BootNotification";
+        let message_id = if boot { None } else { message_id(&row.get::<_, String>(4)?) };
+        if boot || message_id.is_some() {
+            recent.push(Recent {
+                station: StationId::new(&row.get::<_, String>(0)?),
+                number: row.get(1)?,
+                row: row.get(2)?,
+                message_id,
+            });
         }
     }
-    Ok(messages)
+    Ok(recent)
 }
 
 /// The second element of a frame, as its JSON text: the form in which `csms` hands message ids over.

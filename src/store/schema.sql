@@ -42,33 +42,27 @@ CREATE TABLE connector (
     PRIMARY KEY (station, evse, connector)
 ) STRICT, WITHOUT ROWID;
 
--- The journal: every frame that says something, byte for byte, with our answer.
+-- The journal: every frame that says something, byte for byte, with our answer, and what it contributed to a session. One
+-- row a message: the write path is one insert. The small columns stand before the text, so that reading them is cheap.
 CREATE TABLE message (
     id          INTEGER PRIMARY KEY,
     station     INTEGER NOT NULL,
     received_at INTEGER NOT NULL,
-    action      TEXT,                   -- NULL: not readable as a CALL
-    text        TEXT NOT NULL,
-    answer      TEXT,                   -- NULL: none was due
-    repeats     INTEGER NOT NULL DEFAULT 0,
-    findings    TEXT                    -- JSON, NULL when nothing was odd
-) STRICT;
-
--- What a message contributed to a session (or, without session, to an outlet); a NotifyEvent may contribute several times.
-CREATE TABLE evidence (
-    id          INTEGER PRIMARY KEY,
-    message     INTEGER NOT NULL,
-    session     INTEGER,
-    station     INTEGER NOT NULL,
-    evse        INTEGER NOT NULL,
-    phase       INTEGER NOT NULL,       -- 0 start, 1 update, 2 stop
+    session     INTEGER,                -- NULL: none
+    phase       INTEGER,                -- 0 start, 1 update, 2 stop; NULL: no evidence of a transaction or an outlet
+    evse        INTEGER,
     seq_no      INTEGER,
-    reported_at INTEGER NOT NULL,
+    reported_at INTEGER,
     charging    TEXT,
     register    INTEGER,                -- mWh, the last import register in readings
-    readings    TEXT                    -- JSON: [[measured_at, [measurand, value, phase, context, location], ...], ...]
+    readings    TEXT,                   -- JSON: [[measured_at, [measurand, value, phase, context, location], ...], ...]
+    repeats     INTEGER NOT NULL DEFAULT 0,
+    findings    TEXT,                   -- JSON, NULL when nothing was odd
+    action      TEXT,                   -- NULL: not readable as a CALL
+    answer      TEXT,                   -- NULL: none was due
+    text        TEXT NOT NULL
 ) STRICT;
-CREATE INDEX evidence_session ON evidence (session) WHERE session IS NOT NULL;
+CREATE INDEX message_session ON message (session) WHERE session IS NOT NULL;
 
 CREATE TABLE session (
     number         INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -96,7 +90,7 @@ CREATE TABLE session (
     findings       TEXT,
     settled        INTEGER              -- seq of its charge record
 ) STRICT;
-CREATE INDEX session_tx ON session (station, tx);
+CREATE INDEX session_tx ON session (tx, station);
 CREATE INDEX session_start ON session (station, start_key) WHERE start_key IS NOT NULL;
 CREATE INDEX session_due ON session (settle_after) WHERE state = 'ended' AND settled IS NULL;
 CREATE INDEX session_open ON session (station) WHERE state = 'open';
@@ -113,15 +107,21 @@ CREATE TABLE record (
     epoch      INTEGER NOT NULL,
     seq        INTEGER NOT NULL,
     kind       TEXT NOT NULL,
-    record_id  TEXT NOT NULL UNIQUE,
+    record_id  TEXT NOT NULL,
     session    INTEGER REFERENCES session,
     created_at INTEGER NOT NULL,
     hash       TEXT NOT NULL,
+    station    TEXT,                    -- this and the following stand in the JWS, too: copies for the views, checked by verify
+    energy_wh  TEXT,
+    cost_excl_vat TEXT,
+    cost_incl_vat TEXT,
+    currency   TEXT,
+    prev       TEXT,
+    lines      TEXT,                    -- JSON
     jws        TEXT NOT NULL,
-    payload    TEXT NOT NULL,           -- the JWS payload in clear, for the views
     PRIMARY KEY (epoch, seq)
 ) STRICT;
-CREATE UNIQUE INDEX record_charge ON record (session) WHERE kind = 'charge';
+CREATE UNIQUE INDEX record_of_session ON record (session, kind) WHERE session IS NOT NULL;
 CREATE TRIGGER record_never_edited BEFORE UPDATE ON record BEGIN SELECT RAISE(ABORT, 'records are never edited'); END;
 
 -- What head office confirmed, per epoch: a record with seq above `through` is in the outbox.
@@ -169,7 +169,7 @@ CREATE TABLE key (
     since    INTEGER NOT NULL
 ) STRICT;
 
--- The names behind the small numbers in evidence.readings.
+-- The names behind the small numbers in message.readings.
 CREATE TABLE name (
     list TEXT NOT NULL,
     code INTEGER NOT NULL,

@@ -4,9 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{StoreError, readings};
 use crate::session::metering::Proof;
-use crate::session::{
-    AuthStatus, ChargingState, Events, Evidence, Lookup, Phase, Session, State, TariffRef, metering, phase_code,
-};
+use crate::session::{AuthStatus, ChargingState, Events, Evidence, Lookup, Phase, Session, State, TariffRef};
 use crate::units::{Finding, MilliWh, SessionId, StationId, Time, Token, TokenKind, TxRef, Version, time};
 
 const COLUMNS: &str = "s.number, s.id, st.name, s.version, s.tx, s.start_key, s.evse, s.connector, s.token, s.token_kind, s.token_status, \
@@ -18,8 +16,8 @@ const COLUMNS: &str = "s.number, s.id, st.name, s.version, s.tx, s.start_key, s.
 pub struct Due {
     pub session: Session,
     pub proofs: Vec<Proof>,
-    /// JSON text of the tariff locked at the start.
-    pub tariff: Option<String>,
+    /// Journal row of the last proof.
+    pub last_message: Option<i64>,
     pub meter_serial: Option<String>,
 }
 
@@ -64,7 +62,7 @@ pub(super) fn update(connection: &Connection, session: &Session) -> rusqlite::Re
         .prepare_cached(
             "UPDATE session SET evse = ?2, connector = ?3, token = ?4, token_kind = ?5, token_status = ?6, started_at = ?7, stopped_at = ?8, \
              start_register = coalesce(?9, start_register), stop_register = coalesce(?10, stop_register), stop_reason = ?11, state = ?12, \
-             hold_reason = ?13, settle_after = ?14, tariff = ?15, findings = ?16 WHERE number = ?1",
+             hold_reason = ?13, hold_detail = NULL, settle_after = ?14, tariff = ?15, findings = ?16 WHERE number = ?1",
         )?
         .execute(params![
             session.number,
@@ -105,30 +103,13 @@ impl<'a> StateRow<'a> {
     }
 }
 
-pub(super) fn insert_evidence(connection: &Connection, message: i64, station: i64, evidence: &Evidence) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "INSERT INTO evidence (message, session, station, evse, phase, seq_no, reported_at, charging, register, readings) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-        )?
-        .execute(params![
-            message,
-            evidence.session,
-            station,
-            evidence.evse,
-            phase_code(evidence.phase),
-            evidence.seq_no,
-            time::to_millis(evidence.reported_at),
-            evidence.charging.map(ChargingState::as_str),
-            evidence.readings.iter().rev().find_map(metering::register_of).map(|register| register.0),
-            readings::to_text(&evidence.readings),
-        ])
-        .map(drop)
-}
-
 /// The sessions still open, for the machine at start.
 pub(super) fn open_sessions(connection: &Connection) -> Result<Vec<Session>, StoreError> {
-    select(connection, "s.state = 'open' ORDER BY s.number", &[])
+    select(connection, "s.state = 'open' ORDER BY +s.number", &[])
+}
+
+pub(super) fn open_sessions_of(connection: &Connection, station: &StationId) -> Result<Vec<Session>, StoreError> {
+    select(connection, "s.state = 'open' AND st.name = ?1 ORDER BY +s.number", &[&station.as_str()])
 }
 
 pub(super) fn by_number(connection: &Connection, number: i64) -> Result<Option<Session>, StoreError> {
@@ -147,10 +128,14 @@ pub(super) fn find(connection: &Connection, station: &StationId, lookup: &Lookup
 }
 
 fn select(connection: &Connection, condition: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Vec<Session>, StoreError> {
+    rows(connection, condition, values)?.into_iter().map(|session| with_events(connection, session)).collect()
+}
+
+/// Sessions without their events, which only the machine needs.
+fn rows(connection: &Connection, condition: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Vec<Session>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM session s JOIN station st ON st.number = s.station WHERE {condition}");
     let mut statement = connection.prepare_cached(&sql)?;
-    let sessions = statement.query_map(values, read)?.collect::<Result<Vec<_>, _>>()?;
-    sessions.into_iter().map(|session| with_events(connection, session)).collect()
+    Ok(statement.query_map(values, read)?.collect::<Result<Vec<_>, _>>()?)
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Session> {
@@ -193,9 +178,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Session> {
 }
 
 fn with_events(connection: &Connection, mut session: Session) -> Result<Session, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT seq_no, reported_at, phase FROM evidence WHERE session = ?1 AND seq_no IS NOT NULL ORDER BY id",
-    )?;
+    let mut statement = connection
+        .prepare_cached("SELECT seq_no, reported_at, phase FROM message WHERE session = ?1 AND seq_no IS NOT NULL ORDER BY id")?;
     let mut rows = statement.query([session.number])?;
     while let Some(row) = rows.next()? {
         session.events.add(row.get(0)?, row.get(1)?, row.get(2)?);
@@ -205,9 +189,12 @@ fn with_events(connection: &Connection, mut session: Session) -> Result<Session,
 
 pub(super) fn due(connection: &Connection, now: Time, limit: usize) -> Result<Vec<i64>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT number FROM session WHERE state = 'ended' AND settled IS NULL AND settle_after <= ?1 ORDER BY settle_after LIMIT ?2",
+        // A time further ahead than any grace was written while the gateway's clock was wrong.
+        "SELECT number FROM session WHERE state = 'ended' AND settled IS NULL AND (settle_after <= ?1 OR settle_after > ?2) \
+         ORDER BY settle_after LIMIT ?3",
     )?;
-    let numbers = statement.query_map(params![time::to_millis(now), limit], |row| row.get(0))?.collect::<Result<Vec<_>, _>>()?;
+    let now = time::to_millis(now);
+    let numbers = statement.query_map(params![now, now + 3_600_000, limit], |row| row.get(0))?.collect::<Result<Vec<_>, _>>()?;
     Ok(numbers)
 }
 
@@ -218,27 +205,26 @@ pub(super) fn next_due(connection: &Connection) -> Result<Option<Time>, StoreErr
 }
 
 pub(super) fn load_due(connection: &Connection, number: i64) -> Result<Option<Due>, StoreError> {
-    let Some(session) = by_number(connection, number)? else { return Ok(None) };
+    let Some(session) = rows(connection, "s.number = ?1", &[&number])?.pop() else { return Ok(None) };
+    let last_message = last_message(connection, number)?;
     let proofs = proofs(connection, number)?;
-    let tariff = match &session.tariff {
-        Some(hash) => connection
-            .prepare_cached("SELECT json FROM tariff WHERE hash = ?1")?
-            .query_row([&*hash.0], |row| row.get(0))
-            .optional()?,
-        None => None,
-    };
     let meter_serial = connection
         .prepare_cached("SELECT meter_serial FROM station WHERE name = ?1")?
         .query_row([session.station.as_str()], |row| row.get(0))
         .optional()?
         .flatten();
-    Ok(Some(Due { session, proofs, tariff, meter_serial }))
+    Ok(Some(Due { session, proofs, last_message, meter_serial }))
+}
+
+/// Journal row of the last message that contributed to a session.
+pub(super) fn last_message(connection: &Connection, session: i64) -> Result<Option<i64>, StoreError> {
+    let sql = "SELECT max(id) FROM message WHERE session = ?1";
+    Ok(connection.prepare_cached(sql)?.query_row([session], |row| row.get(0))?)
 }
 
 pub(super) fn proofs(connection: &Connection, session: i64) -> Result<Vec<Proof>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT e.phase, e.seq_no, e.reported_at, e.evse, e.charging, e.readings, m.received_at \
-         FROM evidence e JOIN message m ON m.id = e.message WHERE e.session = ?1 ORDER BY e.id",
+        "SELECT phase, seq_no, reported_at, evse, charging, readings, received_at FROM message WHERE session = ?1 ORDER BY id",
     )?;
     let rows = statement.query_map([session], |row| {
         let phase = match row.get::<_, u8>(0)? {

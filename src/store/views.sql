@@ -17,13 +17,12 @@ SELECT s.id AS session_id, st.name AS station, s.evse, s.connector, s.version AS
        CASE WHEN s.token IS NULL THEN NULL WHEN length(s.token) > 4 THEN '…' || substr(s.token, -4) ELSE '…' END AS token,
        s.token_kind, s.token_status,
        CASE s.state WHEN 'ended' THEN 'done' ELSE s.state END AS state, s.hold_reason, s.hold_detail,
-       ISO(s.started_at) AS started_at, ISO(s.stopped_at) AS stopped_at, s.stop_reason,
+       ISO(s.opened_at) AS opened_at, ISO(s.started_at) AS started_at, ISO(s.stopped_at) AS stopped_at, s.stop_reason,
        (s.stopped_at - s.started_at) / 1000 AS duration_s,
        CASE WHEN s.start_register % 1000 = 0 THEN s.start_register / 1000 ELSE s.start_register / 1000.0 END AS start_register_wh,
        CASE WHEN s.stop_register % 1000 = 0 THEN s.stop_register / 1000 ELSE s.stop_register / 1000.0 END AS stop_register_wh,
-       CASE WHEN e.energy % 1000 = 0 THEN e.energy / 1000 ELSE e.energy / 1000.0 END AS energy_wh,
-       r.payload -> '$.cdr.total_cost.excl_vat' AS cost_excl_vat, r.payload -> '$.cdr.total_cost.incl_vat' AS cost_incl_vat,
-       r.payload ->> '$.cdr.currency' AS currency,
+       CASE WHEN e.energy < 0 THEN NULL WHEN e.energy % 1000 = 0 THEN e.energy / 1000 ELSE e.energy / 1000.0 END AS energy_wh,
+       r.cost_excl_vat, r.cost_incl_vat, r.currency,
        t.id AS tariff_id, r.epoch AS record_epoch, r.seq AS record_seq, r.record_id,
        coalesce(r.seq <= rc.through, 0) AS acknowledged, s.findings
   FROM session s
@@ -33,23 +32,22 @@ SELECT s.id AS session_id, st.name AS station, s.evse, s.connector, s.version AS
   LEFT JOIN receipt rc ON rc.epoch = r.epoch
   JOIN (SELECT number,
                coalesce(stop_register,
-                        (SELECT x.register FROM evidence x WHERE x.session = number AND x.register IS NOT NULL ORDER BY x.id DESC LIMIT 1))
+                        (SELECT x.register FROM message x WHERE x.session = number AND x.register IS NOT NULL ORDER BY x.id DESC LIMIT 1))
                - coalesce(start_register,
-                        (SELECT x.register FROM evidence x WHERE x.session = number AND x.register IS NOT NULL ORDER BY x.id LIMIT 1)) AS energy
+                        (SELECT x.register FROM message x WHERE x.session = number AND x.register IS NOT NULL ORDER BY x.id LIMIT 1)) AS energy
           FROM session) e ON e.number = s.number;
 
 CREATE VIEW v_meter_value AS
-SELECT s.id AS session_id, st.name AS station, e.evse,
-       ISO(coalesce(r.value ->> 0, e.reported_at)) AS measured_at,
+SELECT s.id AS session_id, st.name AS station, m.evse,
+       ISO(coalesce(r.value ->> 0, m.reported_at)) AS measured_at,
        ISO(m.received_at) AS received_at,
        coalesce(nm.text, v.value ->> 0) AS measurand, v.value ->> 1 AS value, coalesce(nu.text, '') AS unit,
        coalesce(np.text, v.value ->> 2, '') AS phase, coalesce(nc.text, v.value ->> 3, 'Sample.Periodic') AS context,
-       coalesce(nl.text, v.value ->> 4, 'Outlet') AS location, v.value ->> 5 AS signed_data, e.message AS message_id
-  FROM evidence e
-  JOIN station st ON st.number = e.station
-  JOIN message m ON m.id = e.message
-  LEFT JOIN session s ON s.number = e.session
-  JOIN json_each(e.readings) r
+       coalesce(nl.text, v.value ->> 4, 'Outlet') AS location, v.value ->> 5 AS signed_data, m.id AS message_id
+  FROM message m
+  JOIN station st ON st.number = m.station
+  LEFT JOIN session s ON s.number = m.session
+  JOIN json_each(m.readings) r
   JOIN json_each(r.value) v ON v.key > 0
   LEFT JOIN name nm ON nm.list = 'measurand' AND nm.code = v.value ->> 0 AND typeof(v.value ->> 0) = 'integer'
   LEFT JOIN name nu ON nu.list = 'unit' AND nu.code = v.value ->> 0 AND typeof(v.value ->> 0) = 'integer'
@@ -60,18 +58,14 @@ SELECT s.id AS session_id, st.name AS station, e.evse,
 CREATE VIEW v_message AS
 SELECT m.id AS message_id, st.name AS station, ISO(m.received_at) AS received_at, 'in' AS direction, m.action,
        CASE WHEN json_valid(m.text) THEN json_extract(m.text, '$[1]') END AS call_id,
-       m.text, m.answer, m.repeats, m.findings
-  FROM message m JOIN station st ON st.number = m.station;
+       s.id AS session_id, m.text, m.answer, m.repeats, m.findings
+  FROM message m JOIN station st ON st.number = m.station LEFT JOIN session s ON s.number = m.session;
 
 CREATE VIEW v_record AS
-SELECT r.epoch, r.seq, r.kind, r.record_id, s.id AS session_id, r.payload ->> '$.session.station' AS station,
-       ISO(r.created_at) AS created_at,
-       r.payload ->> '$.meter.energy_wh' AS energy_wh,
-       r.payload -> '$.cdr.total_cost.excl_vat' AS cost_excl_vat, r.payload -> '$.cdr.total_cost.incl_vat' AS cost_incl_vat,
-       r.payload ->> '$.cdr.currency' AS currency,
+SELECT r.epoch, r.seq, r.kind, r.record_id, s.id AS session_id, r.station, ISO(r.created_at) AS created_at, r.energy_wh, r.cost_excl_vat, r.cost_incl_vat, r.currency,
        coalesce(r.seq <= rc.through, 0) AS acknowledged,
        CASE WHEN r.seq <= rc.through THEN ISO(rc.received_at) END AS acknowledged_at,
-       r.hash, r.payload ->> '$.prev' AS prev, r.jws
+       r.hash, r.prev, r.jws
   FROM record r
   LEFT JOIN session s ON s.number = r.session
   LEFT JOIN receipt rc ON rc.epoch = r.epoch;
@@ -82,21 +76,21 @@ SELECT r.epoch, r.seq, s.id AS session_id, l.key + 1 AS line, l.value ->> '$.dim
        l.value ->> '$.measured' AS measured, l.value ->> '$.quantity' AS quantity, l.value ->> '$.unit' AS unit,
        l.value ->> '$.unit_price' AS unit_price, l.value ->> '$.amount_excl_vat' AS amount_excl_vat,
        l.value ->> '$.vat_percent' AS vat_percent, l.value ->> '$.vat' AS vat, l.value ->> '$.amount_incl_vat' AS amount_incl_vat,
-       r.payload ->> '$.cdr.currency' AS currency,
-       l.value ->> '$.tariff_element' AS tariff_element, l.value ->> '$.reason' AS reason
+       r.currency, l.value ->> '$.tariff_element' AS tariff_element, l.value ->> '$.reason' AS reason
   FROM record r
   LEFT JOIN session s ON s.number = r.session
-  JOIN json_each(r.payload, '$.lines') l;
+  JOIN json_each(r.lines) l;
 
 CREATE VIEW v_outbox AS
 SELECT r.epoch, r.seq, r.kind, r.record_id, s.id AS session_id, ISO(r.created_at) AS created_at,
-       CASE WHEN f.code IS NULL THEN 'waiting' ELSE 'fault' END AS state, f.code AS fault, f.detail AS fault_detail,
+       CASE WHEN f.codes IS NULL THEN 'waiting' ELSE 'fault' END AS state, f.codes AS fault, f.details AS fault_detail,
        length(r.jws) AS bytes
   FROM record r
   LEFT JOIN session s ON s.number = r.session
   LEFT JOIN receipt rc ON rc.epoch = r.epoch
-  LEFT JOIN record_fault f ON f.epoch = r.epoch AND f.seq = r.seq
- WHERE r.seq > coalesce(rc.through, 0) OR f.code IS NOT NULL;
+  LEFT JOIN (SELECT epoch, seq, group_concat(code, ', ') AS codes, group_concat(detail, '; ') AS details FROM record_fault GROUP BY epoch, seq) f
+         ON f.epoch = r.epoch AND f.seq = r.seq
+ WHERE r.seq > coalesce(rc.through, 0) OR f.codes IS NOT NULL;
 
 CREATE VIEW v_problem AS
 SELECT p.kind, CASE WHEN p.kind = 'internal-error' THEN 'critical' ELSE 'warning' END AS severity,

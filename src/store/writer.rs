@@ -1,14 +1,13 @@
 //! The one writer: a thread that owns the connection and the session machine.
 //!
 //! ```text
-//! submit ──▶ queue ──▶ [ take all that waits ] ──▶ BEGIN … COMMIT (one fsync) ──▶ release every reply in one message
+//! submit ──▶ gather ──▶ [ take all that waits ] ──▶ BEGIN … COMMIT (one fsync) ──▶ release every reply in one message
 //! ```
 //! Whatever gathers while one commit runs is the next group; no timer is involved. A reply that is dropped instead of
 //! sent means "not stored": the connection is closed and the station will repeat. When a commit fails, everything in that
 //! group is dropped so, the machine begins again from the store, and [`WriterHandle::available`] is false until a probe commits.
 
-use std::collections::{HashMap, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,22 +15,21 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 use tokio::sync::{mpsc as tokio_mpsc, oneshot, watch};
 use tracing::{error, info, warn};
 
+use super::journal::Station;
 use super::open::{self, OpenError, SiteFacts};
 use super::{StoreError, restore, sessions};
 use crate::record::{Draft, Signer};
-use crate::session::{Answer, Change, Fact, Machine, Policy, hold};
-use crate::units::{Finding, MilliWh, StationId, Time, Version, time};
+use crate::session::{Answer, Fact, Machine, Origin, Policy, hold};
+use crate::units::{Finding, MilliWh, Now, StationId, Time, Version, time};
 
 /// Jobs per transaction.
 pub const MAX_GROUP: usize = 512;
-/// Message ids remembered per station, to recognise a repeated transaction message.
-const MAX_REMEMBERED: usize = 32;
-/// `station.last_message_at` may lag by this much, to spare a row write per message.
-const LAST_MESSAGE_LAG_MS: i64 = 30_000;
+/// Jobs that get a transaction each after one of ours failed.
+const CAREFUL: usize = 4 * MAX_GROUP;
 /// How often a store that refused a commit is tried again.
 const PROBE: Duration = Duration::from_secs(1);
 /// `site.alive_at` tells afterwards when a gateway lost power.
@@ -69,6 +67,8 @@ pub enum Content {
 pub struct Settlement {
     pub session: i64,
     pub outcome: Result<Bill, (&'static str, String)>,
+    /// The last message the verdict rests on: when another came since, the session is judged again.
+    pub last_message: Option<i64>,
     pub at: Time,
 }
 
@@ -103,6 +103,11 @@ pub enum Job {
         station: StationId,
         at: Time,
     },
+    /// A sign of life that is not worth a journal row.
+    Seen {
+        station: StationId,
+        at: Time,
+    },
     Problem {
         kind: &'static str,
         station: Option<StationId>,
@@ -119,11 +124,13 @@ pub enum Job {
         at: Time,
         reply: oneshot::Sender<Verdict>,
     },
+    /// This record cannot leave; completes when that is on disk.
     Fault {
         seq: u64,
         code: String,
         detail: String,
         at: Time,
+        reply: oneshot::Sender<()>,
     },
     Link {
         up: bool,
@@ -169,7 +176,7 @@ pub struct Signals {
 /// The way in. Cheap to clone.
 #[derive(Clone)]
 pub struct WriterHandle {
-    jobs: mpsc::Sender<Job>,
+    jobs: tokio_mpsc::UnboundedSender<Job>,
     available: Arc<AtomicBool>,
 }
 
@@ -192,73 +199,89 @@ impl WriterHandle {
     }
 }
 
+/// Hands jobs to the writer thread. It runs after the connections that were ready have spoken, so what they submitted goes over
+/// in one piece: one wake-up of the thread and one transaction instead of one per message.
+async fn gather(mut submitted: tokio_mpsc::UnboundedReceiver<Job>, groups: mpsc::Sender<Vec<Job>>) {
+    loop {
+        let mut jobs = Vec::new();
+        if submitted.recv_many(&mut jobs, MAX_GROUP).await == 0 || groups.send(jobs).is_err() {
+            return;
+        }
+    }
+}
+
 /// The message is not on disk.
 #[derive(Debug, thiserror::Error)]
 #[error("the store cannot commit")]
 pub struct Unavailable;
 
 pub struct Writer {
-    connection: Connection,
+    pub(super) site: String,
+    pub(super) connection: Connection,
     _lock: std::fs::File,
-    epoch: i64,
+    pub(super) epoch: i64,
     tx_offset: i64,
-    machine: Machine,
-    signing: Signing,
-    stations: HashMap<StationId, Station>,
+    pub(super) machine: Machine,
+    pub(super) signing: Signing,
+    pub(super) stations: HashMap<StationId, Station>,
     signals: Signals,
     released: tokio_mpsc::UnboundedSender<Vec<Released>>,
     available: Arc<AtomicBool>,
-    new_uuid: fn() -> uuid::Uuid,
+    /// Jobs that still get a transaction each, because one of ours failed lately.
+    careful: usize,
+    alive_at: Time,
+    now: Now,
+    pub(super) new_uuid: fn() -> uuid::Uuid,
 }
 
-struct Station {
-    number: i64,
-    last_message_at: i64,
-    written_at: i64,
-    /// (hash of the message id, journal row).
-    remembered: VecDeque<(u64, i64)>,
+/// What a writer works with.
+pub struct Parts {
+    pub policy: Box<dyn Policy>,
+    pub signing: Signing,
+    pub signals: Signals,
+    /// Where replies go when their transaction is on disk.
+    pub released: tokio_mpsc::UnboundedSender<Vec<Released>>,
+    pub now: Now,
 }
 
 /// What a group did, known good only after its commit.
 #[derive(Default)]
-struct Outcome {
+pub(super) struct Outcome {
     released: Vec<Released>,
-    last_seq: Option<u64>,
-    due: bool,
+    pub(super) last_seq: Option<u64>,
+    pub(super) due: bool,
 }
 
 impl Writer {
     /// Opens (creates, migrates) the store and restores the machine from it. Nothing runs yet.
-    pub fn open(
-        path: &Path,
-        facts: &SiteFacts,
-        now: Time,
-        policy: Box<dyn Policy>,
-        signing: Signing,
-        signals: Signals,
-        released: tokio_mpsc::UnboundedSender<Vec<Released>>,
-    ) -> Result<Self, OpenError> {
-        let opened = open::open_for_writing(path, facts, now)?;
+    pub fn open(path: &Path, facts: &SiteFacts, parts: Parts) -> Result<Self, OpenError> {
+        let Parts { policy, signing, signals, released, now } = parts;
+        let opened = open::open_for_writing(path, facts, now())?;
         let bad = |error: StoreError| match error {
             StoreError::Sqlite(source) => OpenError::Sqlite { path: path.to_owned(), source },
-            StoreError::Content(text) => OpenError::File { path: path.to_owned(), source: std::io::Error::other(text) },
+            other => OpenError::File { path: path.to_owned(), source: std::io::Error::other(other.to_string()) },
         };
-        let origin = restore::origin(&opened.connection, opened.tx_offset).map_err(bad)?;
         let mut writer = Self {
+            site: facts.site.clone(),
             connection: opened.connection,
             _lock: opened.lock,
             epoch: opened.epoch,
             tx_offset: opened.tx_offset,
-            machine: Machine::new(policy, origin),
+            machine: Machine::new(policy, Origin { next_number: 1, tx_offset: 0, day: None }),
             signing,
             stations: HashMap::new(),
             signals,
             released,
             available: Arc::new(AtomicBool::new(true)),
+            careful: 0,
+            alive_at: now(),
+            now,
             new_uuid: uuid::Uuid::now_v7,
         };
+        writer.begin_life(&facts.stations).map_err(|error| bad(error.into()))?;
         writer.restore().map_err(bad)?;
-        writer.begin_life(now).map_err(|error| bad(error.into()))?;
+        let (last, _) = restore::chain_tail(&writer.connection, writer.epoch).map_err(bad)?;
+        writer.signals.records.send_replace(last);
         Ok(writer)
     }
 
@@ -277,27 +300,35 @@ impl Writer {
         Ok(())
     }
 
-    /// Starts the thread. It ends when every [`WriterHandle`] is gone and the queue is empty.
+    /// Starts the thread. It ends when every [`WriterHandle`] is gone and the queue is empty. Call it on the runtime.
     pub fn start(mut self) -> std::io::Result<(WriterHandle, JoinHandle<()>)> {
-        let (jobs, queue) = mpsc::channel();
+        let (jobs, submitted) = tokio_mpsc::unbounded_channel();
+        let (groups, queue) = mpsc::channel();
         let handle = WriterHandle { jobs, available: Arc::clone(&self.available) };
-        let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || self.run(&queue))?;
+        let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || {
+            if catch_unwind(AssertUnwindSafe(|| self.run(&queue))).is_err() {
+                // Without a writer nothing can be answered; the supervisor starts us anew from what is on disk.
+                error!("the store thread panicked; stopping");
+                std::process::exit(1);
+            }
+        })?;
+        tokio::spawn(gather(submitted, groups));
         Ok((handle, thread))
     }
 
-    fn run(&mut self, queue: &mpsc::Receiver<Job>) {
+    fn run(&mut self, queue: &mpsc::Receiver<Vec<Job>>) {
         let mut group = Vec::with_capacity(MAX_GROUP);
         loop {
             let wait = if self.available.load(Ordering::Relaxed) { ALIVE } else { PROBE };
             match queue.recv_timeout(wait) {
-                Ok(job) => group.push(job),
+                Ok(jobs) => group.extend(jobs),
                 Err(mpsc::RecvTimeoutError::Timeout) => self.idle(),
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
             }
             while group.len() < MAX_GROUP
-                && let Ok(job) = queue.try_recv()
+                && let Ok(jobs) = queue.try_recv()
             {
-                group.push(job);
+                group.extend(jobs);
             }
             if !group.is_empty() {
                 self.commit(&mut group);
@@ -307,56 +338,108 @@ impl Writer {
     }
 
     fn commit(&mut self, group: &mut Vec<Job>) {
-        match self.apply_all(group) {
-            Ok(outcome) => {
-                // One wake-up of the runtime for the whole group.
-                let _ = self.released.send(outcome.released);
-                if let Some(seq) = outcome.last_seq {
-                    self.signals.records.send_replace(seq);
-                }
-                if outcome.due {
-                    let _ = self.signals.due.try_send(());
-                }
-                if !self.available.swap(true, Ordering::Relaxed) {
-                    info!("store commits again");
+        if self.careful == 0 {
+            if let Err(failure) = self.transaction(group) {
+                self.fail(&failure);
+            }
+            return;
+        }
+        for job in group.drain(..) {
+            self.careful = self.careful.saturating_sub(1);
+            let raw = Raw::of(&job);
+            if let Err(failure) = self.transaction(&mut vec![job]) {
+                self.fail(&failure);
+                if let Some(raw) = raw.filter(|_| !is_of_the_world(&failure)) {
+                    self.set_aside(&raw, &failure);
                 }
             }
-            Err(failure) => self.fail(&failure),
         }
     }
 
-    /// A failed group leaves nothing behind: not on disk, not in memory, no reply.
+    /// Applies and commits a group; releases its replies once it is on disk.
+    fn transaction(&mut self, group: &mut Vec<Job>) -> Result<(), StoreError> {
+        let outcome = self.apply_all(group);
+        // Also when the transaction did not even begin: a job that is dropped with its reply is a job that is not stored.
+        group.clear();
+        let outcome = outcome?;
+        // One wake-up of the runtime for the whole group.
+        let _ = self.released.send(outcome.released);
+        if let Some(seq) = outcome.last_seq {
+            self.signals.records.send_replace(seq);
+        }
+        if outcome.due {
+            let _ = self.signals.due.try_send(());
+        }
+        if !self.available.swap(true, Ordering::Relaxed) {
+            info!("store commits again");
+        }
+        Ok(())
+    }
+
+    /// A failed group leaves nothing behind: not on disk, not in memory, no reply. If the world is at fault, stations are turned
+    /// away until a commit works again; if we are, the next jobs get a transaction each, so that the culprit fails alone.
     fn fail(&mut self, failure: &StoreError) {
-        error!(error = %failure, "commit failed; connections are closed until the store works again");
-        self.available.store(false, Ordering::Relaxed);
         if !self.connection.is_autocommit() {
             let _ = self.connection.execute_batch("ROLLBACK");
         }
-        if let Err(again) = self.restore() {
-            error!(error = %again, "store cannot be read either");
+        if is_of_the_world(failure) {
+            error!(error = %failure, "commit failed; stations are turned away until the store works again");
+            self.available.store(false, Ordering::Relaxed);
+        } else {
+            error!(error = %failure, "a group of messages could not be applied; they are taken one by one now");
+            self.careful = CAREFUL;
         }
-        if is_damage(failure) {
-            // Nobody knows what reached the disk: the supervisor restarts us and everything is verified anew.
-            error!("the disk failed; stopping");
-            std::process::exit(5);
+        let restored = self.restore();
+        if is_damage(failure) || restored.is_err() {
+            // Nobody knows what reached the disk: the supervisor restarts us and everything is read anew.
+            error!(error = %failure, "the store cannot be trusted any more; stopping");
+            std::process::exit(1);
+        }
+    }
+
+    /// Keeps the text of a message that we cannot handle, for whoever mends us. It stays unanswered: the station keeps it, too.
+    fn set_aside(&mut self, raw: &Raw, failure: &StoreError) {
+        let write = || -> Result<(), StoreError> {
+            let station = self.station(&raw.station, raw.at)?.number;
+            let finding = Finding::new(hold::INTERNAL, failure.to_string());
+            self.connection.execute(
+                "INSERT INTO message (station, received_at, action, text, findings) VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![station, time::to_millis(raw.at), raw.action, raw.text, sessions::findings_text(&[finding])],
+            )?;
+            let detail = format!("message {}: {failure}", self.connection.last_insert_rowid());
+            self.problem(hold::INTERNAL, Some(station), raw.action.as_deref().unwrap_or(""), &detail, raw.at)
+        };
+        let mut write = write;
+        if let Err(error) = write() {
+            error!(station = %raw.station, %error, "the message could not be set aside");
         }
     }
 
     fn idle(&mut self) {
-        let alive = self.connection.execute("UPDATE site SET alive_at = max(alive_at, unixepoch() * 1000)", []);
-        match alive {
-            Ok(_) if !self.available.swap(true, Ordering::Relaxed) => info!("store commits again"),
-            Ok(_) => {}
+        match self.alive() {
+            Ok(()) if !self.available.swap(true, Ordering::Relaxed) => info!("store commits again"),
+            Ok(()) => {}
+            Err(failure) if is_damage(&failure) => self.fail(&failure),
             Err(failure) => warn!(error = %failure, "store still refuses to commit"),
         }
+    }
+
+    /// Tells afterwards when a gateway lost power.
+    fn alive(&mut self) -> Result<(), StoreError> {
+        let now = (self.now)();
+        self.connection.prepare_cached("UPDATE site SET alive_at = ?1")?.execute([time::to_millis(now)])?;
+        self.alive_at = now;
+        Ok(())
     }
 
     fn apply_all(&mut self, group: &mut Vec<Job>) -> Result<Outcome, StoreError> {
         let mut outcome = Outcome { released: Vec::with_capacity(group.len()), ..Outcome::default() };
         self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        // Draining drops the jobs (and their replies) of a group that fails half-way.
         for job in group.drain(..) {
-            self.apply(job, &mut outcome)?;
+            catch_unwind(AssertUnwindSafe(|| self.apply(job, &mut outcome))).unwrap_or(Err(StoreError::Panic))?;
+        }
+        if ((self.now)() - self.alive_at).abs().to_std().unwrap_or_default() >= ALIVE {
+            self.alive()?;
         }
         self.connection.prepare_cached("COMMIT")?.execute([])?;
         Ok(outcome)
@@ -382,10 +465,11 @@ impl Writer {
                 let (number, last) = (entry.number, entry.last_message_at);
                 self.connection
                     .prepare_cached(
-                        "UPDATE station SET connected_at = NULL, disconnected_at = ?2, last_message_at = max(coalesce(last_message_at, 0), ?3) WHERE number = ?1",
+                        "UPDATE station SET connected_at = NULL, disconnected_at = ?2, last_message_at = coalesce(?3, last_message_at) WHERE number = ?1",
                     )?
                     .execute(params![number, time::to_millis(at), last])?;
             }
+            Job::Seen { station, at } => self.seen(&station, at)?,
             Job::Problem { kind, station, subject, detail, at } => {
                 let number = match station {
                     Some(station) => Some(self.station(&station, at)?.number),
@@ -398,7 +482,10 @@ impl Writer {
                 let verdict = self.receipt(epoch, through, &root, &rejected, at)?;
                 outcome.released.push(Released::Receipt(reply, verdict));
             }
-            Job::Fault { seq, code, detail, at } => self.fault(seq, &code, &detail, at)?,
+            Job::Fault { seq, code, detail, at, reply } => {
+                self.fault(seq, &code, &detail, at)?;
+                outcome.released.push(Released::Flush(reply));
+            }
             Job::Link { up, error, at } => {
                 self.connection.execute(
                     "INSERT INTO uplink (id, up, since, error) VALUES (1, ?1, ?2, ?3) \
@@ -411,306 +498,78 @@ impl Writer {
         Ok(())
     }
 
-    /// `None`: a fault of ours, journaled; the reply is dropped, the connection closes, the station repeats later.
-    fn message(&mut self, message: Message, outcome: &mut Outcome) -> Result<Option<Option<String>>, StoreError> {
-        let at = message.received_at;
-        let station = self.station(&message.station, at)?.number;
-        self.seen(&message.station, at)?;
-        let id_hash = message.repeatable.as_deref().map(hash);
-        if let Some(answer) = self.repeat(&message, id_hash)? {
-            return Ok(Some(answer));
-        }
-        let mut findings = message.findings;
-        let mut changes = Vec::new();
-        let answer = match message.content {
-            Content::Fixed { answer } => Some(answer),
-            Content::Fact { fact, encode } => {
-                if let Some(lookup) = self.machine.lookup(&message.station, &fact)
-                    && let Some(session) = sessions::find(&self.connection, &message.station, &lookup)?
-                {
-                    self.machine.admit(session);
-                }
-                let machine = &mut self.machine;
-                let decided = catch_unwind(AssertUnwindSafe(|| {
-                    let effects = machine.handle(&message.station, message.version, fact, at);
-                    let frame = encode(&effects.answer);
-                    (effects, frame)
-                }));
-                match decided {
-                    Ok((effects, frame)) => {
-                        findings.extend(effects.findings);
-                        changes = effects.changes;
-                        Some(frame)
-                    }
-                    Err(_) => {
-                        error!(station = %message.station, "a message made the session machine panic; it is journaled");
-                        findings.push(Finding::new(hold::INTERNAL, hold::meaning(hold::INTERNAL)));
-                        self.problem(hold::INTERNAL, Some(station), message.action.as_deref().unwrap_or(""), &message.text, at)?;
-                        let open = restore::open_sessions_of(&self.connection, &message.station)?;
-                        self.machine.forget(&message.station);
-                        open.into_iter().for_each(|session| self.machine.admit(session));
-                        None
-                    }
-                }
-            }
-        };
-        for finding in &findings {
-            warn!(station = %message.station, action = message.action.as_deref(), finding = %finding.code, detail = %finding.detail, "odd message");
-        }
-        self.connection
-            .prepare_cached(
-                "INSERT INTO message (station, received_at, action, text, answer, findings) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            )?
-            .execute(params![
-                station,
-                time::to_millis(at),
-                message.action,
-                message.text,
-                answer.as_ref().and_then(Option::as_deref),
-                sessions::findings_text(&findings)
-            ])?;
-        let row = self.connection.last_insert_rowid();
-        self.remember(&message.station, id_hash, row);
-        for change in changes {
-            self.change(row, station, change, at, outcome)?;
-        }
-        Ok(answer)
-    }
-
-    /// The same transaction message again (its answer was lost): the same answer, and no second row.
-    fn repeat(&mut self, message: &Message, id_hash: Option<u64>) -> Result<Option<Option<String>>, StoreError> {
-        let (Some(id_hash), Some(station)) = (id_hash, self.stations.get(&message.station)) else { return Ok(None) };
-        for (_, row) in station.remembered.iter().filter(|(known, _)| *known == id_hash) {
-            let same: Option<Option<String>> = self
-                .connection
-                .prepare_cached("SELECT answer FROM message WHERE id = ?1 AND text = ?2")?
-                .query_row(params![row, message.text], |row| row.get(0))
-                .optional()?;
-            if let Some(answer) = same {
-                self.connection.prepare_cached("UPDATE message SET repeats = repeats + 1 WHERE id = ?1")?.execute([row])?;
-                return Ok(Some(answer));
-            }
-        }
-        Ok(None)
-    }
-
-    fn change(&mut self, message: i64, station: i64, change: Change, at: Time, outcome: &mut Outcome) -> Result<(), StoreError> {
-        let connection = &self.connection;
-        match change {
-            Change::Evidence(evidence) => sessions::insert_evidence(connection, message, station, &evidence)?,
-            Change::Opened(session) => {
-                outcome.due |= !session.is_open();
-                info!(station = %session.station, session = %session.id, tx = %session.tx, evse = session.evse, "session opened");
-                sessions::insert(connection, station, &session)?;
-            }
-            Change::Updated(session) => {
-                if !session.is_open() {
-                    outcome.due = true;
-                    info!(station = %session.station, session = %session.id, state = ?session.state, "session ended");
-                }
-                sessions::update(connection, &session)?;
-            }
-            Change::Booted(boot) => {
-                connection
-                    .prepare_cached(
-                        "UPDATE station SET vendor = ?2, model = ?3, serial = ?4, firmware = ?5, meter_serial = coalesce(?6, meter_serial), booted_at = ?7 \
-                         WHERE number = ?1",
-                    )?
-                    .execute(params![station, boot.vendor, boot.model, boot.serial, boot.firmware, boot.meter_serial, time::to_millis(at)])?;
-            }
-            Change::Connector(status) => {
-                // An event older than the present state must not change it (stations replay days-old statuses).
-                let since = time::to_millis(status.reported_at.filter(|reported| *reported <= at).unwrap_or(at));
-                connection
-                    .prepare_cached(
-                        "INSERT INTO connector (station, evse, connector, state, error, since) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
-                         ON CONFLICT DO UPDATE SET state = excluded.state, error = excluded.error, since = excluded.since WHERE excluded.since >= since",
-                    )?
-                    .execute(params![station, status.evse, status.connector, status.state, status.error, since])?;
-            }
-            Change::Problem { kind, subject, detail } => self.problem(kind, Some(station), &subject, &detail, at)?,
-        }
-        Ok(())
-    }
-
-    fn problem(&self, kind: &str, station: Option<i64>, subject: &str, detail: &str, at: Time) -> Result<(), StoreError> {
-        let cut = |text: &str| text.chars().take(500).collect::<String>();
-        self.connection
-            .prepare_cached(
-                "INSERT INTO problem (kind, station, subject, detail, first_at, last_at) VALUES (?1, ?2, ?3, ?4, ?5, ?5) \
-                 ON CONFLICT (kind, coalesce(station, 0), subject) DO UPDATE SET count = count + 1, last_at = excluded.last_at, detail = excluded.detail",
-            )?
-            .execute(params![kind, station, cut(subject), cut(detail), time::to_millis(at)])?;
-        Ok(())
-    }
-
-    /// Writes the record of an ended session, or holds it. Running twice has the same result as running once.
-    fn settle(&mut self, settlement: Settlement, outcome: &mut Outcome) -> Result<(), StoreError> {
-        let Settlement { session, outcome: judged, at } = settlement;
-        let waiting: Option<i64> = self
-            .connection
-            .prepare_cached("SELECT number FROM session WHERE number = ?1 AND state = 'ended' AND settled IS NULL")?
-            .query_row([session], |row| row.get(0))
-            .optional()?;
-        if waiting.is_none() {
-            return Ok(());
-        }
-        let bill = match judged {
-            Ok(bill) => bill,
-            Err((code, detail)) => {
-                warn!(session, reason = code, detail, "session held");
-                self.connection
-                    .prepare_cached("UPDATE session SET state = 'held', hold_reason = ?2, hold_detail = ?3, settle_after = NULL WHERE number = ?1")?
-                    .execute(params![session, code, detail])?;
-                return Ok(());
-            }
-        };
-        let seq = self.append(bill.draft, Some(session), at)?;
-        self.connection
-            .prepare_cached("UPDATE session SET settled = ?2, start_register = ?3, stop_register = ?4 WHERE number = ?1")?
-            .execute(params![session, seq, bill.start_register.0, bill.stop_register.0])?;
-        outcome.last_seq = Some(seq);
-        Ok(())
-    }
-
-    /// Puts a record at the end of the chain: number, link, signature and row in the running transaction.
-    fn append(&mut self, draft: Draft, session: Option<i64>, at: Time) -> Result<u64, StoreError> {
-        let (last, prev) = restore::chain_tail(&self.connection, self.epoch)?;
-        let seq = last + 1;
-        let site: String = self.connection.prepare_cached("SELECT site FROM site")?.query_row([], |row| row.get(0))?;
-        let place = crate::record::Place {
-            site,
-            epoch: self.epoch.unsigned_abs(),
-            seq,
-            prev,
-            record_id: (self.new_uuid)(),
-            created_at: at,
-        };
-        let record = draft.seal(&place, self.signing.signer.as_ref()).map_err(|error| StoreError::Content(error.to_string()))?;
-        self.connection
-            .prepare_cached(
-                "INSERT INTO record (epoch, seq, kind, record_id, session, created_at, hash, jws, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-            )?
-            .execute(params![
-                self.epoch,
-                seq,
-                record.kind.as_str(),
-                record.record_id.to_string(),
-                session,
-                time::to_millis(at),
-                record.hash.to_string(),
-                record.jws,
-                record.payload
-            ])?;
-        info!(seq, kind = record.kind.as_str(), session, "record sealed");
-        Ok(seq)
-    }
-
-    /// Head office says that it has committed everything up to `through`; believed only when it names the same bytes.
-    fn receipt(&self, epoch: i64, through: u64, root: &str, rejected: &[(u64, String)], at: Time) -> Result<Verdict, StoreError> {
-        let refuse = |why: String| Ok(Verdict::Refused { why });
-        if epoch != self.epoch {
-            return refuse(format!("it is for epoch {epoch}, ours is {}", self.epoch));
-        }
-        let known: Option<String> = self
-            .connection
-            .query_row("SELECT hash FROM record WHERE epoch = ?1 AND seq = ?2", params![epoch, through], |row| row.get(0))
-            .optional()?;
-        match known {
-            _ if through == 0 => {}
-            None => return refuse(format!("it confirms record {through}, which we never made")),
-            Some(hash) if hash != root => return refuse(format!("its root {root} is not the hash of our record {through}")),
-            Some(_) => {}
-        }
-        for (seq, code) in rejected {
-            self.fault(*seq, code, "rejected by head office", at)?;
-        }
-        self.connection.execute(
-            "INSERT INTO receipt (epoch, through, root, received_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (epoch) DO UPDATE \
-             SET through = excluded.through, root = excluded.root, received_at = excluded.received_at WHERE excluded.through > through",
-            params![epoch, through, root, time::to_millis(at)],
-        )?;
-        Ok(Verdict::Accepted { through })
-    }
-
-    fn fault(&self, seq: u64, code: &str, detail: &str, at: Time) -> Result<(), StoreError> {
-        self.connection.execute(
-            "INSERT INTO record_fault (epoch, seq, code, detail, at) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
-            params![self.epoch, seq, code, detail, time::to_millis(at)],
-        )?;
-        Ok(())
-    }
-
-    fn station(&mut self, id: &StationId, at: Time) -> Result<&mut Station, StoreError> {
-        if !self.stations.contains_key(id) {
-            let number = self
-                .connection
-                .prepare_cached(
-                    "INSERT INTO station (name, first_seen_at) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET name = name RETURNING number",
-                )?
-                .query_row(params![id.as_str(), time::to_millis(at)], |row| row.get(0))?;
-            let station = Station { number, last_message_at: 0, written_at: 0, remembered: VecDeque::new() };
-            self.stations.insert(id.clone(), station);
-        }
-        self.stations.get_mut(id).ok_or_else(|| StoreError::Content(format!("station {id} vanished")))
-    }
-
-    fn seen(&mut self, id: &StationId, at: Time) -> Result<(), StoreError> {
-        let now = time::to_millis(at);
-        let station = self.station(id, at)?;
-        station.last_message_at = now;
-        if now - station.written_at < LAST_MESSAGE_LAG_MS {
-            return Ok(());
-        }
-        station.written_at = now;
-        let number = station.number;
-        self.connection
-            .prepare_cached("UPDATE station SET last_message_at = ?2 WHERE number = ?1")?
-            .execute(params![number, now])?;
-        Ok(())
-    }
-
-    fn remember(&mut self, id: &StationId, id_hash: Option<u64>, row: i64) {
-        let (Some(id_hash), Some(station)) = (id_hash, self.stations.get_mut(id)) else { return };
-        if station.remembered.len() == MAX_REMEMBERED {
-            station.remembered.pop_front();
-        }
-        station.remembered.push_back((id_hash, row));
-    }
-
-    /// Brings machine and memory to what the store says.
+    /// Brings machine and memory to what the store says. Reads only: it runs when the disk is full, too.
     fn restore(&mut self) -> Result<(), StoreError> {
         self.machine.reset(restore::origin(&self.connection, self.tx_offset)?);
         for session in sessions::open_sessions(&self.connection)? {
             self.machine.admit(session);
         }
         self.stations.clear();
-        for (id, message_id, row, at) in restore::recent_messages(&self.connection)? {
-            self.station(&id, at)?;
-            self.remember(&id, Some(hash(&message_id)), row);
+        for remembered in restore::recent_messages(&self.connection)? {
+            self.recall(remembered);
         }
         Ok(())
     }
 
-    /// No station is connected yet, the link is not up, and our key is known.
-    fn begin_life(&mut self, now: Time) -> rusqlite::Result<()> {
+    /// No station is connected yet, the link is not up, our key is known, and stations are called as the configuration spells them.
+    fn begin_life(&mut self, configured: &[String]) -> rusqlite::Result<()> {
+        let now = time::to_millis((self.now)());
+        for name in configured {
+            self.connection.execute("UPDATE station SET name = ?1 WHERE name = ?1", [name])?;
+        }
         self.connection.execute("UPDATE station SET connected_at = NULL", [])?;
-        self.connection.execute("UPDATE uplink SET up = 0, since = ?1, error = NULL WHERE up", [time::to_millis(now)])?;
+        self.connection.execute("UPDATE uplink SET up = 0, since = ?1, error = NULL WHERE up", [now])?;
+        let kid = self.signing.signer.kid();
+        let changed = "SELECT count(*) > 0 AND sum(kid = ?1) = 0 FROM key";
+        if self.connection.query_row(changed, [kid], |row| row.get::<_, Option<bool>>(0))?.unwrap_or(false) {
+            error!(kid, "another key signs from now on; head office must learn it before it can verify new records");
+            self.connection.execute(
+                "INSERT INTO problem (kind, subject, detail, first_at, last_at) VALUES ('signing-key-changed', ?1,                  'records are signed by another key than before; tell head office', ?2, ?2) ON CONFLICT DO NOTHING",
+                params![kid, now],
+            )?;
+        }
         self.connection.execute(
             "INSERT INTO key (kid, jwk, since) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-            params![self.signing.signer.kid(), self.signing.jwk, time::to_millis(now)],
+            params![kid, self.signing.jwk, now],
         )?;
-        let (last, _) = restore::chain_tail(&self.connection, self.epoch)
-            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-        self.signals.records.send_replace(last);
         Ok(())
     }
 }
 
-fn hash(message_id: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    message_id.hash(&mut hasher);
-    hasher.finish()
+/// What is kept of a message while it is tried alone.
+struct Raw {
+    station: StationId,
+    at: Time,
+    action: Option<Box<str>>,
+    text: String,
+}
+
+impl Raw {
+    fn of(job: &Job) -> Option<Self> {
+        let Job::Message(message, _) = job else { return None };
+        let Message { station, received_at, action, text, .. } = message.as_ref();
+        Some(Self { station: station.clone(), at: *received_at, action: action.clone(), text: text.clone() })
+    }
+}
+
+/// The disk, the file or another process is at fault, not the job.
+fn is_of_the_world(error: &StoreError) -> bool {
+    use rusqlite::ErrorCode::{
+        CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, OperationInterrupted, OutOfMemory, PermissionDenied, ReadOnly,
+    };
+    let StoreError::Sqlite(rusqlite::Error::SqliteFailure(failure, _)) = error else { return false };
+    is_damage(error)
+        || matches!(
+            failure.code,
+            CannotOpen
+                | DatabaseBusy
+                | DatabaseLocked
+                | DiskFull
+                | OperationInterrupted
+                | OutOfMemory
+                | PermissionDenied
+                | ReadOnly
+        )
 }
 
 /// Errors after which nobody knows what reached the disk.

@@ -20,7 +20,7 @@ use std::process::{ExitCode, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Parser;
 use simulators::load::goals::{self, Figures, Goal};
 use simulators::load::kernel::{self, Counters};
@@ -213,8 +213,8 @@ fn one_run(cli: &Cli, scenario: &Scenario, setup: &Setup, contender: Contender, 
     let rss_idle_kb = kernel::rss_kb(server.pid())?;
     let before = Counters::read(server.pid())?;
     let report = generate(cli, scenario, &server)?;
-    let settled = books::await_settled(contender, &server.store, &report)
-        .with_context(|| format!("server's last words:\n{}", server.last_words()))?;
+    let settled =
+        books::await_settled(contender, &server.store, &report).map_err(|error| anyhow!("{error:#}\n{}", server.last_words()))?;
     let whole = before.spent(server.pid())?;
     let store = server.store.clone();
     server.stop(cli.kill)?;

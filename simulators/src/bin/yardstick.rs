@@ -22,7 +22,7 @@ use clap::Parser;
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
@@ -72,6 +72,7 @@ async fn serve(options: Options) -> Result<()> {
                 }
             })?;
             tokio::spawn(release_answers(batches));
+            tokio::spawn(wake_writer(Arc::clone(&queue)));
             Some(queue)
         }
         None => None,
@@ -188,6 +189,7 @@ struct Stored {
 #[derive(Default)]
 struct Queue {
     waiting: Mutex<Vec<Stored>>,
+    first: Notify,
     filled: Condvar,
 }
 
@@ -198,7 +200,7 @@ impl Queue {
         let first = waiting.len() == 1;
         drop(waiting);
         if first {
-            self.filled.notify_one();
+            self.first.notify_one();
         }
     }
 
@@ -207,6 +209,16 @@ impl Queue {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let mut waiting = self.filled.wait_while(waiting, |waiting| waiting.is_empty()).unwrap_or_else(PoisonError::into_inner);
         std::mem::swap(&mut *waiting, batch);
+    }
+}
+
+/// Wakes the writer once all connections that were ready have spoken. Woken by the first of them, it would take the core
+/// from the others and commit a batch of one.
+async fn wake_writer(queue: Arc<Queue>) {
+    loop {
+        queue.first.notified().await;
+        tokio::task::yield_now().await;
+        queue.filled.notify_one();
     }
 }
 

@@ -175,7 +175,6 @@ fn write_config(dir: &Path, port: u16, version: Version) -> Result<PathBuf> {
     let tariffs = dir.join("tariffs");
     fs::create_dir(&tariffs)?;
     fs::write(tariffs.join("bench.json"), TARIFF)?;
-    let console = free_port()?;
     let subprotocol = version.subprotocol();
     let dir_text = dir.display();
     let text = format!(
@@ -186,7 +185,6 @@ country_code = "DE"
 party_id = "FCT"
 time_zone = "Europe/Berlin"
 currency = "EUR"
-control_socket = "{dir_text}/control.sock"
 
 [store]
 path = "{dir_text}/store.db"
@@ -209,9 +207,6 @@ url = ""
 
 [signing]
 key_file = "{dir_text}/signing.pem"
-
-[web]
-listen = "127.0.0.1:{console}"
 
 [log]
 level = "warn"

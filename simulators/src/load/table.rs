@@ -78,7 +78,7 @@ pub fn goals(rows: &[Row], goals: &[Goal]) -> (String, usize) {
         lines.push(vec![
             goal.what.to_owned(),
             name.to_owned(),
-            format!("{value:.2}{unit}"),
+            if value.is_nan() { "-".to_owned() } else { format!("{value:.2}{unit}") },
             format!("{sign} {}{unit}", goal.goal),
             format!("{sign} {}{unit}", goal.stretch),
             verdict.to_owned(),

@@ -1,8 +1,9 @@
 //! Is a record's payload what the interface promises? Pure: text in, a [`Record`] or a coded fault out.
 //!
 //! Checked: schema, kind, site, epoch, seq, prev, record id, time; for bills that the lines add up to the CDR's totals, to
-//! the last digit, over all and per dimension. Not checked here: signature ([`super::jws`]), place in the chain
-//! ([`super::ledger`]), and whether a price is the right one, for which a tariff is needed.
+//! the last digit, over all and per dimension, and that each amount is its quantity times its unit price. Not checked
+//! here: signature ([`super::jws`]), place in the chain ([`super::ledger`]), and whether a price is the right one, for
+//! which the tariff is needed.
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
@@ -76,6 +77,8 @@ pub enum Fault {
     Member { member: &'static str, what: String },
     #[error("line {line}: {excl} + {vat} is not {incl}")]
     Line { line: usize, excl: Decimal, vat: Decimal, incl: Decimal },
+    #[error("line {line}: quantity times unit price is {exact}, the amount says {excl}")]
+    Price { line: usize, exact: Decimal, excl: Decimal },
     #[error("{total}: lines add up to {lines}, the CDR says {cdr}")]
     Sum { total: String, lines: Decimal, cdr: String },
     #[error("seq {seq} is held with other bytes")]
@@ -90,7 +93,7 @@ impl Fault {
             Self::Jws(_) => "signature",
             Self::Keys(_) => "keys",
             Self::Member { .. } => "content",
-            Self::Line { .. } | Self::Sum { .. } => "sums",
+            Self::Line { .. } | Self::Price { .. } | Self::Sum { .. } => "sums",
             Self::Fork { .. } => "fork",
             Self::Chain { .. } => "chain",
         }
@@ -204,7 +207,21 @@ fn read_line(index: usize, line: &str) -> Result<Line, Fault> {
     if excl + vat != incl {
         return Err(Fault::Line { line: index, excl, vat, incl });
     }
+    check_price(index, line, excl)?;
     Ok(Line { dimension: json::string(line, "/dimension").unwrap_or_default(), excl, incl })
+}
+
+/// Quantity times unit price is the amount, but for its rounding: less than one in the last place it is written with.
+fn check_price(index: usize, line: &str, excl: Decimal) -> Result<(), Fault> {
+    let (Some(quantity), Some(price)) = (json::decimal(line, "/quantity"), json::decimal(line, "/unit_price")) else {
+        return Ok(());
+    };
+    let exact = quantity.checked_mul(price).unwrap_or(Decimal::MAX);
+    // A credit may carry its sign in either.
+    if (exact.abs() - excl.abs()).abs() >= Decimal::new(1, excl.scale()) {
+        return Err(Fault::Price { line: index, exact: exact.normalize(), excl });
+    }
+    Ok(())
 }
 
 fn check_total(record: &Record, total: &str, dimension: Option<&str>, lines: &[Line]) -> Result<(), Fault> {
@@ -271,6 +288,17 @@ mod tests {
         assert!(
             matches!(judge(&wrong_dimension, CDR).unwrap_err(), Fault::Sum { total, .. } if total == "total_fixed_cost.excl_vat")
         );
+    }
+
+    #[test]
+    fn an_amount_is_quantity_times_price() {
+        let total = r#""total_cost":{"excl_vat":3.15,"incl_vat":3.15},"total_energy_cost":{"excl_vat":3.15,"incl_vat":3.15}"#;
+        let priced = |quantity: &str| {
+            let line = line("ENERGY", "3.15", "0", "3.15");
+            line.replace('}', &format!(r#","quantity":"{quantity}","unit_price":"0.30"}}"#))
+        };
+        assert!(judge(&priced("10.50025"), total).is_ok());
+        assert!(matches!(judge(&priced("10.60"), total).unwrap_err(), Fault::Price { line: 0, .. }));
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
-    time::Duration,
 };
 
 use anyhow::Result;
@@ -26,9 +25,8 @@ const BATCH: usize = 256;
 /// Records that wait for the keys of their site.
 const MAX_KEYLESS: usize = 1000;
 const MAX_FAULTS: usize = 1000;
-/// How often gaps are looked at. A gap that stays for two looks is asked for, then again every tenth look.
-const LOOK: Duration = Duration::from_secs(2);
-const ASK_AGAIN: Duration = Duration::from_secs(20);
+/// A gap that stays for two looks is asked for, and again after this many.
+const LOOKS_BETWEEN_ASKS: u32 = 10;
 
 pub struct Desk {
     options: Options,
@@ -102,7 +100,7 @@ impl Desk {
     }
 
     pub async fn work(mut self, mut orders: mpsc::Receiver<Order>) -> Result<()> {
-        let mut look = interval(LOOK);
+        let mut look = interval(self.options.look);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut batch = Vec::with_capacity(BATCH);
         loop {
@@ -111,7 +109,7 @@ impl Desk {
                     if count == 0 {
                         return Ok(());
                     }
-                    self.take(batch.drain(..).collect()).await?;
+                    self.take(std::mem::take(&mut batch)).await?;
                 }
                 order = orders.recv() => match order {
                     Some(Order::Receipts(on)) => {
@@ -309,7 +307,7 @@ impl Desk {
         let lasting: Vec<_> = self.gaps.iter().filter(|gap| before.contains(gap)).cloned().collect();
         for Missing { site, epoch, from, to } in lasting {
             let id = (site.clone(), epoch);
-            if self.asked.get(&id).is_some_and(|at| at.elapsed() < ASK_AGAIN) {
+            if self.asked.get(&id).is_some_and(|at| at.elapsed() < self.options.look * LOOKS_BETWEEN_ASKS) {
                 continue;
             }
             self.asked.insert(id, Instant::now());

@@ -51,6 +51,8 @@ pub struct Options {
     pub receipts: bool,
     /// Ask a site (`cmd/resend`) for records that stay missing.
     pub resend: bool,
+    /// How often gaps are looked at.
+    pub look: Duration,
 }
 
 impl Options {
@@ -63,6 +65,7 @@ impl Options {
             jwks: None,
             receipts: true,
             resend: true,
+            look: Duration::from_secs(2),
         }
     }
 }
@@ -152,7 +155,7 @@ enum Order {
     Close,
 }
 
-/// An open head office. Dropping it ends it without a goodbye, like a crash; [`Office::close`] is polite.
+/// An open head office. Dropping it leaves what is in hand undone, like a crash; [`Office::close`] is polite.
 #[derive(Debug)]
 pub struct Office {
     shared: Arc<Shared>,

@@ -116,7 +116,8 @@ async fn scene() -> (Broker, Site, Office) {
     let broker = Broker::start().await.unwrap();
     let site = Site::online(&broker).await;
     site.publish_keys().await;
-    let office = Office::open(Options::new(broker.url())).await.unwrap();
+    let options = Options { look: Duration::from_millis(50), ..Options::new(broker.url()) };
+    let office = Office::open(options).await.unwrap();
     (broker, site, office)
 }
 
@@ -134,6 +135,20 @@ async fn good_records_are_verified_and_receipted() {
     assert_eq!(receipt, json!({"site": SITE, "epoch": EPOCH, "through": 5, "root": digest(&records[4])}));
     assert_eq!(office.faults(), Vec::<String>::new());
     office.close().await.unwrap();
+}
+
+/// More than the broker may have in flight to us, and more than one commit takes.
+#[tokio::test]
+async fn a_long_chain_arrives_whole() {
+    let (_broker, mut site, office) = scene().await;
+    let records = site.chain(600);
+    for jws in &records {
+        site.publish_record(jws).await;
+    }
+    let wanted = async { while site.receipts.recv().await.unwrap()["through"] != 600 {} };
+    tokio::time::timeout(PATIENCE, wanted).await.expect("no receipt through 600");
+    assert_eq!(office.records().last().unwrap().hash, digest(&records[599]));
+    assert_eq!((office.tally().verified, office.tally().bad, office.tally().waiting), (600, 0, 0));
 }
 
 #[tokio::test]
@@ -260,6 +275,23 @@ async fn what_was_kept_survives_a_restart_and_a_new_broker() {
     assert_eq!(receipt_through(&mut site.receipts, 2).await["root"], digest(&records[1]));
     site.publish_record(&records[2]).await;
     assert_eq!(office.until_verified(3, PATIENCE).await.unwrap()[2].jws, records[2], "the kept keys still serve");
+}
+
+#[tokio::test]
+async fn a_dropped_office_leaves_its_place_at_the_broker_to_the_next() {
+    let (broker, mut site, first) = scene().await;
+    drop(first);
+    let records = site.chain(3);
+    for (jws, through) in records.iter().zip(1..) {
+        let office = Office::open(Options { client_id: "the-one".into(), ..Options::new(broker.url()) }).await.unwrap();
+        // A new office without a kept file starts from the first record.
+        for held in records.iter().take_while(|held| *held != jws) {
+            site.publish_record(held).await;
+        }
+        site.publish_record(jws).await;
+        let wanted = async { while site.receipts.recv().await.unwrap()["through"] != through {} };
+        tokio::time::timeout(PATIENCE, wanted).await.unwrap_or_else(|_| panic!("office {through}: {:?}", office.tally()));
+    }
 }
 
 #[tokio::test]

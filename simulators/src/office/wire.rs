@@ -77,9 +77,20 @@ impl Wire {
         Ok(())
     }
 
+    /// Says goodbye; the broker keeps the session.
     pub async fn close(self) {
         // Leaving a broker that is already gone is no news.
-        drop(self.0.disconnect().await);
+        self.0.disconnect().await.ok();
+    }
+}
+
+impl Drop for Wire {
+    /// The client's own tasks would go on, and reconnect, without us.
+    fn drop(&mut self) {
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let client = self.0.clone();
+            runtime.spawn(async move { client.disconnect().await.ok() });
+        }
     }
 }
 

@@ -89,11 +89,10 @@ impl Memory {
     pub fn next_attempt(&mut self, version: Version) -> Option<Queued> {
         let numbers = &self.numbers;
         let head = self.queue.front_mut()?;
-        if head.attempts == 0 && version == Version::V16 && !head.message.opens {
-            if let Some(tx) = &head.message.tx {
-                // OCPP 1.6 errata 3.18: -1 when the station never got a number.
-                head.message.payload["transactionId"] = json!(numbers.get(tx).copied().unwrap_or(-1));
-            }
+        let wants_number = head.attempts == 0 && version == Version::V16 && !head.message.opens;
+        if let (true, Some(tx)) = (wants_number, &head.message.tx) {
+            // OCPP 1.6 errata 3.18: -1 when the station never got a number.
+            head.message.payload["transactionId"] = json!(numbers.get(tx).copied().unwrap_or(-1));
         }
         head.attempts += 1;
         Some(head.clone())
@@ -104,7 +103,10 @@ impl Memory {
         if let Some(Queued { message, .. }) = self.queue.pop_front()
             && let (true, Some(tx), Some(number)) = (message.opens, message.tx, payload["transactionId"].as_i64())
         {
-            self.numbers.insert(tx, number);
+            let before = self.numbers.insert(tx, number);
+            if let Some(before) = before.filter(|before| *before != number) {
+                self.complain(format!("StartTransaction: repeated, and numbered {number} after {before}"));
+            }
         }
     }
 

@@ -1,85 +1,13 @@
-//! The station against a small CSMS made here, which answers, keeps silent, or cuts the line as the test says.
+//! The station against the small CSMS of this crate, which answers, keeps silent, or cuts the line as the test says.
 
 use std::sync::Mutex;
 
-use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpListener;
-use tokio_tungstenite::{
-    accept_hdr_async,
-    tungstenite::{
-        Message,
-        handshake::server::{Request, Response},
-        http::header::SEC_WEBSOCKET_PROTOCOL,
-    },
-};
 
 use super::*;
+use crate::csms::{Do, agree, csms, drain, result};
 
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// What the CSMS does with a frame.
-enum Do {
-    Say(Vec<String>),
-    Nothing,
-    Cut,
-}
-
-type Frames = mpsc::UnboundedReceiver<Value>;
-
-/// Listens, and asks `script` about every frame, numbered from 0 over all connections.
-async fn csms(mut script: impl FnMut(usize, &Value) -> Do + Send + 'static) -> (String, Frames) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("ws://{}/ocpp", listener.local_addr().unwrap());
-    let (tx, rx) = mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        let mut nth = 0;
-        loop {
-            let (tcp, _) = listener.accept().await.unwrap();
-            // One station, one connection at a time.
-            let mut socket = accept_hdr_async(tcp, echo_subprotocol).await.unwrap();
-            while let Some(Ok(Message::Text(text))) = socket.next().await {
-                let frame: Value = serde_json::from_str(&text).unwrap();
-                tx.send(frame.clone()).ok();
-                let act = script(nth, &frame);
-                nth += 1;
-                match act {
-                    Do::Say(texts) => {
-                        for text in texts {
-                            socket.send(Message::text(text)).await.unwrap();
-                        }
-                    }
-                    Do::Nothing => {}
-                    Do::Cut => break,
-                }
-            }
-        }
-    });
-    (url, rx)
-}
-
-#[allow(clippy::result_large_err, clippy::unnecessary_wraps)]
-fn echo_subprotocol(
-    request: &Request,
-    mut response: Response,
-) -> Result<Response, tokio_tungstenite::tungstenite::handshake::server::ErrorResponse> {
-    response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, request.headers()[SEC_WEBSOCKET_PROTOCOL].clone());
-    Ok(response)
-}
-
-fn result(frame: &Value, payload: Value) -> Do {
-    Do::Say(vec![json!([3, frame[1], payload]).to_string()])
-}
-
-/// A good answer to everything a station asks.
-fn agree(frame: &Value) -> Do {
-    let payload = match frame[2].as_str().unwrap_or_default() {
-        "BootNotification" => json!({"status": "Accepted", "currentTime": "2026-07-22T12:00:00Z", "interval": 300}),
-        "StartTransaction" => json!({"transactionId": 4711, "idTagInfo": {"status": "Accepted"}}),
-        "Heartbeat" => json!({"currentTime": "2026-07-22T12:00:00Z"}),
-        _ => json!({}),
-    };
-    result(frame, payload)
-}
 
 fn options(url: &str, version: Version) -> Options {
     Options {
@@ -93,10 +21,6 @@ fn options(url: &str, version: Version) -> Options {
 fn event(seq: u64) -> TransactionMessage {
     let payload = json!({"eventType": "Updated", "seqNo": seq});
     TransactionMessage { action: "TransactionEvent".into(), payload, tx: Some("t".into()), opens: false, message_id: None }
-}
-
-fn drain(frames: &mut Frames) -> Vec<Value> {
-    std::iter::from_fn(|| frames.try_recv().ok()).collect()
 }
 
 #[tokio::test]

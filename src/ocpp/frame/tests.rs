@@ -1,3 +1,4 @@
+//! Frames as stations send them, whole and broken: what is read, what is repaired, what is answered.
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;

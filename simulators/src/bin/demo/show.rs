@@ -1,0 +1,289 @@
+//! What one sees: who is here, what happens, what came of it.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use chrono::TimeDelta;
+use simulators::{
+    Version,
+    office::{Event, Record},
+};
+use tokio::{
+    sync::{broadcast, mpsc},
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior, interval},
+};
+
+use super::{
+    Args,
+    books::Books,
+    cast::{self, CAST, Said},
+    screen::{Ink, Screen, kwh, span},
+    site::{SITE, Site},
+    watch::{News, Watch},
+};
+
+const LOOK: Duration = Duration::from_millis(200);
+/// Real time between what happens at a station and our line about it, above which the line says so.
+const LATE: TimeDelta = TimeDelta::seconds(2);
+/// Real time from the last unplugged cable to a verified and acknowledged record: usually well below a second.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Done,
+    Interrupted,
+}
+
+pub struct Show<'a> {
+    site: &'a Site,
+    screen: &'a mut Screen,
+    watch: Watch,
+    books: Books,
+    once: bool,
+    speed: u32,
+    began: Instant,
+    plays: JoinSet<()>,
+    said: mpsc::Receiver<Said>,
+    events: broadcast::Receiver<Event>,
+    finished: usize,
+}
+
+impl<'a> Show<'a> {
+    pub fn new(site: &'a Site, screen: &'a mut Screen, args: &Args) -> Result<Self> {
+        let watch = Watch::open(&site.store())?;
+        let events = site.office.events();
+        let (plays, said) = cast::perform(&site.stations_url(), &site.clock, args.once);
+        let (once, speed) = (args.once, args.speed);
+        let books = Books::default();
+        let mut show = Self { site, screen, watch, books, once, speed, began: Instant::now(), plays, said, events, finished: 0 };
+        show.introduce();
+        Ok(show)
+    }
+
+    fn introduce(&mut self) {
+        let (url, store) = (self.site.stations_url(), self.site.store());
+        let start = self.site.clock.base().format("%a %d %b %Y %H:%M");
+        let title = self.screen.ink(Ink::Strong, "DEMO  forecourt, a simulated site: nothing here is real, nothing is kept");
+        let screen = &mut *self.screen;
+        screen.line(title);
+        screen.line("");
+        screen.line(format!("  clock      {} × real time, from {start} UTC", self.speed));
+        screen.line(format!("  site       {SITE}, a throw-away store: {}", store.display()));
+        for member in &CAST {
+            let version = member.version.to_string();
+            screen.line(format!("  {:9}  OCPP {version:5}  EUR {}, + 19 % VAT", member.id, member.tariff.sentence()));
+        }
+        screen.line("");
+        screen.line("From another terminal, in this folder, while this runs:");
+        let cli = format!("cargo run --quiet --bin forecourt -- --store {}", store.display());
+        screen.line(format!("  look inside   {cli} status"));
+        screen.line("                (or: sessions, records, session explain ID, verify --all)");
+        let versions = Version::ALL.map(|version| version.to_string()).join(", ");
+        let slower = if self.speed == 1 { "" } else { "; a real one needs --speed 1" };
+        screen.line(format!("  add a station {url}/ANY-ID  (OCPP {versions}{slower})"));
+        screen.line(format!("  subscribe     {}, topics forecourt/v1/{SITE}/#", self.site.broker.url()));
+        screen.line("  be head office and verify the next record (bash; Debian: apt install mosquitto-clients jose)");
+        self.one_liner();
+        let end = if self.once { "It ends after one session of each station." } else { "It goes on until Ctrl-C." };
+        self.screen.line(end);
+        self.screen.line("");
+    }
+
+    /// Needs nothing of ours: the retained keys, the next record, another program's judgement.
+    fn one_liner(&mut self) {
+        let sub = |topic: &str| {
+            let addr = self.site.broker.addr();
+            format!("mosquitto_sub -N -h {} -p {} -t forecourt/v1/{SITE}/{topic} -C 1", addr.ip(), addr.port())
+        };
+        let line = format!("  jose jws ver -i <({}) -k <({}) -O - && echo VERIFIED", sub("records/charge"), sub("keys"));
+        let line = self.screen.ink(Ink::Strong, &line);
+        self.screen.line(line);
+    }
+
+    /// Until one session of each station is settled, or for as long as somebody reads.
+    pub async fn run(&mut self) -> Result<End> {
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut all_finished = None;
+        loop {
+            tokio::select! {
+                _ = looks.tick() => self.look()?,
+                Some(said) = self.said.recv() => self.hear(said)?,
+                event = self.events.recv() => self.office(event)?,
+            }
+            if self.screen.closed {
+                return Ok(End::Interrupted);
+            }
+            if self.once && self.finished == CAST.len() {
+                let since = *all_finished.get_or_insert_with(Instant::now);
+                if self.is_settled()? || since.elapsed() > PATIENCE {
+                    return Ok(End::Done);
+                }
+            }
+        }
+    }
+
+    fn is_settled(&self) -> Result<bool> {
+        Ok(self.books.is_even() && self.watch.outbox()? == 0)
+    }
+
+    /// What the daemon sees of its stations.
+    fn look(&mut self) -> Result<()> {
+        let now = self.site.clock.now();
+        for (session, news) in self.watch.look(now)? {
+            let energy = kwh(session.energy_wh);
+            let lasted = session.started_at.zip(session.stopped_at).map(|(from, to)| span((to - from).num_seconds()));
+            let over = format!("{}  {energy} in {}", session.id, lasted.unwrap_or_default());
+            let (at, what, ink, text) = match news {
+                News::Started => (session.started_at, "start", Ink::Plain, session.id),
+                News::Charging => (None, "", Ink::Plain, energy),
+                News::NotCharging => (None, "", Ink::Plain, format!("{energy}, the car takes no more")),
+                News::Offline => (None, "", Ink::Plain, format!("{energy}, then the network failed")),
+                News::Stopped => (session.stopped_at, "stop", Ink::Plain, over),
+                News::Held(reason) => (None, "HELD", Ink::Bad, format!("{}  for a person: {reason}", session.id)),
+            };
+            let at = at.unwrap_or(now);
+            let late = if now - at > LATE * i32::try_from(self.speed).unwrap_or(1) { ", told afterwards" } else { "" };
+            self.screen.event(at, &session.station, what, ink, format!("{text}{late}"));
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, said: Said) -> Result<()> {
+        match said {
+            Said::Plugged { member, plot } => {
+                self.screen.event(self.site.clock.now(), member.id, "plug", Ink::Plain, plot);
+            }
+            Said::Finished { member, outcome } => {
+                self.look()?;
+                self.finished += 1;
+                match outcome {
+                    Ok(outcome) => {
+                        outcome.sessions.into_iter().for_each(|session| self.books.happened(session, member.tariff));
+                        for complaint in outcome.complaints {
+                            self.problem(format!("{} complains of the daemon: {complaint}", member.id));
+                        }
+                    }
+                    Err(error) => self.problem(format!("{} could not go on: {error:#}", member.id)),
+                }
+                self.settle();
+            }
+        }
+        Ok(())
+    }
+
+    fn office(&mut self, event: Result<Event, broadcast::error::RecvError>) -> Result<()> {
+        match event {
+            Ok(Event::Verified { record, .. }) => {
+                self.look()?;
+                self.verified(&record);
+                let ours = record.text("/session/station").is_some_and(|station| cast::member(&station).is_some());
+                if ours && record.kind == "charge" {
+                    self.books.verified(record);
+                    self.settle();
+                }
+            }
+            Ok(Event::Bad { topic, reason, .. }) => {
+                self.books.refused(&format!("{topic}: {reason}"));
+                self.screen.event(self.site.clock.now(), "head office", "REFUSED", Ink::Bad, format!("{topic}: {reason}"));
+            }
+            Ok(Event::Disconnected { reason }) => self.problem(format!("head office lost the broker: {reason}")),
+            Ok(_) => {}
+            Err(broadcast::error::RecvError::Lagged(missed)) => {
+                self.problem(format!("{missed} events of head office went unseen"))
+            }
+            Err(broadcast::error::RecvError::Closed) => anyhow::bail!("head office closed"),
+        }
+        Ok(())
+    }
+
+    fn verified(&mut self, record: &Record) {
+        let station = record.text("/session/station").unwrap_or_default();
+        let text = format!("record {}  {station}  {}: signature, sums and chain are in order", record.seq, record.summary());
+        self.screen.event(self.site.clock.now(), "head office", "verified", Ink::Good, text);
+    }
+
+    /// Pairs of session and record, each with its verdict.
+    fn settle(&mut self) {
+        let before = self.books.totals.settled;
+        for settled in self.books.settle() {
+            let price = settled.price.map_or("?".to_owned(), |price| price.incl_vat.to_string());
+            let seq = settled.record.seq;
+            let (what, ink, text) = if settled.agrees {
+                (
+                    "agrees",
+                    Ink::Good,
+                    format!("record {seq}  with its station on times and energy, with its tariff on EUR {price}"),
+                )
+            } else {
+                ("WRONG", Ink::Bad, format!("record {seq}  {}", self.books.problems.last().cloned().unwrap_or_default()))
+            };
+            self.screen.event(self.site.clock.now(), "auditor", what, ink, text);
+        }
+        let stations = CAST.len();
+        if !self.once && before < stations && self.books.totals.settled >= stations {
+            self.screen.line("");
+            self.screen.line("Every station has been billed. Verify the next record yourself, from another terminal:");
+            self.one_liner();
+            self.screen.line("");
+        }
+    }
+
+    fn problem(&mut self, problem: String) {
+        self.screen.event(self.site.clock.now(), "auditor", "WRONG", Ink::Bad, &problem);
+        self.books.problem(problem);
+    }
+
+    /// Lets what has ended be billed, and says what came of it all. Whether all is well.
+    pub async fn conclude(mut self, end: End) -> Result<bool> {
+        while let Ok(said) = self.said.try_recv() {
+            self.hear(said)?;
+        }
+        self.plays.abort_all();
+        let deadline = Instant::now() + PATIENCE;
+        while self.books.waiting().next().is_some() && Instant::now() < deadline {
+            tokio::select! {
+                event = self.events.recv() => self.office(event)?,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+        while self.watch.outbox()? > 0 && Instant::now() < deadline {
+            tokio::time::sleep(LOOK).await;
+        }
+        let held: Vec<_> =
+            self.books.waiting().filter_map(|session| self.watch.held(&session.station, session.tx.as_deref()?)).collect();
+        held.into_iter().for_each(|reason| self.books.problem(format!("a session is held: {reason}")));
+        let tally = self.site.office.tally();
+        if tally.waiting + tally.keyless > 0 {
+            self.books.problem(format!("{} records wait at head office for others, {} for keys", tally.waiting, tally.keyless));
+        }
+        let outbox = self.watch.outbox()?;
+        if outbox > 0 {
+            self.books.problem(format!("{outbox} records are not acknowledged by head office"));
+        }
+        self.books.close(end == End::Interrupted);
+        if self.once && end == End::Done && self.books.totals.settled < CAST.len() {
+            self.books.problem(format!("{} of {} stations had a session that agrees", self.books.totals.settled, CAST.len()));
+        }
+        self.summarize(outbox);
+        Ok(self.books.is_good())
+    }
+
+    fn summarize(&mut self, outbox: u64) {
+        let (totals, good) = (self.books.totals, self.books.is_good());
+        let real = span(i64::try_from(self.began.elapsed().as_secs()).unwrap_or(i64::MAX));
+        let simulated = span((self.site.clock.now() - self.site.clock.base()).num_seconds());
+        let screen = &mut *self.screen;
+        screen.line("");
+        screen.line(screen.ink(Ink::Strong, &format!("DEMO  summary of {real}, {simulated} of simulated time")));
+        screen.line(format!("  sessions   {} finished, {} metered", totals.sessions, kwh(totals.energy_wh)));
+        screen.line(format!("  records    {} verified, {outbox} not acknowledged", totals.records));
+        screen.line(format!("  agreeing   {} with station and tariff, EUR {} billed incl. VAT", totals.settled, totals.billed));
+        let faults = format!("  {} lost, {} unverified, {} mispriced", totals.lost, totals.unverified, totals.mispriced);
+        screen.line(screen.ink(if good { Ink::Good } else { Ink::Bad }, &faults));
+        for problem in &self.books.problems {
+            screen.line(screen.ink(Ink::Bad, &format!("  wrong: {problem}")));
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! Sessions as scripts: a fact in, exactly these answers, changes and findings out.
+//!
+//! [`Site`] is a machine with a store made of two lists. Everything that a fact leads to is told as lines, in order:
+//! `> answer`, `opened 1 open`, `updated 1 ended`, `evidence 1 start`, `! finding`, `problem kind: subject`, `connector 1.1 state`.
+//! Times are seconds after noon of 21 November 2026, UTC.
+
+#![allow(clippy::unwrap_used)]
+
+mod events;
+mod machine;
+mod metering;
+mod properties;
+
+use chrono::{NaiveDate, TimeDelta, TimeZone, Utc};
+
+use super::metering::{Curve, Proof, meter};
+use super::*;
+use crate::units::{Decimal, Finding, MilliWh, StationId, Time, Token, TokenKind, TxRef, Version};
+
+pub(super) fn t(seconds: i64) -> Time {
+    Utc.with_ymd_and_hms(2026, 11, 21, 12, 0, 0).unwrap() + TimeDelta::seconds(seconds)
+}
+
+pub(super) fn wh(text: &str) -> Decimal {
+    text.parse().unwrap()
+}
+
+pub(super) fn token(text: &str) -> Option<Token> {
+    Some(Token::new(TokenKind::Unstated, text))
+}
+
+/// Tokens that begin with BAD are blocked; a tariff is valid from 2026 on; Berlin.
+struct Rules;
+
+impl Policy for Rules {
+    fn tariff(&self, _: &StationId, at: Time) -> Option<TariffRef> {
+        (at >= t(-86_400)).then(|| TariffRef("tariff".into()))
+    }
+
+    fn judge(&self, _: &StationId, token: &Token) -> AuthStatus {
+        if token.reveal().starts_with("BAD") { AuthStatus::Blocked } else { AuthStatus::Accepted }
+    }
+
+    fn heartbeat_s(&self) -> u32 {
+        300
+    }
+
+    fn local_date(&self, at: Time) -> NaiveDate {
+        at.with_timezone(&chrono_tz::Europe::Berlin).date_naive()
+    }
+}
+
+pub(super) struct Site {
+    machine: Machine,
+    pub station: StationId,
+    pub version: Version,
+    pub sessions: Vec<Session>,
+    pub proofs: Vec<Proof>,
+}
+
+impl Site {
+    pub fn new(version: Version) -> Self {
+        let origin = Origin { next_number: 1, tx_offset: 1000, day: None };
+        let machine = Machine::new(Box::new(Rules), origin);
+        Self { machine, station: StationId::new("CP-1"), version, sessions: Vec::new(), proofs: Vec::new() }
+    }
+
+    /// A fact received `now` seconds after noon.
+    pub fn say(&mut self, now: i64, fact: Fact) -> Vec<String> {
+        if let Some(lookup) = self.machine.lookup(&self.station, &fact)
+            && let Some(session) = self.find(&lookup)
+        {
+            self.machine.admit(session);
+        }
+        let effects = self.machine.handle(&self.station, self.version, fact, t(now));
+        let mut lines = vec![format!("> {}", answer(&effects.answer))];
+        for change in effects.changes {
+            lines.push(match change {
+                Change::Booted(_) => "booted".to_owned(),
+                Change::Connector(status) => format!("connector {}.{} {}", status.evse, status.connector, status.state),
+                Change::Opened(session) => {
+                    let line = format!("opened {} {}", session.number, state(&session.state, now));
+                    assert!(self.sessions.iter().all(|known| known.number != session.number && known.id != session.id));
+                    self.sessions.push(*session);
+                    line
+                }
+                Change::Updated(session) => {
+                    let line = format!("updated {} {}", session.number, state(&session.state, now));
+                    let row = self.sessions.iter_mut().find(|known| known.number == session.number).unwrap();
+                    *row = *session;
+                    line
+                }
+                Change::Evidence(evidence) => {
+                    let whose = evidence.session.map_or("-".to_owned(), |number| number.to_string());
+                    let line = format!("evidence {whose} {}", format!("{:?}", evidence.phase).to_lowercase());
+                    self.proofs.push(Proof { evidence, received_at: t(now) });
+                    line
+                }
+                Change::Problem { kind, subject, .. } => format!("problem {kind}: {subject}"),
+            });
+        }
+        lines.extend(effects.findings.iter().map(|finding| format!("! {}", finding.code)));
+        lines
+    }
+
+    pub fn tx(&mut self, now: i64, fact: TxFact) -> Vec<String> {
+        self.say(now, Fact::Tx(Box::new(fact)))
+    }
+
+    fn find(&self, lookup: &Lookup) -> Option<Session> {
+        let session =
+            self.sessions.iter().rev().filter(|session| session.station == self.station).find(|session| match lookup {
+                Lookup::Transaction(tx) => session.tx.as_str().eq_ignore_ascii_case(tx.as_str()),
+                Lookup::Start(key) => session.start_key.as_ref() == Some(key),
+            })?;
+        Some(self.stored(session))
+    }
+
+    /// As it comes from the store: events come from the evidence.
+    fn stored(&self, session: &Session) -> Session {
+        let mut session = Session { events: Events::default(), ..session.clone() };
+        for evidence in
+            self.proofs.iter().map(|proof| &proof.evidence).filter(|evidence| evidence.session == Some(session.number))
+        {
+            if let Some(seq) = evidence.seq_no {
+                session.events.add(seq, evidence.reported_at.timestamp_millis(), phase_code(evidence.phase));
+            }
+        }
+        session
+    }
+
+    /// The daemon starts anew.
+    pub fn restart(&mut self) {
+        let last = self.sessions.last().map_or(0, |session| session.number);
+        let day = self.sessions.last().map(|session| {
+            let (day, count) = session.id.as_str()[2..].split_once('-').unwrap();
+            (NaiveDate::parse_from_str(day, "%Y%m%d").unwrap(), count.parse().unwrap())
+        });
+        self.machine.reset(Origin { next_number: last + 1, tx_offset: 1000, day });
+        for session in self.sessions.iter().filter(|session| session.is_open()) {
+            self.machine.admit(self.stored(session));
+        }
+    }
+
+    pub fn session(&self, number: i64) -> &Session {
+        self.sessions.iter().find(|session| session.number == number).unwrap()
+    }
+
+    /// Metered as by the settler, at 22 kW; a hold is told to the machine.
+    pub fn meter(&mut self, number: i64) -> Result<Curve, &'static str> {
+        let session = self.stored(self.session(number));
+        let of = |proof: &&Proof| proof.evidence.session == Some(number);
+        let proofs: Vec<Proof> = self.proofs.iter().filter(of).cloned().collect();
+        meter(&session, &proofs, Some(Decimal::from(22))).map_err(|(code, _)| {
+            self.machine.held(number, code);
+            let row = self.sessions.iter_mut().find(|known| known.number == number).unwrap();
+            row.state = State::Held { reason: code.to_owned() };
+            code
+        })
+    }
+}
+
+fn answer(answer: &Answer) -> String {
+    match answer {
+        Answer::Started { tx, status } => format!("tx {tx} {}", status.as_str()),
+        Answer::Tx { status } => status.map_or("ok", AuthStatus::as_str).to_owned(),
+        Answer::Authorize { status } => status.as_str().to_owned(),
+        Answer::Boot { registration, interval_s, .. } => format!("{} {interval_s}", registration.as_str()),
+        Answer::Heartbeat { .. } => "now".to_owned(),
+        Answer::Empty => "ok".to_owned(),
+        Answer::UnknownVendor => "unknown vendor".to_owned(),
+    }
+}
+
+pub(super) fn state(state: &State, now: i64) -> String {
+    match state {
+        State::Open => "open".to_owned(),
+        State::Ended { settle_after } if *settle_after <= t(now) => "ended".to_owned(),
+        State::Ended { settle_after } => format!("ended +{}s", (*settle_after - t(now)).num_seconds()),
+        State::Held { reason } => format!("held {reason}"),
+    }
+}
+
+/// 1.6 StartTransaction.
+pub(super) fn start(evse: u32, tag: &str, at: i64, register: &str) -> TxFact {
+    let mut fact = TxFact::new(Phase::Start);
+    (fact.evse, fact.token, fact.reported_at, fact.register_wh) = (Some(evse), token(tag), Some(t(at)), Some(wh(register)));
+    fact
+}
+
+/// 1.6 StopTransaction; without `tx` the id was 0 or -1.
+pub(super) fn stop(tx: Option<&str>, at: i64, register: &str) -> TxFact {
+    let mut fact = TxFact::new(Phase::Stop);
+    (fact.tx, fact.reported_at, fact.register_wh) = (tx.map(TxRef::new), Some(t(at)), Some(wh(register)));
+    fact
+}
+
+/// 1.6 MeterValues with one register sample.
+pub(super) fn values(evse: u32, tx: Option<&str>, at: i64, register: &str) -> TxFact {
+    let mut fact = TxFact::new(Phase::Update);
+    (fact.evse, fact.tx, fact.readings) = (Some(evse), tx.map(TxRef::new), vec![reading(at, register)]);
+    fact
+}
+
+/// 2.x TransactionEvent on EVSE 1.
+pub(super) fn event(phase: Phase, tx: &str, seq: i64, at: i64) -> TxFact {
+    let mut fact = TxFact::new(phase);
+    (fact.tx, fact.seq_no, fact.reported_at, fact.evse) = (Some(TxRef::new(tx)), Some(seq), Some(t(at)), Some(1));
+    fact
+}
+
+impl TxFact {
+    pub(super) fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    pub(super) fn register(self, context: Context, register: &str) -> Self {
+        self.with(|fact| {
+            let mut sample = sample(register);
+            sample.context = context;
+            fact.readings.push(Reading { measured_at: fact.reported_at, samples: vec![sample] });
+        })
+    }
+
+    pub(super) fn by(self, tag: &str) -> Self {
+        self.with(|fact| fact.token = token(tag))
+    }
+
+    pub(super) fn in_state(self, state: ChargingState) -> Self {
+        self.with(|fact| fact.charging = Some(state))
+    }
+}
+
+pub(super) fn sample(register: &str) -> Sample {
+    Sample {
+        measurand: Measurand::default(),
+        context: Context::default(),
+        location: Location::default(),
+        phase: LinePhase::default(),
+        value: Value::Number(wh(register)),
+    }
+}
+
+pub(super) fn reading(at: i64, register: &str) -> Reading {
+    Reading { measured_at: Some(t(at)), samples: vec![sample(register)] }
+}
+
+/// 1.6 StatusNotification as `ocpp` reads it.
+pub(super) fn status(evse: u32, name: &str, charging: Option<ChargingState>, at: i64) -> Status {
+    Status { evse, connector: 1, state: name.to_owned(), charging, error: None, reported_at: Some(t(at)), findings: Vec::new() }
+}
+
+pub(super) fn codes(findings: &[Finding]) -> Vec<&str> {
+    findings.iter().map(|finding| finding.code.as_ref()).collect()
+}
+
+/// A curve's registers as (seconds after noon, Wh).
+pub(super) fn registers(curve: &Curve) -> Vec<(i64, String)> {
+    curve.registers.iter().map(|(at, register)| ((*at - t(0)).num_seconds(), register.wh().to_string())).collect()
+}
+
+pub(super) fn energy(curve: &Curve) -> MilliWh {
+    curve.registers.last().unwrap().1 - curve.registers[0].1
+}

@@ -1,0 +1,266 @@
+//! What a transaction message does to its session: the half of the machine that decides about money.
+//!
+//! 1.6 StartTransaction, MeterValues, StopTransaction and 2.x TransactionEvent take the same way: find the session (or open one),
+//! take in what is said, leave evidence. 2.x events may come in any order; the same set of events gives the same session.
+
+use chrono::TimeDelta;
+
+use super::machine::{Change, Effects, Evidence, GRACE, Machine, phase_code};
+use super::session::{Session, State};
+use super::station::same_token;
+use super::{Answer, AuthStatus, Phase, TxFact, hold};
+use crate::units::{Finding, MilliWh, StationId, Time, Token, TokenKind, Version, time};
+
+/// A station's clock is not believed before this day or more than a day ahead of ours.
+const EARLIEST: i64 = 1_577_836_800; // 2020-01-01T00:00:00Z
+const MAX_AHEAD: TimeDelta = TimeDelta::hours(24);
+
+/// A station offline and without a clock says nothing about when it happened; metering holds such a session.
+pub(super) const OFFLINE_TIME: &str = "offline-time-unknown";
+/// The only token known so far is the one that ended the transaction.
+const TOKEN_AT_STOP: &str = "token-at-stop";
+
+/// What is known about a message beside its fact.
+pub(super) struct Told<'a> {
+    pub station: &'a StationId,
+    pub version: Version,
+    /// When it happened, as far as we believe the station.
+    pub at: Time,
+    /// `at` is the station's own time.
+    pub timed: bool,
+    pub now: Time,
+    pub status: Option<AuthStatus>,
+}
+
+impl Machine {
+    pub(super) fn transaction(&mut self, station: &StationId, version: Version, mut fact: TxFact, now: Time) -> Effects {
+        let mut findings = std::mem::take(&mut fact.findings);
+        let (at, doubt) = believe(fact.reported_at, now);
+        let timed = doubt.is_none();
+        // MeterValues have no time of their own.
+        let is_event = fact.phase != Phase::Update || fact.reported_at.is_some() || fact.seq_no.is_some();
+        if is_event {
+            findings.extend(doubt);
+        }
+        if !timed && fact.offline && fact.phase != Phase::Update {
+            findings.push(Finding::new(OFFLINE_TIME, "the station was offline and its time cannot be true"));
+        }
+        let mut status = fact.token.as_ref().map(|token| self.policy.judge(station, token));
+        if status.is_none() && version == Version::V16 && fact.phase == Phase::Start {
+            // 1.6 must be told something: no tag is an unknown tag.
+            status = Some(self.policy.judge(station, &Token::new(TokenKind::Unstated, "")));
+        }
+        let answer = if is_event || status.is_some() { Answer::Tx { status } } else { Answer::Empty };
+        let mut effects = Effects { answer, changes: Vec::new(), findings };
+        let told = Told { station, version, at, timed, now, status };
+        match fact.phase {
+            Phase::Start if fact.tx.is_none() => self.start(&told, fact, &mut effects),
+            _ => self.event(&told, fact, &mut effects),
+        }
+        effects
+    }
+
+    /// A start that names no transaction (1.6 StartTransaction): the same start again gets the same id, any other a new one.
+    fn start(&mut self, told: &Told<'_>, fact: TxFact, effects: &mut Effects) {
+        let key = event_key(&fact);
+        // Without a believable time two different starts look alike, so only a running session can be the same one.
+        let same = |session: &&Session| key.is_some() && session.start_key == key && (told.timed || session.is_open());
+        let session = match self.stations.get(told.station).and_then(|station| station.all().find(same)) {
+            Some(session) => {
+                effects.findings.push(Finding::new("duplicate-start", format!("repeats the start of {}", session.id)));
+                session.clone()
+            }
+            None => self.first_word(told, fact, effects),
+        };
+        if told.version == Version::V16 {
+            let status = session.token_status.or(told.status).unwrap_or(AuthStatus::Accepted);
+            effects.answer = Answer::Started { tx: session.tx, status };
+        }
+    }
+
+    /// Everything else: a message that names a transaction, or has to be matched to one.
+    fn event(&mut self, told: &Told<'_>, mut fact: TxFact, effects: &mut Effects) {
+        let found = self.stations.get_mut(told.station).and_then(|station| station.take(&fact, told, &mut effects.findings));
+        let Some(mut session) = found else {
+            if fact.phase == Phase::Update && fact.tx.is_none() {
+                effects.changes.push(Change::Evidence(evidence(None, &mut fact, told.at)));
+            } else {
+                self.first_word(told, fact, effects);
+            }
+            return;
+        };
+        if fact.seq_no.is_some_and(|seq| session.events.has(seq, time::to_millis(told.at), phase_code(fact.phase))) {
+            effects.findings.push(Finding::new("duplicate-event", format!("repeats an event of {}", session.id)));
+            return self.keep(session);
+        }
+        let before = outline(&session);
+        let proof = self.take_in(&mut session, fact, told, effects);
+        if before != outline(&session) {
+            effects.changes.push(Change::Updated(Box::new(session.clone())));
+        }
+        effects.changes.push(Change::Evidence(proof));
+        self.keep(session);
+    }
+
+    /// The first word of a transaction: its start, an event that overtook the start, or an orphan.
+    fn first_word(&mut self, told: &Told<'_>, mut fact: TxFact, effects: &mut Effects) -> Session {
+        let start_key = if fact.tx.is_none() { event_key(&fact) } else { None };
+        let mut session = self.new_session(told.station, told.version, fact.tx.take(), told.now);
+        session.start_key = start_key;
+        let proof = self.take_in(&mut session, fact, told, effects);
+        effects.changes.push(Change::Opened(Box::new(session.clone())));
+        effects.changes.push(Change::Evidence(proof));
+        self.keep(session.clone());
+        session
+    }
+
+    /// Adds what a message says to its session, which is out of memory meanwhile.
+    fn take_in(&mut self, session: &mut Session, mut fact: TxFact, told: &Told<'_>, effects: &mut Effects) -> Evidence {
+        let before = (session.started_at, session.stopped_at, session.evse);
+        if let Some(seq) = fact.seq_no {
+            session.events.add(seq, time::to_millis(told.at), phase_code(fact.phase));
+        }
+        learn(session, &fact, told.status);
+        match fact.phase {
+            Phase::Start if session.started_at.is_none() => {
+                session.started_at = Some(told.at);
+                session.start_register = fact.register_wh.and_then(MilliWh::from_wh);
+                session.tariff = self.policy.tariff(told.station, told.at);
+                if session.tariff.is_none() {
+                    effects.findings.push(Finding::new("no-tariff", "no tariff is valid for this station at the start"));
+                }
+            }
+            Phase::Start => effects.findings.push(Finding::new("duplicate-start", format!("{} has started already", session.id))),
+            Phase::Stop => stop(session, &fact, told, effects),
+            Phase::Update => {}
+        }
+        let is_news = before != (session.started_at, session.stopped_at, session.evse) || !fact.readings.is_empty();
+        settle(session, is_news, told.now);
+        if let Some(start) = session.started_at
+            && (before.0.is_none() || before.2 != session.evse)
+            && let Some(station) = self.stations.get_mut(told.station)
+        {
+            let superseded = station.supersede(session.evse, start, told.version);
+            effects.changes.extend(superseded.into_iter().map(|old| Change::Updated(Box::new(old))));
+        }
+        for finding in &effects.findings {
+            session.note(finding.clone());
+        }
+        evidence(Some(session.number), &mut fact, told.at)
+    }
+}
+
+/// When an ended session is judged: at once when every event is there, else when the missing ones had their time.
+fn settle(session: &mut Session, is_news: bool, now: Time) {
+    let stands = match &session.state {
+        State::Open => session.stopped_at.is_none(),
+        State::Ended { settle_after } => *settle_after <= now || !session.is_complete(),
+        // Judged again; without a start or a stop the verdict would be the same.
+        State::Held { .. } => !is_news || session.started_at.is_none() || session.stopped_at.is_none(),
+    };
+    if stands {
+        return;
+    }
+    let is_orphan = session.started_at.is_none() && session.version == Version::V16;
+    session.state = if is_orphan {
+        // 1.6 stations send in order: no start follows its stop.
+        State::Held { reason: hold::START_MISSING.to_owned() }
+    } else {
+        State::Ended { settle_after: if session.is_complete() { now } else { now + GRACE } }
+    };
+}
+
+/// Facts that a 2.x transaction states once, in whichever event (OCPP 2.0.1 E01, E02): token, EVSE, connector. The token that
+/// ends a transaction may be another one of the same group; it counts only while no other is known.
+fn learn(session: &mut Session, fact: &TxFact, status: Option<AuthStatus>) {
+    // 1.6 says it once, in the start; a connector 0 there stays what was said.
+    if session.evse == 0 && (session.version != Version::V16 || session.started_at.is_none()) {
+        session.evse = fact.evse.unwrap_or(0);
+    }
+    if session.connector == 0 {
+        session.connector = fact.connector.unwrap_or(0);
+    }
+    if session.token_status.is_none() {
+        session.token_status = status;
+    }
+    let Some(token) = &fact.token else { return };
+    let ends =
+        fact.phase == Phase::Stop || fact.trigger.as_deref().is_some_and(|text| text.eq_ignore_ascii_case("StopAuthorized"));
+    match &session.token {
+        None if ends => session.note(Finding::new(TOKEN_AT_STOP, "the only token came with the end of the transaction")),
+        None => session.token_status = status,
+        Some(_) if !ends && session.has_finding(TOKEN_AT_STOP) => {
+            session.findings.retain(|finding| finding.code != TOKEN_AT_STOP);
+            session.token_status = status;
+        }
+        Some(known) => {
+            if !ends && !same_token(known, token) {
+                session.note(Finding::new("token-changed", "another token was presented too; the first one heard of stands"));
+                if status != Some(AuthStatus::Accepted) {
+                    session.token_status = status;
+                }
+            }
+            return;
+        }
+    }
+    session.token = Some(token.clone());
+}
+
+/// The first stop stands; a later one that differs is evidence of a conflict (quirk 59: stations repeat stops with other values).
+fn stop(session: &mut Session, fact: &TxFact, told: &Told<'_>, effects: &mut Effects) {
+    let register = fact.register_wh.and_then(MilliWh::from_wh);
+    if let Some(stopped) = session.stopped_at {
+        let same = (stopped == told.at || !told.timed) && (register.is_none() || session.stop_register == register);
+        let (code, what) = match same {
+            true => ("duplicate-stop", "repeats the stop"),
+            false => ("conflicting-stop", "a second, different stop; the first stands"),
+        };
+        effects.findings.push(Finding::new(code, what));
+        return;
+    }
+    session.stopped_at = Some(told.at);
+    session.stop_register = register;
+    session.stop_reason = Some(fact.stop_reason.clone().unwrap_or_else(|| "Local".to_owned()));
+}
+
+fn evidence(session: Option<i64>, fact: &mut TxFact, at: Time) -> Evidence {
+    Evidence {
+        session,
+        phase: fact.phase,
+        seq_no: fact.seq_no,
+        reported_at: at,
+        evse: fact.evse.unwrap_or(0),
+        charging: fact.charging,
+        readings: std::mem::take(&mut fact.readings),
+    }
+}
+
+/// What may change in a session after its start and is kept in its row; event numbers live in the evidence.
+fn outline(session: &Session) -> impl PartialEq + use<> {
+    let places = (session.evse, session.connector, session.token.clone(), session.token_status);
+    (places, session.started_at, session.stopped_at, session.findings.clone(), session.state.clone())
+}
+
+/// What identifies a message that names no transaction: EVSE, token, time and register, as sent.
+pub(super) fn event_key(fact: &TxFact) -> Option<String> {
+    let token = fact.token.as_ref().map(Token::folded).unwrap_or_default();
+    let at = fact.reported_at.map(time::to_millis).unwrap_or_default();
+    let register = fact.register_wh.map(|wh| wh.normalize().to_string()).unwrap_or_default();
+    match fact.phase {
+        Phase::Start => Some(format!("start {} {token} {at} {register}", fact.evse.unwrap_or(0))),
+        Phase::Stop => Some(format!("stop {token} {at} {register}")),
+        Phase::Update => None,
+    }
+}
+
+/// The station's time if it can be true, else ours, with a finding that says so.
+pub(super) fn believe(reported: Option<Time>, now: Time) -> (Time, Option<Finding>) {
+    match reported {
+        None => (now, Some(Finding::new("time-missing", "no readable time; the time of receipt stands in"))),
+        Some(at) if at.timestamp() < EARLIEST || at > now + MAX_AHEAD => {
+            let detail = format!("station says {}; the time of receipt stands in", time::rfc3339(at));
+            (now, Some(Finding::new("clock-implausible", detail)))
+        }
+        Some(at) => (at, None),
+    }
+}

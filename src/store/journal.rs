@@ -1,0 +1,281 @@
+//! Messages become journal rows, with all that follows from them.
+
+use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use rusqlite::{OptionalExtension, params};
+use tracing::{debug, error, info, warn};
+
+use super::writer::{Content, Message, Outcome, Writer};
+use super::{StoreError, readings, restore, sessions};
+use crate::session::{Change, ChargingState, Evidence, hold, metering, phase_code};
+use crate::units::{Finding, StationId, Time, time};
+
+/// Message ids remembered per station, to recognise a repeated transaction message.
+const MAX_REMEMBERED: usize = 32;
+/// Codes of findings logged once per station and start; then the log stays quiet about them.
+const MAX_WARNED: usize = 64;
+/// Stations kept in memory; beyond it the cache is emptied and fills again.
+const MAX_STATIONS: usize = 10_000;
+/// `station.last_message_at` may lag by this much, to spare a row write per message.
+const LAST_MESSAGE_LAG_MS: i64 = 30_000;
+
+/// What the writer remembers of a station.
+pub(super) struct Station {
+    pub(super) number: i64,
+    pub(super) last_message_at: Option<i64>,
+    written_at: i64,
+    /// (hash of the message id, journal row).
+    remembered: VecDeque<(u64, i64)>,
+    /// Codes of findings that were logged already.
+    warned: Vec<Box<str>>,
+}
+
+impl Station {
+    fn new(number: i64) -> Self {
+        Self { number, last_message_at: None, written_at: 0, remembered: VecDeque::new(), warned: Vec::new() }
+    }
+
+    /// Whether a finding of this code is new for the log; the journal has every one.
+    fn first(&mut self, code: &str) -> bool {
+        if self.warned.iter().any(|known| &**known == code) {
+            return false;
+        }
+        if self.warned.len() == MAX_WARNED {
+            self.warned.clear();
+        }
+        self.warned.push(code.into());
+        true
+    }
+}
+
+impl Writer {
+    /// `None`: a fault of ours, journaled; the reply is dropped, the connection closes, the station repeats later.
+    pub(super) fn message(&mut self, message: Message, outcome: &mut Outcome) -> Result<Option<Option<String>>, StoreError> {
+        let at = message.received_at;
+        let station = self.station(&message.station, at)?.number;
+        self.seen(&message.station, at)?;
+        let id_hash = message.repeatable.as_deref().map(hash);
+        if let Some(answer) = self.repeat(&message, id_hash)? {
+            return Ok(Some(answer));
+        }
+        let mut findings = message.findings;
+        let mut changes = Vec::new();
+        let mut evidence = None;
+        let answer = match message.content {
+            Content::Fixed { answer } => Some(answer),
+            Content::Fact { fact, encode } => {
+                if let Some(lookup) = self.machine.lookup(&message.station, &fact)
+                    && let Some(session) = sessions::find(&self.connection, &message.station, &lookup)?
+                {
+                    self.machine.admit(session);
+                }
+                let machine = &mut self.machine;
+                let decided = catch_unwind(AssertUnwindSafe(|| {
+                    let effects = machine.handle(&message.station, message.version, fact, at);
+                    let frame = encode(&effects.answer);
+                    (effects, frame)
+                }));
+                match decided {
+                    Ok((effects, frame)) => {
+                        findings.extend(effects.findings);
+                        changes = effects.changes;
+                        evidence = take_evidence(&mut changes);
+                        Some(frame)
+                    }
+                    Err(_) => {
+                        error!(station = %message.station, "a message made the session machine panic; it is journaled");
+                        findings.push(Finding::new(hold::INTERNAL, hold::meaning(hold::INTERNAL)));
+                        let detail = "the message is in the journal, unanswered";
+                        self.problem(hold::INTERNAL, Some(station), message.action.as_deref().unwrap_or(""), detail, at)?;
+                        let open = sessions::open_sessions_of(&self.connection, &message.station)?;
+                        self.machine.forget(&message.station);
+                        open.into_iter().for_each(|session| self.machine.admit(session));
+                        None
+                    }
+                }
+            }
+        };
+        for finding in &findings {
+            let (station, action) = (&message.station, message.action.as_deref());
+            if self.stations.get_mut(station).is_some_and(|known| known.first(&finding.code)) {
+                warn!(%station, action, finding = %finding.code, detail = %finding.detail, "odd message");
+            } else {
+                debug!(%station, action, finding = %finding.code, detail = %finding.detail, "odd message");
+            }
+        }
+        let proof = evidence.as_ref();
+        self.connection
+            .prepare_cached(
+                "INSERT INTO message (station, received_at, session, phase, evse, seq_no, reported_at, charging, register, readings, findings, \
+                 action, answer, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+            )?
+            .execute(params![
+                station,
+                time::to_millis(at),
+                proof.and_then(|proof| proof.session),
+                proof.map(|proof| phase_code(proof.phase)),
+                proof.map(|proof| proof.evse),
+                proof.and_then(|proof| proof.seq_no),
+                proof.map(|proof| time::to_millis(proof.reported_at)),
+                proof.and_then(|proof| proof.charging).map(ChargingState::as_str),
+                proof.and_then(|proof| proof.readings.iter().rev().find_map(metering::register_of)).map(|register| register.0),
+                proof.and_then(|proof| readings::to_text(&proof.readings)),
+                sessions::findings_text(&findings),
+                message.action,
+                answer.as_ref().and_then(Option::as_deref),
+                message.text,
+            ])?;
+        let row = self.connection.last_insert_rowid();
+        if answer.is_some() {
+            self.remember(&message.station, id_hash, row);
+        }
+        for change in changes {
+            self.change(station, change, at, outcome)?;
+        }
+        Ok(answer)
+    }
+
+    /// The same transaction message again (its answer was lost): the same answer, and no second row.
+    fn repeat(&mut self, message: &Message, id_hash: Option<u64>) -> Result<Option<Option<String>>, StoreError> {
+        let (Some(id_hash), Some(station)) = (id_hash, self.stations.get(&message.station)) else { return Ok(None) };
+        for (_, row) in station.remembered.iter().filter(|(known, _)| *known == id_hash) {
+            let same: Option<Option<String>> = self
+                .connection
+                .prepare_cached("SELECT answer FROM message WHERE id = ?1 AND text = ?2")?
+                .query_row(params![row, message.text], |row| row.get(0))
+                .optional()?;
+            if let Some(answer) = same {
+                self.connection.prepare_cached("UPDATE message SET repeats = repeats + 1 WHERE id = ?1")?.execute([row])?;
+                return Ok(Some(answer));
+            }
+        }
+        Ok(None)
+    }
+
+    fn change(&mut self, station: i64, change: Change, at: Time, outcome: &mut Outcome) -> Result<(), StoreError> {
+        let connection = &self.connection;
+        match change {
+            // At most one per message, and that one went into its row.
+            Change::Evidence(_) => {}
+            Change::Opened(session) => {
+                outcome.due |= !session.is_open();
+                info!(station = %session.station, session = %session.id, tx = %session.tx, evse = session.evse, "session opened");
+                sessions::insert(connection, station, &session)?;
+            }
+            Change::Updated(session) => {
+                if !session.is_open() {
+                    outcome.due = true;
+                    info!(station = %session.station, session = %session.id, state = ?session.state, "session ended");
+                }
+                sessions::update(connection, &session)?;
+            }
+            Change::Booted(boot) => {
+                // After a reboot a station without a clock may send the very text of an earlier session again.
+                for known in self.stations.values_mut().filter(|known| known.number == station) {
+                    known.remembered.clear();
+                }
+                connection
+                    .prepare_cached(
+                        "UPDATE station SET vendor = ?2, model = ?3, serial = ?4, firmware = ?5, meter_serial = coalesce(?6, meter_serial), booted_at = ?7 \
+                         WHERE number = ?1",
+                    )?
+                    .execute(params![station, boot.vendor, boot.model, boot.serial, boot.firmware, boot.meter_serial, time::to_millis(at)])?;
+            }
+            Change::Connector(status) => {
+                // An event older than the present state must not change it (stations replay days-old statuses).
+                let since = time::to_millis(status.reported_at.filter(|reported| *reported <= at).unwrap_or(at));
+                connection
+                    .prepare_cached(
+                        "INSERT INTO connector (station, evse, connector, state, error, since) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+                         ON CONFLICT DO UPDATE SET state = excluded.state, error = excluded.error, since = excluded.since WHERE excluded.since >= since",
+                    )?
+                    .execute(params![station, status.evse, status.connector, status.state, status.error, since])?;
+            }
+            Change::Problem { kind, subject, detail } => self.problem(kind, Some(station), &subject, &detail, at)?,
+        }
+        Ok(())
+    }
+
+    pub(super) fn problem(
+        &self,
+        kind: &str,
+        station: Option<i64>,
+        subject: &str,
+        detail: &str,
+        at: Time,
+    ) -> Result<(), StoreError> {
+        let cut = |text: &str| text.chars().take(500).collect::<String>();
+        self.connection
+            .prepare_cached(
+                "INSERT INTO problem (kind, station, subject, detail, first_at, last_at) VALUES (?1, ?2, ?3, ?4, ?5, ?5) \
+                 ON CONFLICT (kind, coalesce(station, 0), subject) DO UPDATE SET count = count + 1, last_at = excluded.last_at, detail = excluded.detail",
+            )?
+            .execute(params![kind, station, cut(subject), cut(detail), time::to_millis(at)])?;
+        Ok(())
+    }
+
+    pub(super) fn station(&mut self, id: &StationId, at: Time) -> Result<&mut Station, StoreError> {
+        if !self.stations.contains_key(id) {
+            if self.stations.len() >= MAX_STATIONS {
+                self.stations.clear();
+            }
+            let number = self
+                .connection
+                .prepare_cached(
+                    "INSERT INTO station (name, first_seen_at) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET name = name RETURNING number",
+                )?
+                .query_row(params![id.as_str(), time::to_millis(at)], |row| row.get(0))?;
+            self.stations.insert(id.clone(), Station::new(number));
+        }
+        self.stations.get_mut(id).ok_or_else(|| StoreError::Content(format!("station {id} vanished")))
+    }
+
+    pub(super) fn seen(&mut self, id: &StationId, at: Time) -> Result<(), StoreError> {
+        let now = time::to_millis(at);
+        let station = self.station(id, at)?;
+        station.last_message_at = Some(now);
+        if (now - station.written_at).abs() < LAST_MESSAGE_LAG_MS {
+            return Ok(());
+        }
+        station.written_at = now;
+        let number = station.number;
+        self.connection
+            .prepare_cached("UPDATE station SET last_message_at = ?2 WHERE number = ?1")?
+            .execute(params![number, now])?;
+        Ok(())
+    }
+
+    /// Takes up what the journal says of a recent message; a BootNotification ends what came before it.
+    pub(super) fn recall(&mut self, recent: restore::Recent) {
+        let station = self.stations.entry(recent.station.clone()).or_insert_with(|| Station::new(recent.number));
+        match recent.message_id {
+            Some(id) => self.remember(&recent.station, Some(hash(&id)), recent.row),
+            None => station.remembered.clear(),
+        }
+    }
+
+    pub(super) fn remember(&mut self, id: &StationId, id_hash: Option<u64>, row: i64) {
+        let (Some(id_hash), Some(station)) = (id_hash, self.stations.get_mut(id)) else { return };
+        if station.remembered.len() == MAX_REMEMBERED {
+            station.remembered.pop_front();
+        }
+        station.remembered.push_back((id_hash, row));
+    }
+}
+
+/// A message is evidence for at most one session (or outlet): it goes into the message's own row.
+fn take_evidence(changes: &mut Vec<Change>) -> Option<Evidence> {
+    let place = changes.iter().position(|change| matches!(change, Change::Evidence(_)))?;
+    match changes.remove(place) {
+        Change::Evidence(evidence) => Some(evidence),
+        _ => None,
+    }
+}
+
+pub(super) fn hash(message_id: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    message_id.hash(&mut hasher);
+    hasher.finish()
+}

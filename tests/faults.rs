@@ -1,0 +1,291 @@
+//! The same books whatever dies: `kill -9` of the daemon at random moments, a broker that is absent, killed and back.
+//!
+//! Every test ends with the same questions. Is every message that was answered in the journal, once? Has every finished session
+//! one record, and is the chain whole? Does head office hold exactly these records?
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
+use std::time::Duration;
+
+use chrono::{TimeDelta, Utc};
+use serde_json::{Value, json};
+use simulators::office::{self, Office};
+use simulators::scenario::{ExpectedSession, Player};
+use simulators::station::{Answer, Options, Station, Version};
+use simulators::{Broker, Clock, Scenario};
+use support::socket::Socket;
+use support::tools::{self, Mosquitto};
+use support::{PATIENCE, Plan, SITE, Site, until};
+use tokio::sync::watch;
+use tokio::task::LocalSet;
+
+/// Three quarters of an hour with a pause, two dozen messages; played as fast as the daemon answers.
+const BUSY: &str = r#"
+name = "busy"
+steps = [
+  "plug", "authorize", "start",
+  { meter = { watts = 11000, minutes = 10, every_s = 60 } },
+  { suspend = { by = "ev" } },
+  { wait = { minutes = 20, every_s = 300 } },
+  "resume",
+  { meter = { watts = 7000, minutes = 5, every_s = 60 } },
+  "stop",
+  { wait = { seconds = 30 } },
+  "unplug",
+]"#;
+
+/// Stations that play one session after the other until they are told that it is enough.
+struct Fleet {
+    stations: Vec<Rc<Station>>,
+    finished: Vec<tokio::task::JoinHandle<Vec<ExpectedSession>>>,
+    enough: watch::Sender<bool>,
+}
+
+impl Fleet {
+    /// Connects and boots `count` stations of all three versions and lets them begin. Must run inside a [`LocalSet`].
+    async fn begin(url: &str, count: usize) -> Self {
+        let (enough, told) = watch::channel(false);
+        let mut fleet = Self { stations: Vec::new(), finished: Vec::new(), enough };
+        for number in 0..count {
+            let version = Version::ALL[number % 3];
+            let mut options = Options::new(url, format!("CP-{number:02}-{version}"), version);
+            options.clock = Clock::instant(Utc::now() - TimeDelta::days(30));
+            options.retry_interval = Duration::from_millis(200);
+            options.first_backoff = Duration::from_millis(20);
+            options.longest_backoff = Duration::from_millis(200);
+            let station = Rc::new(Station::start(options));
+            station.connected(PATIENCE).await.unwrap();
+            station.boot().await.unwrap();
+            fleet.finished.push(tokio::task::spawn_local(play(Rc::clone(&station), told.clone())));
+            fleet.stations.push(station);
+        }
+        fleet
+    }
+
+    fn answered(&self) -> usize {
+        self.stations.iter().map(|station| station.snapshot().answered).sum()
+    }
+
+    /// Every station finishes the session it has begun. What they know to have happened.
+    async fn finish(&mut self) -> Vec<ExpectedSession> {
+        self.enough.send_replace(true);
+        let mut sessions = Vec::new();
+        for finished in self.finished.drain(..) {
+            sessions.extend(finished.await.unwrap());
+        }
+        sessions
+    }
+}
+
+async fn play(station: Rc<Station>, enough: watch::Receiver<bool>) -> Vec<ExpectedSession> {
+    let scenario = Scenario::parse_toml(BUSY).unwrap();
+    let mut player = Player::new(&station, &scenario);
+    player.token = Some(format!("04{}", station.id().replace(['-', '.'], "")));
+    let mut sessions = Vec::new();
+    while !*enough.borrow() {
+        let outcome = player.play(&scenario).await.unwrap();
+        assert_eq!(outcome.complaints, Vec::<String>::new(), "{}", station.id());
+        sessions.extend(outcome.sessions);
+    }
+    sessions
+}
+
+#[tokio::test]
+async fn ten_kills_among_twenty_stations_lose_nothing_and_bill_nothing_twice() {
+    let seed = std::env::var("FORECOURT_SEED").ok().map_or_else(|| fastrand::u64(..), |seed| seed.parse().unwrap());
+    eprintln!("FORECOURT_SEED={seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let broker = Broker::start().await.unwrap();
+    let office = Office::open(office::Options::new(broker.url())).await.unwrap();
+    let mut site = Site::new(&Plan { mqtt_url: broker.url(), ..Plan::default() });
+    site.start().await;
+    let work = async {
+        let mut fleet = Fleet::begin(&site.url(), 20).await;
+        for _ in 0..10 {
+            // Far enough that every life of the daemon does some work; then at any instant of a commit, an answer, a bill.
+            let target = fleet.answered() + random.usize(40..160);
+            until("the stations get answers", || fleet.answered() >= target).await;
+            tokio::time::sleep(Duration::from_micros(random.u64(0..30_000))).await;
+            site.kill9();
+            site.start().await;
+        }
+        let sessions = fleet.finish().await;
+        (fleet, sessions)
+    };
+    let (fleet, sessions) = LocalSet::new().run_until(work).await;
+
+    let retried = fleet.stations.iter().flat_map(|station| station.answered()).filter(|answered| answered.attempts > 1).count();
+    assert!(retried > 0, "no kill hit a message on its way: the test proves nothing");
+    books_are_whole(&site, &fleet, &sessions);
+    office_agrees(&site, &office, sessions.len()).await;
+    site.stop().await;
+    site.forecourt(&["verify", "--all"]).ok();
+}
+
+#[tokio::test]
+async fn a_broker_absent_and_killed_again_and_again_loses_nothing_and_doubles_nothing() {
+    let (Some(mut broker), Some(mosquitto_sub), Some(jose)) =
+        (Mosquitto::prepare(), tools::tool("mosquitto_sub"), tools::tool("jose"))
+    else {
+        return;
+    };
+    let mut site = Site::new(&Plan { mqtt_url: broker.url(), ..Plan::default() });
+    site.start().await;
+    let work = async {
+        let mut fleet = Fleet::begin(&site.url(), 3).await;
+        let records = || site.count("SELECT count(*) FROM v_record", &[]);
+        until("sessions are billed without a broker", || records() >= 3).await;
+        let outbox = site.forecourt(&["outbox", "status", "--json"]).ok().json();
+        assert_eq!((&outbox["link_up"], &outbox["acknowledged_seq"]), (&json!(false), &json!(0)), "{outbox}");
+        assert!(outbox["link_error"].as_str().is_some_and(|error| error.contains("connection refused")), "{outbox}");
+
+        broker.start().await;
+        let office = Office::open(office::Options::new(broker.url())).await.unwrap();
+        for _ in 0..3 {
+            let seen = office.tally().verified;
+            office.until_verified(seen + 2, PATIENCE).await.unwrap();
+            broker.kill();
+            let before = records();
+            until("sessions finish while the broker is dead", || records() > before).await;
+            broker.start().await;
+        }
+        (fleet.finish().await, fleet, office)
+    };
+    let (sessions, fleet, office) = LocalSet::new().run_until(work).await;
+    books_are_whole(&site, &fleet, &sessions);
+    office_agrees(&site, &office, sessions.len()).await;
+
+    // A stranger with Debian's programs: reads the retained keys, hears one more record, checks it.
+    let hear = |topic: &str, how: &[&str]| {
+        let mut command = std::process::Command::new(&mosquitto_sub);
+        command.args(["-h", "127.0.0.1", "-p", &broker.port.to_string(), "-i", "stranger", "-c", "-q", "1", "-W", "60"]);
+        command.args(["-t", &format!("forecourt/v1/{SITE}/{topic}")]).args(how);
+        support::said(&mut command).ok().out.trim_end().to_owned()
+    };
+    let jwks = site.dir.path().join("heard.jwks");
+    std::fs::write(&jwks, hear("keys", &["-C", "1"])).unwrap();
+    // -E: subscribed, and gone again; the broker keeps what comes meanwhile.
+    hear("records/charge", &["-E"]);
+    one_session(&site, "LAST").await;
+    let jws = hear("records/charge", &["-C", "1"]);
+    assert_eq!(site.value("SELECT jws FROM v_record ORDER BY seq DESC LIMIT 1", &[]), Some(jws.clone()));
+    let text = tools::jose_verify(&jose, &jws, &jwks).expect("jose verifies the record");
+    let record: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&record["site"], &record["session"]["station"]), (&json!(SITE), &json!("LAST")));
+    assert_eq!(tools::jose_verify(&jose, &tools::altered(&jws), &jwks), None, "an altered record must not verify");
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn a_session_begun_before_a_kill_is_finished_after_it_and_billed_once() {
+    let mut site = Site::running().await;
+    let mut station = Socket::station(site.port, "CP-1", "ocpp1.6").await;
+    let start = json!({"connectorId": 1, "idTag": "T1", "meterStart": 1000, "timestamp": Utc::now() - TimeDelta::hours(1)});
+    let tx = station.call("a", "StartTransaction", start.clone()).await["transactionId"].clone();
+    let session = || site.query("SELECT session_id, state FROM v_session", &[]);
+    let before = session();
+    assert_eq!(before[0][1].as_deref(), Some("open"));
+
+    site.kill9();
+    site.start().await;
+    let session = || site.query("SELECT session_id, state FROM v_session", &[]);
+    assert_eq!(session(), before, "the open session is as it was");
+    let mut station = Socket::station(site.port, "CP-1", "ocpp1.6").await;
+    // The answer may have been lost: the station asks again, with the same and with a new message id.
+    assert_eq!(station.call("a", "StartTransaction", start.clone()).await["transactionId"], tx);
+    assert_eq!(station.call("b", "StartTransaction", start).await["transactionId"], tx);
+    let stop = json!({"transactionId": tx, "meterStop": 6000, "timestamp": Utc::now(), "idTag": "T1"});
+    station.call("c", "StopTransaction", stop.clone()).await;
+    site.settled().await;
+    site.kill9();
+    site.start().await;
+    let mut station = Socket::station(site.port, "CP-1", "ocpp1.6").await;
+    station.call("c", "StopTransaction", stop.clone()).await;
+    station.call("d", "StopTransaction", stop).await;
+    site.settled().await;
+    let bill = site.query("SELECT state, energy_wh, cost_incl_vat, record_seq FROM v_session", &[]);
+    // 5 kWh at 0.40 EUR, 19 % VAT on 2.00 EUR.
+    assert_eq!(bill, [[Some("done".into()), Some("5000".into()), Some("2.38".into()), Some("1".into())]]);
+    assert_eq!(site.count("SELECT count(*) FROM v_record", &[]), 1);
+    assert_eq!(site.value("SELECT repeats FROM v_message WHERE call_id = 'a'", &[]).as_deref(), Some("1"));
+    site.forecourt(&["verify", "--all"]).ok();
+    site.stop().await;
+}
+
+/// A station that comes, charges 1 kWh, and goes.
+async fn one_session(site: &Site, id: &str) {
+    let mut station = Socket::station(site.port, id, "ocpp1.6").await;
+    let at = |minutes: i64| Utc::now() - TimeDelta::minutes(minutes);
+    let start = json!({"connectorId": 1, "idTag": "T", "meterStart": 0, "timestamp": at(30)});
+    let tx = station.call("1", "StartTransaction", start).await["transactionId"].clone();
+    station.call("2", "StopTransaction", json!({"transactionId": tx, "meterStop": 1000, "timestamp": at(0)})).await;
+}
+
+/// Journal, sessions, records and chain against what the stations know.
+fn books_are_whole(site: &Site, fleet: &Fleet, sessions: &[ExpectedSession]) {
+    let mut journal: HashMap<String, Vec<(String, Option<String>)>> = HashMap::new();
+    for row in site.query("SELECT station, call_id, answer FROM v_message ORDER BY message_id", &[]) {
+        let [Some(station), Some(call), answer] = <[_; 3]>::try_from(row).unwrap() else { panic!("a message without id") };
+        journal.entry(station).or_default().push((call, answer));
+    }
+    for station in &fleet.stations {
+        let rows = &journal[station.id()];
+        let answered = station.answered();
+        for message in answered.iter().filter(|message| message.action != "Heartbeat") {
+            let found: Vec<_> = rows.iter().filter(|(call, _)| call == &message.message_id).collect();
+            assert_eq!(found.len(), 1, "{} {} {message:?}", station.id(), message.action);
+            let Answer::Result(payload) = &message.answer else { panic!("{}: {message:?}", station.id()) };
+            let stored: Value = serde_json::from_str(found[0].1.as_deref().unwrap()).unwrap();
+            assert_eq!(&stored[2], payload, "the answer that was sent is the one that was stored");
+        }
+        let sent: Vec<&str> = answered.iter().filter(|m| m.transaction).map(|m| m.message_id.as_str()).collect();
+        let known: BTreeSet<&str> = sent.iter().copied().collect();
+        let stored: Vec<&str> = rows.iter().map(|(call, _)| call.as_str()).filter(|call| known.contains(call)).collect();
+        assert_eq!(stored, sent, "transaction messages are journaled in the order of the station");
+    }
+
+    let mut found = BTreeMap::new();
+    for row in site.query("SELECT station, transaction_id, state, energy_wh, record_seq, hold_reason FROM v_session", &[]) {
+        let [station, tx, state, energy, seq, hold] = <[_; 6]>::try_from(row).unwrap();
+        let bill = (state.unwrap(), energy, seq.is_some(), hold);
+        assert_eq!(found.insert((station.unwrap(), tx.unwrap()), bill), None, "a transaction is one session");
+    }
+    for session in sessions {
+        let tx = session.tx.clone().expect("a number from the CSMS");
+        let bill = found.remove(&(session.station.clone(), tx));
+        let energy = session.energy_wh().map(|wh| wh.to_string());
+        assert_eq!(bill, Some(("done".to_owned(), energy, true, None)), "{session:?}");
+    }
+    assert!(found.is_empty(), "sessions that never were: {found:?}");
+
+    let records = site.query("SELECT seq, prev, hash, session_id, epoch FROM v_record ORDER BY seq", &[]);
+    assert_eq!(records.len(), sessions.len(), "one record for each session");
+    let mut before = None;
+    for (place, record) in records.iter().enumerate() {
+        assert_eq!(record[0], Some((place + 1).to_string()), "no gap");
+        assert_eq!(record[1], before, "record {} is linked to the one before", place + 1);
+        before.clone_from(&record[2]);
+    }
+    let billed: BTreeSet<_> = records.iter().map(|record| &record[3]).collect();
+    assert_eq!(billed.len(), records.len(), "no session is billed twice");
+    assert!(records.iter().all(|record| record[4] == records[0][4]), "one store, one epoch");
+    let verdict = site.forecourt(&["verify", "--all", "--json"]).ok().json();
+    assert_eq!((&verdict["ok"], &verdict["records"]), (&json!(true), &json!(records.len())));
+}
+
+/// Head office has confirmed everything and holds the same bytes.
+async fn office_agrees(site: &Site, office: &Office, count: usize) {
+    office.until_verified(count, PATIENCE).await.unwrap();
+    until("receipts retire the whole outbox", || site.count("SELECT count(*) FROM v_outbox", &[]) == 0).await;
+    let outbox = site.forecourt(&["outbox", "status", "--json"]).ok().json();
+    assert_eq!((&outbox["outbox"], &outbox["acknowledged_seq"]), (&json!(0), &json!(count)), "{outbox}");
+    assert_eq!(office.faults(), Vec::<String>::new());
+    let theirs: BTreeMap<u64, String> = office.records().iter().map(|record| (record.seq, record.jws.clone())).collect();
+    let ours = site.query("SELECT seq, jws FROM v_record ORDER BY seq", &[]);
+    let ours: BTreeMap<u64, String> =
+        ours.into_iter().map(|row| (row[0].as_ref().unwrap().parse().unwrap(), row[1].clone().unwrap())).collect();
+    assert_eq!(theirs.len(), office.records().len(), "(site, epoch, seq) is unique");
+    assert_eq!(theirs, ours);
+}
