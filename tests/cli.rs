@@ -252,7 +252,13 @@ async fn a_store_that_cannot_be_used_is_5_and_says_why() {
     assert!(!site.store().exists(), "a read makes no store");
 
     site.start().await;
-    fails(&site, &["run"], "another forecourt process");
+    // With the same configuration it is the port that is taken; with another port it is the store.
+    let second = site.forecourt(&["run"]);
+    assert!(second.code != 0 && second.err.contains(&site.port.to_string()), "{second:?}");
+    let listen = format!("127.0.0.1:{}", support::free_port());
+    let other_port = ["--config", site.config().to_str().unwrap(), "run"].map(str::to_owned);
+    let second = said(Command::new(BINARY).args(other_port).env("FORECOURT__OCPP__LISTEN", listen));
+    assert!(second.code == 5 && second.err.contains("another forecourt process"), "{second:?}");
     site.stop().await;
 
     let store = Connection::open(site.store()).unwrap();

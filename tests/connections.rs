@@ -120,7 +120,7 @@ async fn the_newest_connection_of_a_station_wins() {
     new.unanswered().await;
     assert_eq!(old.closed().await, Some(1008));
     drop(old);
-    site.logged(&["station disconnected", "CP-1", "replaced=true"]).await;
+    site.logged(&["station disconnected", "CP-1", "newer connection"]).await;
     // The end of the old connection must not touch the new one, nor the session.
     let (action, payload) = stop("ocpp1.6", "", &answer, 150, &now);
     new.call("2", action, payload).await;

@@ -102,7 +102,12 @@ impl<'a> Connection<'a> {
             };
             heard = Instant::now();
             pinged = false;
-            let Some(text) = text_of(&frame) else { continue };
+            let Some(text) = text_of(&frame) else {
+                if frame.is_text() || frame.is_binary() {
+                    debug!(station = %self.station, "empty frame ignored");
+                }
+                continue;
+            };
             match self.frame(&text).await {
                 Next::Answer(answer) => {
                     if let Err(why) = send(&mut socket, Frame::text(answer)).await {

@@ -1,5 +1,6 @@
 //! Listening sockets and the upgrade.
 
+use std::borrow::Cow;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -125,11 +126,10 @@ impl Csms {
         let Some((identity, version)) = chosen else { return };
         let claim = self.registry.claim(&identity);
         info!(station = %claim.station, version = version.number(), %peer, "station connected");
-        let held = Held { csms: &self, claim };
+        let mut held = Held { csms: &self, claim, why: "a fault of ours".into() };
         let claim = &held.claim;
         let connection = Connection::new(&self.settings, &self.store, Arc::clone(&self.now), claim.station.clone(), version);
-        let why = connection.run(socket, peer, &claim.replaced, stop).await;
-        info!(station = %claim.station, %why, "station disconnected");
+        held.why = connection.run(socket, peer, &claim.replaced, stop).await;
     }
 
     #[allow(clippy::result_large_err)] // tungstenite's signature
@@ -194,11 +194,15 @@ impl Csms {
 struct Held<'a> {
     csms: &'a Csms,
     claim: Claim,
+    /// Why the connection ended.
+    why: Cow<'static, str>,
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        if self.csms.registry.release(&self.claim) {
+        let ours = self.csms.registry.release(&self.claim);
+        info!(station = %self.claim.station, why = %self.why, replaced = !ours, "station disconnected");
+        if ours {
             self.csms.store.submit(Job::Disconnected { station: self.claim.station.clone(), at: (self.csms.now)() });
         }
     }

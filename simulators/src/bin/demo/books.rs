@@ -39,12 +39,11 @@ pub struct Totals {
     pub billed: Decimal,
 }
 
-/// A session and its record, held against each other.
+/// A record with nothing to say against it.
 #[derive(Debug)]
-pub struct Settled {
+pub struct Agreed {
     pub record: Arc<Record>,
-    pub price: Option<Price>,
-    pub agrees: bool,
+    pub price: Price,
 }
 
 impl Books {
@@ -81,24 +80,24 @@ impl Books {
         self.problems.push(problem);
     }
 
-    /// Pairs up what can be paired.
-    pub fn settle(&mut self) -> Vec<Settled> {
-        let mut settled = Vec::new();
+    /// Pairs up what can be paired, and returns the pairs that agree; the others become problems.
+    pub fn settle(&mut self) -> Vec<Agreed> {
+        let mut agreed = Vec::new();
         for (session, tariff) in std::mem::take(&mut self.pending) {
             let tx = session.tx.clone().map(|tx| (session.station.clone(), tx));
             match self.unclaimed.iter().position(|record| tx.is_some() && name(record) == tx) {
                 Some(at) => {
                     let record = self.unclaimed.remove(at);
                     self.billed.extend(tx);
-                    settled.push(self.compare(&session, tariff, record));
+                    agreed.extend(self.compare(&session, tariff, record));
                 }
                 None => self.pending.push((session, tariff)),
             }
         }
-        settled
+        agreed
     }
 
-    fn compare(&mut self, session: &ExpectedSession, tariff: Tariff, record: Arc<Record>) -> Settled {
+    fn compare(&mut self, session: &ExpectedSession, tariff: Tariff, record: Arc<Record>) -> Option<Agreed> {
         let account = Account::of(std::slice::from_ref(session), std::slice::from_ref(&record));
         let price = tariff.price(session);
         let total = |of: &str| record.decimal(&format!("/cdr/total_cost/{of}"));
@@ -123,7 +122,7 @@ impl Books {
         self.problems.extend(account.differences);
         self.totals.settled += usize::from(agrees);
         self.totals.billed += is.1.unwrap_or_default();
-        Settled { record, price, agrees }
+        price.filter(|_| agrees).map(|price| Agreed { record, price })
     }
 
     /// Nothing waits for its counterpart.

@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{
     Args,
-    books::Books,
+    books::{Agreed, Books},
     cast::{self, CAST, Said},
     screen::{Ink, Screen, kwh, span},
     site::{SITE, Site},
@@ -47,16 +47,19 @@ pub struct Show<'a> {
     said: mpsc::Receiver<Said>,
     events: broadcast::Receiver<Event>,
     finished: usize,
+    /// Problems told so far.
+    told: usize,
 }
 
 impl<'a> Show<'a> {
     pub fn new(site: &'a Site, screen: &'a mut Screen, args: &Args) -> Result<Self> {
-        let watch = Watch::open(&site.store())?;
+        let watch = Watch::open(&site.store(), args.speed)?;
         let events = site.office.events();
         let (plays, said) = cast::perform(&site.stations_url(), &site.clock, args.once);
         let (once, speed) = (args.once, args.speed);
         let books = Books::default();
-        let mut show = Self { site, screen, watch, books, once, speed, began: Instant::now(), plays, said, events, finished: 0 };
+        let mut show =
+            Self { site, screen, watch, books, once, speed, began: Instant::now(), plays, said, events, finished: 0, told: 0 };
         show.introduce();
         Ok(show)
     }
@@ -186,9 +189,17 @@ impl<'a> Show<'a> {
             }
             Ok(Event::Bad { topic, reason, .. }) => {
                 self.books.refused(&format!("{topic}: {reason}"));
-                self.screen.event(self.site.clock.now(), "head office", "REFUSED", Ink::Bad, format!("{topic}: {reason}"));
+                self.tell_problems();
             }
-            Ok(Event::Disconnected { reason }) => self.problem(format!("head office lost the broker: {reason}")),
+            Ok(Event::Disconnected { reason }) => {
+                self.screen.event(
+                    self.site.clock.now(),
+                    "head office",
+                    "link",
+                    Ink::Bad,
+                    format!("lost, trying again: {reason}"),
+                );
+            }
             Ok(_) => {}
             Err(broadcast::error::RecvError::Lagged(missed)) => {
                 self.problem(format!("{missed} events of head office went unseen"))
@@ -207,32 +218,31 @@ impl<'a> Show<'a> {
     /// Pairs of session and record, each with its verdict.
     fn settle(&mut self) {
         let before = self.books.totals.settled;
-        for settled in self.books.settle() {
-            let price = settled.price.map_or("?".to_owned(), |price| price.incl_vat.to_string());
-            let seq = settled.record.seq;
-            let (what, ink, text) = if settled.agrees {
-                (
-                    "agrees",
-                    Ink::Good,
-                    format!("record {seq}  with its station on times and energy, with its tariff on EUR {price}"),
-                )
-            } else {
-                ("WRONG", Ink::Bad, format!("record {seq}  {}", self.books.problems.last().cloned().unwrap_or_default()))
-            };
-            self.screen.event(self.site.clock.now(), "auditor", what, ink, text);
+        for Agreed { record, price } in self.books.settle() {
+            let text =
+                format!("record {}  with its station on times and energy, with its tariff on EUR {}", record.seq, price.incl_vat);
+            self.screen.event(self.site.clock.now(), "auditor", "agrees", Ink::Good, text);
         }
-        let stations = CAST.len();
-        if !self.once && before < stations && self.books.totals.settled >= stations {
+        self.tell_problems();
+        let enough = CAST.len();
+        if !self.once && before < enough && self.books.totals.settled >= enough {
             self.screen.line("");
-            self.screen.line("Every station has been billed. Verify the next record yourself, from another terminal:");
+            self.screen.line("Verify the next record yourself, from another terminal:");
             self.one_liner();
             self.screen.line("");
         }
     }
 
     fn problem(&mut self, problem: String) {
-        self.screen.event(self.site.clock.now(), "auditor", "WRONG", Ink::Bad, &problem);
         self.books.problem(problem);
+        self.tell_problems();
+    }
+
+    fn tell_problems(&mut self) {
+        for problem in &self.books.problems[self.told..] {
+            self.screen.event(self.site.clock.now(), "auditor", "WRONG", Ink::Bad, problem);
+        }
+        self.told = self.books.problems.len();
     }
 
     /// Lets what has ended be billed, and says what came of it all. Whether all is well.
@@ -263,7 +273,7 @@ impl<'a> Show<'a> {
             self.books.problem(format!("{outbox} records are not acknowledged by head office"));
         }
         self.books.close(end == End::Interrupted);
-        if self.once && end == End::Done && self.books.totals.settled < CAST.len() {
+        if self.once && end == End::Done && self.books.is_good() && self.books.totals.settled < CAST.len() {
             self.books.problem(format!("{} of {} stations had a session that agrees", self.books.totals.settled, CAST.len()));
         }
         self.summarize(outbox);

@@ -12,6 +12,8 @@ use rusqlite::{Connection, OpenFlags, Row};
 
 /// Between two lines about the progress of one session.
 const PROGRESS: Duration = Duration::from_secs(3);
+/// Simulated: readings come more often than that while a car charges.
+const STANDSTILL: Duration = Duration::from_secs(600);
 /// Simulated: a session that ended longer ago is not looked at any more.
 const LOOK_BACK: TimeDelta = TimeDelta::days(2);
 
@@ -21,6 +23,8 @@ const SESSIONS: &str = "SELECT s.session_id, s.station, s.state, CAST(coalesce(s
 
 pub struct Watch {
     store: Connection,
+    /// Real time without a new reading, after which a car charges no more.
+    standstill: Duration,
     told: HashMap<String, Told>,
 }
 
@@ -55,11 +59,12 @@ pub enum News {
 }
 
 impl Watch {
-    pub fn open(store: &Path) -> Result<Self> {
+    pub fn open(store: &Path, speed: u32) -> Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let store = Connection::open_with_flags(store, flags).context("the store cannot be read")?;
         store.busy_timeout(Duration::from_secs(2))?;
-        Ok(Self { store, told: HashMap::new() })
+        let standstill = PROGRESS.max(STANDSTILL / speed.max(1));
+        Ok(Self { store, standstill, told: HashMap::new() })
     }
 
     /// What has changed since the last look, worth a line each.
@@ -71,7 +76,7 @@ impl Watch {
         self.told.retain(|id, _| seen.contains(id.as_str()));
         let mut lines = Vec::new();
         for session in sessions {
-            if let Some(news) = news(self.told.get(&session.id), &session) {
+            if let Some(news) = news(self.told.get(&session.id), &session, self.standstill) {
                 let told = Told { news: news.clone(), energy_wh: session.energy_wh, at: Instant::now() };
                 self.told.insert(session.id.clone(), told);
                 lines.push((session, news));
@@ -107,7 +112,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Session> {
 }
 
 /// A start, a stop and a hold at once; progress now and then; standing still once.
-fn news(told: Option<&Told>, session: &Session) -> Option<News> {
+fn news(told: Option<&Told>, session: &Session, standstill: Duration) -> Option<News> {
     let is_open = session.state == "open";
     let now = match told {
         _ if session.state == "held" => News::Held(session.hold_reason.clone().unwrap_or_default()),
@@ -116,6 +121,7 @@ fn news(told: Option<&Told>, session: &Session) -> Option<News> {
         Some(told) if told.at.elapsed() < PROGRESS => return None,
         _ if !session.connected => News::Offline,
         Some(told) if session.energy_wh > told.energy_wh => return Some(News::Charging),
+        Some(told) if told.at.elapsed() < standstill => return None,
         _ => News::NotCharging,
     };
     (told.map(|told| &told.news) != Some(&now)).then_some(now)
@@ -135,7 +141,7 @@ mod tests {
         let mut told = None;
         let mut say = |state: &str, energy_wh: i64, connected: bool| {
             let session = session(state, energy_wh, connected);
-            let news = news(told.as_ref(), &session);
+            let news = news(told.as_ref(), &session, PROGRESS);
             // As if told long ago.
             let at = Instant::now() - 2 * PROGRESS;
             if let Some(news) = &news {
@@ -156,10 +162,10 @@ mod tests {
 
     #[test]
     fn what_was_over_before_it_was_heard_of_is_told_once() {
-        assert_eq!(news(None, &session("done", 300, true)), Some(News::Stopped));
+        assert_eq!(news(None, &session("done", 300, true), PROGRESS), Some(News::Stopped));
         let held = News::Held(String::new());
-        assert_eq!(news(None, &session("held", 300, true)), Some(held.clone()));
+        assert_eq!(news(None, &session("held", 300, true), PROGRESS), Some(held.clone()));
         let told = Told { news: held, energy_wh: 300, at: Instant::now() };
-        assert_eq!(news(Some(&told), &session("held", 300, true)), None);
+        assert_eq!(news(Some(&told), &session("held", 300, true), PROGRESS), None);
     }
 }
