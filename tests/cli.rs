@@ -1,6 +1,8 @@
 //! The command line on the real binary: every read while the daemon runs and while it is down, exit codes, altered books, and the
 //! store as plain SQLite.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+
 mod support;
 
 use std::collections::BTreeSet;
@@ -294,6 +296,15 @@ async fn altered_books_are_6_and_the_fault_is_named() {
         ),
         ("the readable copy", "UPDATE record SET cost_incl_vat = '0.01' WHERE seq = 1", "differ from the signed text", false),
         ("the readable bill", "UPDATE record SET lines = replace(lines, '0.40', '0.10') WHERE seq = 1", "signed text", false),
+        ("its kind", "UPDATE record SET kind = 'credit' WHERE seq = 1", "signed text", false),
+        ("its id", "UPDATE record SET record_id = replace(record_id, '-7', '-8') WHERE seq = 1", "signed text", false),
+        ("its time", "UPDATE record SET created_at = created_at - 86400000 WHERE seq = 1", "signed text", false),
+        (
+            "its session",
+            "UPDATE record SET session = (SELECT session FROM record WHERE seq = 3) + 2 WHERE seq = 3",
+            "signed text",
+            false,
+        ),
         ("a record is gone", "DELETE FROM record WHERE seq = 2", "2", false),
         (
             "the last record is not ours",

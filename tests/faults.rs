@@ -3,6 +3,8 @@
 //! Every test ends with the same questions. Is every message that was answered in the journal, once? Has every finished session
 //! one record, and is the chain whole? Does head office hold exactly these records?
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -20,6 +22,7 @@ use support::tools::{self, Mosquitto};
 use support::{PATIENCE, Plan, SITE, Site, until};
 use tokio::sync::watch;
 use tokio::task::LocalSet;
+use tokio_tungstenite::tungstenite::Message;
 
 /// Three quarters of an hour with a pause, two dozen messages; played as fast as the daemon answers.
 const BUSY: &str = r#"
@@ -94,9 +97,7 @@ async fn play(station: Rc<Station>, enough: watch::Receiver<bool>) -> Vec<Expect
 
 #[tokio::test]
 async fn ten_kills_among_twenty_stations_lose_nothing_and_bill_nothing_twice() {
-    let seed = std::env::var("FORECOURT_SEED").ok().map_or_else(|| fastrand::u64(..), |seed| seed.parse().unwrap());
-    eprintln!("FORECOURT_SEED={seed}");
-    let mut random = fastrand::Rng::with_seed(seed);
+    let mut random = seeded();
     let broker = Broker::start().await.unwrap();
     let office = Office::open(office::Options::new(broker.url())).await.unwrap();
     let mut site = Site::new(&Plan { mqtt_url: broker.url(), ..Plan::default() });
@@ -109,6 +110,12 @@ async fn ten_kills_among_twenty_stations_lose_nothing_and_bill_nothing_twice() {
             until("the stations get answers", || fleet.answered() >= target).await;
             tokio::time::sleep(Duration::from_micros(random.u64(0..30_000))).await;
             site.kill9();
+            if random.u8(0..3) == 0 {
+                // Again, while it is starting.
+                site.spawn();
+                tokio::time::sleep(Duration::from_micros(random.u64(0..60_000))).await;
+                site.kill9();
+            }
             site.start().await;
         }
         let sessions = fleet.finish().await;
@@ -212,6 +219,66 @@ async fn a_session_begun_before_a_kill_is_finished_after_it_and_billed_once() {
     assert_eq!(site.value("SELECT repeats FROM v_message WHERE call_id = 'a'", &[]).as_deref(), Some("1"));
     site.forecourt(&["verify", "--all"]).ok();
     site.stop().await;
+}
+
+/// The very first start makes a key, a store and its schema; killed anywhere on the way, the next one succeeds.
+#[tokio::test]
+async fn a_first_start_killed_at_any_instant_is_followed_by_a_good_one() {
+    let mut random = seeded();
+    for _ in 0..15 {
+        let mut site = Site::new(&Plan::default());
+        site.spawn();
+        tokio::time::sleep(Duration::from_micros(random.u64(0..50_000))).await;
+        site.kill9();
+        site.start().await;
+        one_session(&site, "CP-1").await;
+        site.settled().await;
+        let verdict = site.forecourt(&["verify", "--all", "--json"]).ok().json();
+        assert_eq!(verdict["records"], json!(1));
+        site.kill9();
+    }
+}
+
+/// A disk that fails under a commit: nothing more is answered, the daemon leaves to be restarted by its supervisor, and what was answered
+/// is there.
+#[tokio::test]
+async fn a_failing_disk_loses_nothing_that_was_answered() {
+    let mut site = Site::new(&Plan::default());
+    site.file_limit = Some(2048);
+    site.start().await;
+    let mut station = Socket::station(site.port, "CP-1", "ocpp2.0.1").await;
+    let frame = |id: usize| json!([2, id.to_string(), "DataTransfer", {"vendorId": "x".repeat(100_000)}]).to_string();
+    let mut answered = 0;
+    loop {
+        // The connection may be gone already.
+        let _ = station.send_frame(Message::text(frame(answered))).await;
+        match station.text().await {
+            Some(answer) => assert!(answer.starts_with(&format!("[3,\"{answered}\"")), "{answer}"),
+            None => break,
+        }
+        answered += 1;
+        assert!(answered < 1000, "the disk does not fail");
+    }
+    let (status, log) = site.ended().await;
+    assert_eq!(status.code(), Some(1), "{}", log.join("\n"));
+    assert!(log.iter().any(|line| line.contains("ERROR") && line.contains("commit failed")), "{}", log.join("\n"));
+
+    site.file_limit = None;
+    site.start().await;
+    let mut station = Socket::station(site.port, "CP-1", "ocpp2.0.1").await;
+    station.ask(&frame(answered)).await;
+    let stored = site.query("SELECT call_id FROM v_message ORDER BY message_id", &[]);
+    let wanted: Vec<Vec<Option<String>>> = (0..=answered).map(|id| vec![Some(id.to_string())]).collect();
+    assert!(answered > 5, "{answered}");
+    assert_eq!(stored, wanted);
+    site.stop().await;
+}
+
+/// A new seed, said on stderr, or the one of an earlier run.
+fn seeded() -> fastrand::Rng {
+    let seed = std::env::var("FORECOURT_SEED").ok().map_or_else(|| fastrand::u64(..), |seed| seed.parse().unwrap());
+    eprintln!("FORECOURT_SEED={seed}");
+    fastrand::Rng::with_seed(seed)
 }
 
 /// A station that comes, charges 1 kWh, and goes.

@@ -1,6 +1,8 @@
 //! To the cent by hand: a session over a tariff's evening edge, midnight, the day of the week, the October clock change, a new
 //! tariff version, and a parked car. A station tells it all days later, from its queue.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+
 mod support;
 
 use rusqlite::ToSql;

@@ -1,6 +1,8 @@
 //! The scenarios of the simulated stations against the real daemon, in all three versions: what the station knows to have happened
 //! is what is billed, to the watt-hour, the second and the cent, or held for the right reason.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+
 mod support;
 
 use chrono::{SecondsFormat, TimeDelta, Utc};

@@ -203,7 +203,11 @@ impl<'k> Walk<'k> {
         if verified.hash.to_string() != stored.hash {
             self.fault(format!("{place}: the stored hash is not that of the record"));
         }
-        if Copies::of(&verified.text) != stored.copies {
+        let signed = &verified.payload;
+        let session = signed.session.as_ref().map(|session| &session.session_id);
+        let same = (signed.kind.as_str(), &signed.record_id, signed.created_at.0, session)
+            == (stored.kind.as_str(), &stored.record_id, stored.created_at, stored.session_id.as_ref());
+        if !same || Copies::of(&verified.text) != stored.copies {
             self.fault(format!("{place}: its readable columns differ from the signed text; the signed text counts"));
         }
         Some(verified)

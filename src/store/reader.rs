@@ -244,10 +244,16 @@ pub struct StoredRecord {
     pub seq: u64,
     pub hash: String,
     pub jws: String,
+    pub kind: String,
+    pub record_id: String,
+    pub created_at: Time,
+    /// The session that the row is tied to.
+    pub session_id: Option<String>,
     pub copies: Copies,
 }
 
-const RECORD: &str = "epoch, seq, hash, jws, station, energy_wh, cost_excl_vat, cost_incl_vat, currency, prev, lines";
+const RECORD: &str = "epoch, seq, hash, jws, station, energy_wh, cost_excl_vat, cost_incl_vat, currency, prev, lines, \
+     kind, record_id, created_at, CASE WHEN session IS NOT NULL THEN coalesce((SELECT id FROM session WHERE number = record.session), '?') END";
 
 fn stored(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredRecord> {
     Ok(StoredRecord {
@@ -255,6 +261,10 @@ fn stored(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredRecord> {
         seq: row.get(1)?,
         hash: row.get(2)?,
         jws: row.get(3)?,
+        kind: row.get(11)?,
+        record_id: row.get(12)?,
+        created_at: time::from_millis(row.get(13)?),
+        session_id: row.get(14)?,
         copies: Copies {
             station: row.get(4)?,
             energy_wh: row.get(5)?,

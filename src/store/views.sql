@@ -117,3 +117,17 @@ SELECT substr(session_id, 3, 4) || '-' || substr(session_id, 7, 2) || '-' || sub
        count(*) AS sessions, sum(state = 'done') AS done, sum(state = 'held') AS held, sum(state = 'open') AS open,
        sum(CASE WHEN record_seq IS NOT NULL THEN energy_wh END) AS billed_energy_wh, count(record_seq) AS records
   FROM v_session GROUP BY 1;
+
+-- Days as they stand; closing one comes later, so none is closed.
+CREATE VIEW v_day AS
+SELECT k.local_date, 0 AS closed, k.sessions, k.records,
+       (SELECT min(v.record_seq) FROM v_session v WHERE substr(v.session_id, 3, 8) = replace(k.local_date, '-', '')) AS first_record_seq,
+       (SELECT max(v.record_seq) FROM v_session v WHERE substr(v.session_id, 3, 8) = replace(k.local_date, '-', '')) AS last_record_seq,
+       k.billed_energy_wh
+  FROM v_kpi_daily k;
+
+-- Promised names of capabilities that this version does not have: no rows, so that a program may ask.
+CREATE VIEW v_contract AS SELECT NULL AS contract_id, NULL AS status, NULL AS starts_at, NULL AS ends_at WHERE 0;
+CREATE VIEW v_alert AS SELECT NULL AS alert_id, NULL AS kind, NULL AS subject, NULL AS raised_at, NULL AS cleared_at WHERE 0;
+CREATE VIEW v_dispute AS SELECT NULL AS dispute_id, NULL AS session_id, NULL AS status, NULL AS opened_at, NULL AS decided_at WHERE 0;
+CREATE VIEW v_audit AS SELECT NULL AS audit_id, NULL AS at, NULL AS actor, NULL AS action, NULL AS object, NULL AS reason WHERE 0;

@@ -56,6 +56,8 @@ impl Default for Plan {
 pub struct Site {
     pub dir: tempfile::TempDir,
     pub port: u16,
+    /// KiB that any file of the daemon may grow to: a disk that fails when it is reached.
+    pub file_limit: Option<u32>,
     daemon: Option<Daemon>,
 }
 
@@ -101,7 +103,7 @@ impl Site {
         for (name, json) in &plan.tariffs {
             std::fs::write(dir.path().join("tariffs").join(name), json).unwrap();
         }
-        let site = Self { dir, port, daemon: None };
+        let site = Self { dir, port, file_limit: None, daemon: None };
         let Plan { ocpp, stations, default_tariff, mqtt_url, log_level, .. } = plan;
         let config = format!(
             "[site]\nid = \"{SITE}\"\nname = \"Test\"\ncountry_code = \"DE\"\nparty_id = \"TST\"\ntime_zone = \"Europe/Berlin\"\n\
@@ -141,6 +143,13 @@ impl Site {
     pub fn spawn(&mut self) {
         assert!(self.daemon.is_none(), "one daemon at a time");
         let mut command = self.command(&["run"]);
+        if let Some(limit) = self.file_limit {
+            // Ignored, the signal becomes an error of write(2). The unit is 512 bytes (POSIX).
+            let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", limit * 2);
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &script, BINARY]).args(command.get_args()).current_dir(self.dir.path());
+            command = shell;
+        }
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (lines, log) = watch::channel(Vec::new());
