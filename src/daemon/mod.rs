@@ -22,6 +22,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc as tokio_mpsc, watch};
 use tokio::task::JoinHandle as Task;
 use tracing::{error, info, warn};
@@ -79,15 +80,9 @@ impl Daemon {
         for (path, finding) in &loaded.lint {
             warn!(tariff = %path.display(), finding = %finding.code, detail = %finding.detail, "odd tariff");
         }
-        let mut listeners = Vec::new();
-        for address in &config.ocpp.listen {
-            listeners.push(csms::bind(*address).await.map_err(StartError::Listen)?);
-        }
-        let addresses = listeners
-            .iter()
-            .map(tokio::net::TcpListener::local_addr)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(StartError::Listen)?;
+        let listeners = bind(&config).await?;
+        let addresses =
+            listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>().map_err(StartError::Listen)?;
         let key = key::load_or_make(&config.signing.key_file)?;
         let kid = key.kid().to_owned();
         let jwk = key.jwk().to_json();
@@ -121,34 +116,17 @@ impl Daemon {
             stop: stopping.clone(),
             tariffs: RefCell::default(),
         };
-        let rating = std::thread::Builder::new().name("rating".to_owned());
-        let rating_thread = rating
-            .spawn(move || {
-                if catch_unwind(AssertUnwindSafe(|| settler.run(&bell))).is_err() {
-                    error!("the rating thread panicked; stopping");
-                    std::process::exit(1);
-                }
-            })
-            .map_err(StartError::Thread)?;
-
-        let uplink = match mqtt_settings(&config.mqtt)? {
-            Some(settings) => {
-                let outbox = outbox::StoreOutbox {
-                    site: config.site.id.clone(),
-                    epoch,
-                    kid,
-                    since: now(),
-                    reader: Mutex::new(Reader::open(path)?),
-                    store: store.clone(),
-                    now: Arc::clone(&now),
-                };
-                Some(tokio::spawn(mqtt::run(settings, Arc::new(outbox), new_records, stopping.clone())))
-            }
-            None => {
-                info!("no broker is configured: records wait in the outbox");
-                None
-            }
+        let rating_thread = start_settler(settler, bell)?;
+        let outbox = outbox::StoreOutbox {
+            site: config.site.id.clone(),
+            epoch,
+            kid,
+            since: now(),
+            reader: Mutex::new(Reader::open(path)?),
+            store: store.clone(),
+            now: Arc::clone(&now),
         };
+        let uplink = start_uplink(&config.mqtt, outbox, new_records, stopping.clone())?;
 
         let known = known_stations(&config, path)?;
         let csms = Csms::new(csms_settings(&config), known, store.clone(), now);
@@ -180,6 +158,39 @@ impl Daemon {
 
 /// A commit on slow flash takes a fraction of this.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+
+async fn bind(config: &Config) -> Result<Vec<TcpListener>, StartError> {
+    let mut listeners = Vec::with_capacity(config.ocpp.listen.len());
+    for address in &config.ocpp.listen {
+        listeners.push(csms::bind(*address).await.map_err(StartError::Listen)?);
+    }
+    Ok(listeners)
+}
+
+fn start_settler(settler: settle::Settler, bell: mpsc::Receiver<()>) -> Result<JoinHandle<()>, StartError> {
+    let run = move || {
+        if catch_unwind(AssertUnwindSafe(|| settler.run(&bell))).is_err() {
+            // Without it nothing would be billed, and nobody would notice for a while.
+            error!("the rating thread panicked; stopping");
+            std::process::exit(1);
+        }
+    };
+    std::thread::Builder::new().name("rating".to_owned()).spawn(run).map_err(StartError::Thread)
+}
+
+/// `None`: no broker is configured.
+fn start_uplink(
+    mqtt: &Mqtt,
+    outbox: outbox::StoreOutbox,
+    records: watch::Receiver<u64>,
+    stop: watch::Receiver<bool>,
+) -> Result<Option<Task<()>>, StartError> {
+    let Some(settings) = mqtt_settings(mqtt)? else {
+        info!("no broker is configured: records wait in the outbox");
+        return Ok(None);
+    };
+    Ok(Some(tokio::spawn(mqtt::run(settings, Arc::new(outbox), records, stop))))
+}
 
 /// Hands replies to the connections that wait for them: one wake-up of the runtime per commit.
 async fn release(mut releases: tokio_mpsc::UnboundedReceiver<Vec<Released>>) {

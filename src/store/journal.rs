@@ -10,7 +10,7 @@ use tracing::{debug, error, info, warn};
 use super::writer::{Content, Message, Outcome, Writer};
 use super::{StoreError, readings, restore, sessions};
 use crate::session::{Change, ChargingState, Evidence, hold, metering, phase_code};
-use crate::units::{Finding, StationId, Time, time};
+use crate::units::{Finding, StationId, Time, Version, time};
 
 /// Message ids remembered per station, to recognise a repeated transaction message.
 const MAX_REMEMBERED: usize = 32;
@@ -30,6 +30,16 @@ pub(super) struct Station {
     remembered: VecDeque<(u64, i64)>,
     /// Codes of findings that were logged already.
     warned: Vec<Box<str>>,
+}
+
+/// What a message comes to.
+#[derive(Default)]
+struct Decided {
+    /// The frame to send, if one is due; `None`: we failed, and the message stays unanswered.
+    answer: Option<Option<String>>,
+    changes: Vec<Change>,
+    evidence: Option<Evidence>,
+    findings: Vec<Finding>,
 }
 
 impl Station {
@@ -60,52 +70,80 @@ impl Writer {
         if let Some(answer) = self.repeat(&message, id_hash)? {
             return Ok(Some(answer));
         }
-        let mut findings = message.findings;
-        let mut changes = Vec::new();
-        let mut evidence = None;
-        let answer = match message.content {
-            Content::Fixed { answer } => Some(answer),
-            Content::Fact { fact, encode } => {
-                if let Some(lookup) = self.machine.lookup(&message.station, &fact)
-                    && let Some(session) = sessions::find(&self.connection, &message.station, &lookup)?
-                {
-                    self.machine.admit(session);
-                }
-                let machine = &mut self.machine;
-                let decided = catch_unwind(AssertUnwindSafe(|| {
-                    let effects = machine.handle(&message.station, message.version, fact, at);
-                    let frame = encode(&effects.answer);
-                    (effects, frame)
-                }));
-                match decided {
-                    Ok((effects, frame)) => {
-                        findings.extend(effects.findings);
-                        changes = effects.changes;
-                        evidence = take_evidence(&mut changes);
-                        Some(frame)
-                    }
-                    Err(_) => {
-                        error!(station = %message.station, "a message made the session machine panic; it is journaled");
-                        findings.push(Finding::new(hold::INTERNAL, hold::meaning(hold::INTERNAL)));
-                        let detail = "the message is in the journal, unanswered";
-                        self.problem(hold::INTERNAL, Some(station), message.action.as_deref().unwrap_or(""), detail, at)?;
-                        let open = sessions::open_sessions_of(&self.connection, &message.station)?;
-                        self.machine.forget(&message.station);
-                        open.into_iter().for_each(|session| self.machine.admit(session));
-                        None
-                    }
-                }
-            }
+        let action = message.action.as_deref();
+        let Decided { answer, changes, evidence, mut findings } =
+            self.decide(&message.station, station, action, at, message.version, message.content)?;
+        findings.splice(0..0, message.findings);
+        self.tell(&message.station, action, &findings);
+        let row = self.insert(station, at, action, &message.text, &answer, evidence.as_ref(), &findings)?;
+        if answer.is_some() {
+            self.remember(&message.station, id_hash, row);
+        }
+        for change in changes {
+            self.change(station, change, at, outcome)?;
+        }
+        Ok(answer)
+    }
+
+    /// Lets the machine say what a message means. If it panics, its memory of the station is read anew from the transaction.
+    fn decide(
+        &mut self,
+        id: &StationId,
+        station: i64,
+        action: Option<&str>,
+        at: Time,
+        version: Version,
+        content: Content,
+    ) -> Result<Decided, StoreError> {
+        let (fact, encode) = match content {
+            Content::Fixed { answer } => return Ok(Decided { answer: Some(answer), ..Decided::default() }),
+            Content::Fact { fact, encode } => (fact, encode),
         };
-        for finding in &findings {
-            let (station, action) = (&message.station, message.action.as_deref());
+        if let Some(lookup) = self.machine.lookup(id, &fact)
+            && let Some(session) = sessions::find(&self.connection, id, &lookup)?
+        {
+            self.machine.admit(session);
+        }
+        let machine = &mut self.machine;
+        let decided = catch_unwind(AssertUnwindSafe(|| {
+            let effects = machine.handle(id, version, fact, at);
+            let frame = encode(&effects.answer);
+            (effects, frame)
+        }));
+        if let Ok((mut effects, frame)) = decided {
+            let evidence = take_evidence(&mut effects.changes);
+            return Ok(Decided { answer: Some(frame), changes: effects.changes, evidence, findings: effects.findings });
+        }
+        error!(station = %id, "a message made the session machine panic; it is journaled");
+        self.problem(hold::INTERNAL, Some(station), action.unwrap_or(""), "the message is in the journal, unanswered", at)?;
+        let open = sessions::open_sessions_of(&self.connection, id)?;
+        self.machine.forget(id);
+        open.into_iter().for_each(|session| self.machine.admit(session));
+        Ok(Decided { findings: vec![Finding::new(hold::INTERNAL, hold::meaning(hold::INTERNAL))], ..Decided::default() })
+    }
+
+    /// Each kind of oddity of a station is worth one warning; the journal has every one.
+    fn tell(&mut self, station: &StationId, action: Option<&str>, findings: &[Finding]) {
+        for finding in findings {
             if self.stations.get_mut(station).is_some_and(|known| known.first(&finding.code)) {
                 warn!(%station, action, finding = %finding.code, detail = %finding.detail, "odd message");
             } else {
                 debug!(%station, action, finding = %finding.code, detail = %finding.detail, "odd message");
             }
         }
-        let proof = evidence.as_ref();
+    }
+
+    #[allow(clippy::too_many_arguments)] // the columns of the journal
+    fn insert(
+        &self,
+        station: i64,
+        at: Time,
+        action: Option<&str>,
+        text: &str,
+        answer: &Option<Option<String>>,
+        proof: Option<&Evidence>,
+        findings: &[Finding],
+    ) -> Result<i64, StoreError> {
         self.connection
             .prepare_cached(
                 "INSERT INTO message (station, received_at, session, phase, evse, seq_no, reported_at, charging, register, readings, findings, \
@@ -122,19 +160,12 @@ impl Writer {
                 proof.and_then(|proof| proof.charging).map(ChargingState::as_str),
                 proof.and_then(|proof| proof.readings.iter().rev().find_map(metering::register_of)).map(|register| register.0),
                 proof.and_then(|proof| readings::to_text(&proof.readings)),
-                sessions::findings_text(&findings),
-                message.action,
+                sessions::findings_text(findings),
+                action,
                 answer.as_ref().and_then(Option::as_deref),
-                message.text,
+                text,
             ])?;
-        let row = self.connection.last_insert_rowid();
-        if answer.is_some() {
-            self.remember(&message.station, id_hash, row);
-        }
-        for change in changes {
-            self.change(station, change, at, outcome)?;
-        }
-        Ok(answer)
+        Ok(self.connection.last_insert_rowid())
     }
 
     /// The same transaction message again (its answer was lost): the same answer, and no second row.

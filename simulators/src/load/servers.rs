@@ -193,6 +193,7 @@ path = "{dir_text}/store.db"
 listen = "127.0.0.1:{port}"
 path = "/ocpp"
 versions = ["{subprotocol}"]
+max_connections = 10000
 unknown_stations = "accept"
 unknown_tokens = "accept"
 security_profile = 0
