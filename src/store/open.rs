@@ -150,7 +150,7 @@ fn prepare(connection: &Connection, path: &Path) -> Result<(), OpenError> {
 }
 
 /// Plans do not depend on bound values. Otherwise SQLite compiles a cached statement again whenever a value changes that its
-/// statistics might care about: a sixth of the daemon's time under load.
+/// statistics might care about: a tenth of the daemon's time under load.
 fn stable_plans(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
