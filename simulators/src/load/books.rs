@@ -141,7 +141,7 @@ mod tests {
         let connection = Connection::open(&store)?;
         connection.execute_batch(
             r#"CREATE TABLE message (seq INTEGER PRIMARY KEY, station TEXT, text TEXT);
-               INSERT INTO message VALUES (1, 's', '[2,"a","Heartbeat",{}]');"#,
+               INSERT INTO message VALUES (1, 's', '[2,"a","MeterValues",{}]');"#,
         )?;
         assert!(check(Contender::Durable, &store, &report(1, 0, 0)?).is_ok());
         assert!(check(Contender::Durable, &store, &report(2, 0, 0)?).is_err());
