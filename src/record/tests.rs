@@ -224,7 +224,9 @@ fn chain_table() {
     let later = super::examples::records(EPOCH + 1, 2);
     let text = |index: usize| records[index - 1].jws.clone();
     let head = |record: &Record| Head { epoch: record.epoch, seq: record.seq, hash: record.hash };
-    let edit = |index: usize| altered(&records[index - 1], |text| text, |text| text.replacen("EV", "VE", 1));
+    let edit = |index: usize| {
+        altered(&records[index - 1], |text| text, |text| text.replacen("\"currency\":\"EUR\"", "\"currency\":\"USD\"", 1))
+    };
     let twin = seal(EPOCH, 3, Some(records[1].hash)).jws;
     let foreign = signed(&records[1].payload.replacen("\"site\":\"site-1\"", "\"site\":\"site-2\"", 1));
     let wrong_sum = signed(&records[1].payload.replacen("\"incl_vat\":6.05", "\"incl_vat\":6.06", 1));
