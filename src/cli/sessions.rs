@@ -117,15 +117,19 @@ pub fn explain(store: &Reader, name: &str, output: &Output) -> Result<Exit, Fail
         return Ok(Exit::Ok);
     }
     let place = format!("{} EVSE {}", text("station"), found.session["evse"]);
-    let energy = found.session["energy_wh"].to_string();
+    let energy = match &found.session["energy_wh"] {
+        Json::Null => "no energy that could be billed".to_owned(),
+        energy => format!("{energy} Wh"),
+    };
+    let register = |key: &str| output.cell(key, &found.session[key]);
     output.line(format!("session {} at {place}, transaction {}", output.strong(&text("session_id")), text("transaction_id")))?;
     let times = |key: &str| output.cell(key, &found.session[key]);
     output.line(format!(
-        "from {} to {}, {energy} Wh (register {} to {})",
+        "from {} to {}, {energy} (register {} to {})",
         times("started_at"),
         times("stopped_at"),
-        found.session["start_register_wh"],
-        found.session["stop_register_wh"]
+        register("start_register_wh"),
+        register("stop_register_wh")
     ))?;
     match text("state").as_str() {
         "held" => {
