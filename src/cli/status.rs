@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::exit::{Exit, Failure};
 use super::output::{Output, STATIONS};
-use crate::store::{Reader, Summary, lock_path};
+use crate::store::{Link, Reader, Summary, lock_path};
 use crate::units::{Time, time};
 
 pub fn status(store: &Reader, path: &Path, output: &Output) -> Result<Exit, Failure> {
@@ -46,6 +46,9 @@ pub fn status(store: &Reader, path: &Path, output: &Output) -> Result<Exit, Fail
     if summary.held_sessions > 0 {
         output.remark("held sessions: forecourt sessions --state held");
     }
+    if summary.problems > 0 {
+        output.remark(&format!("problems: sqlite3 -readonly -box {} \"SELECT * FROM v_problem\"", path.display()));
+    }
     Ok(Exit::Ok)
 }
 
@@ -71,7 +74,7 @@ pub fn outbox(store: &Reader, path: &Path, output: &Output) -> Result<Exit, Fail
         summary.epoch, summary.last_seq, summary.receipted
     ))?;
     if summary.faults > 0 {
-        output.line(output.strong(&format!("{} records need a person: forecourt outbox list", summary.faults)))?;
+        output.line(output.strong(&format!("records that need a person: {}; forecourt outbox list", summary.faults)))?;
     }
     Ok(Exit::Ok)
 }
@@ -106,6 +109,9 @@ fn link_line(summary: &Summary, running: bool, output: &Output) -> String {
     let link = match &summary.link {
         None => "not connected yet (no broker configured, or no attempt so far)".to_owned(),
         Some(_) if !running => "unknown, the daemon is not running".to_owned(),
+        Some(Link { up: true, since, error: Some(error) }) => {
+            output.strong(&format!("up since {}, BUT: {error}", output.local(&time::rfc3339(*since))))
+        }
         Some(link) if link.up => format!("up since {}", output.local(&time::rfc3339(link.since))),
         Some(link) => {
             let why = link.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();

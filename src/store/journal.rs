@@ -9,7 +9,7 @@ use tracing::{debug, error, info, warn};
 
 use super::writer::{Content, Message, Outcome, Writer};
 use super::{StoreError, readings, restore, sessions};
-use crate::session::{Change, ChargingState, Evidence, hold, metering, phase_code};
+use crate::session::{Change, ChargingState, Evidence, State, hold, metering, phase_code};
 use crate::units::{Finding, StationId, Time, Version, time};
 
 /// Message ids remembered per station, to recognise a repeated transaction message.
@@ -198,7 +198,11 @@ impl Writer {
             Change::Updated(session) => {
                 if !session.is_open() {
                     outcome.due = true;
-                    info!(station = %session.station, session = %session.id, state = ?session.state, "session ended");
+                    let held = match &session.state {
+                        State::Held { reason } => Some(reason.as_str()),
+                        State::Open | State::Ended { .. } => None,
+                    };
+                    info!(station = %session.station, session = %session.id, held, "session ended");
                 }
                 sessions::update(connection, &session)?;
             }

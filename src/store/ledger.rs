@@ -14,12 +14,16 @@ impl Writer {
     /// Writes the record of an ended session, or holds it. Running twice has the same result as running once.
     pub(super) fn settle(&mut self, settlement: Settlement, outcome: &mut Outcome) -> Result<(), StoreError> {
         let Settlement { session, outcome: judged, last_message, at } = settlement;
-        let waiting: Option<i64> = self
+        let waiting: Option<(String, String)> = self
             .connection
-            .prepare_cached("SELECT number FROM session WHERE number = ?1 AND state = 'ended' AND settled IS NULL")?
-            .query_row([session], |row| row.get(0))
+            .prepare_cached(
+                "SELECT s.id, st.name FROM session s JOIN station st ON st.number = s.station \
+                 WHERE s.number = ?1 AND s.state = 'ended' AND s.settled IS NULL",
+            )?
+            .query_row([session], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
-        if waiting.is_none() || sessions::last_message(&self.connection, session)? != last_message {
+        let Some((id, station)) = waiting else { return Ok(()) };
+        if sessions::last_message(&self.connection, session)? != last_message {
             return Ok(());
         }
         // Sealed before anything is written: a record that contradicts itself holds its session and disturbs nobody else.
@@ -31,7 +35,7 @@ impl Writer {
         let (record, (start_register, stop_register)) = match sealed {
             Ok(sealed) => sealed,
             Err((code, detail)) => {
-                warn!(session, reason = code, detail, "session held");
+                warn!(station, session = id, reason = code, detail, "session held");
                 self.connection
                     .prepare_cached("UPDATE session SET state = 'held', hold_reason = ?2, hold_detail = ?3, settle_after = NULL WHERE number = ?1")?
                     .execute(params![session, code, detail])?;
@@ -43,6 +47,7 @@ impl Writer {
         self.connection
             .prepare_cached("UPDATE session SET settled = ?2, start_register = ?3, stop_register = ?4 WHERE number = ?1")?
             .execute(params![session, seq, start_register.0, stop_register.0])?;
+        info!(station, session = id, seq, kind = record.kind.as_str(), "record sealed");
         outcome.last_seq = Some(seq);
         Ok(())
     }
@@ -79,7 +84,6 @@ impl Writer {
                 copies.lines,
                 record.jws
             ])?;
-        info!(seq = record.seq, kind = record.kind.as_str(), session, "record sealed");
         Ok(record.seq)
     }
 
@@ -115,6 +119,7 @@ impl Writer {
         }
         // Head office can only reject what it has.
         for (seq, code) in rejected.iter().filter(|(seq, _)| (1..=through).contains(seq)) {
+            warn!(seq, code, "head office rejected a record");
             self.fault(*seq, code, "rejected by head office", at)?;
         }
         self.connection.execute(
