@@ -231,6 +231,13 @@ async fn a_wrong_configuration_is_4_and_says_where() {
     std::fs::write(site.config(), &good).unwrap();
     site.forecourt(&["check"]).ok();
     assert!(!site.store().exists(), "a check makes nothing");
+    let said = said(
+        site.command(&["check"])
+            .env("FORECOURT__MQTT__URL", "mqtts://mq.example")
+            .env("FORECOURT__MQTT__CA_FILE", "/nowhere/ca.pem"),
+    );
+    assert_eq!(said.code, 4, "{said:?}");
+    assert!(said.err.contains("mqtt.ca_file /nowhere/ca.pem"), "{said:?}");
     std::fs::write(site.dir.path().join("tariffs/broken.json"), "{\"id\":").unwrap();
     let said = site.forecourt(&["check"]);
     assert_eq!(said.code, 4, "{said:?}");

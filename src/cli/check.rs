@@ -45,6 +45,20 @@ pub fn check(args: &Args, output: &Output) -> Result<Exit, Failure> {
         }
         Err(error) => problems.push(format!("signing key {}: {error}", key.path.display())),
     }
+    let mqtt = &config.mqtt;
+    let files = [
+        ("password_file", &mqtt.password_file),
+        ("ca_file", &mqtt.ca_file),
+        ("cert_file", &mqtt.cert_file),
+        ("key_file", &mqtt.key_file),
+    ];
+    for (name, path) in files {
+        if let Some(path) = path
+            && let Err(error) = std::fs::File::open(path)
+        {
+            problems.push(format!("mqtt.{name} {}: {error}", path.display()));
+        }
+    }
     if config.tariff.default.is_none() {
         remarks.push("tariff.default is not set: sessions of stations without a tariff of their own will be held".to_owned());
     }

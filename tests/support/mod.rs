@@ -211,7 +211,7 @@ impl Site {
         assert!(status.success(), "{status}\n{}", log.join("\n"));
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(BINARY);
         command.arg("--config").arg(self.config()).args(args).current_dir(self.dir.path());
         command.env_remove("RUST_LOG").env("NO_COLOR", "1");
