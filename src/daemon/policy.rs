@@ -9,12 +9,13 @@ use ring::digest;
 use crate::config::{Config, UnknownTokens};
 use crate::rating::{Catalogue, Tariff};
 use crate::session::{AuthStatus, Policy, TariffRef};
-use crate::units::{StationId, Time, Token, TokenKind};
+use crate::units::{Decimal, StationId, Time, Token, TokenKind};
 
 pub struct SitePolicy {
     catalogue: Catalogue,
     default: Option<String>,
     by_station: HashMap<String, String>,
+    max_power_kw: HashMap<String, Decimal>,
     unknown_tokens: UnknownTokens,
     heartbeat_s: u32,
     zone: Tz,
@@ -27,6 +28,11 @@ impl SitePolicy {
             catalogue,
             default: config.tariff.default.clone(),
             by_station: config.stations.iter().filter_map(own).collect(),
+            max_power_kw: config
+                .stations
+                .iter()
+                .filter_map(|station| Some((station.id.to_lowercase(), station.max_power_kw?)))
+                .collect(),
             unknown_tokens: config.ocpp.unknown_tokens,
             heartbeat_s: config.ocpp.heartbeat_s,
             zone: config.site.time_zone,
@@ -47,6 +53,10 @@ impl Policy for SitePolicy {
             (TokenKind::NoAuthorization, _) | (_, UnknownTokens::Accept) => AuthStatus::Accepted,
             (_, UnknownTokens::Reject) => AuthStatus::Unknown,
         }
+    }
+
+    fn max_power_kw(&self, station: &StationId) -> Option<Decimal> {
+        self.max_power_kw.get(&station.as_str().to_lowercase()).copied()
     }
 
     fn heartbeat_s(&self) -> u32 {

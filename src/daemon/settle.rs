@@ -16,9 +16,10 @@ use crate::config::{Config, Station};
 use crate::rating::{self, LoadSample, Metered, Tariff};
 use crate::record::{AuthMethod, Charge, Connector, Draft, Nature, Party, SignedReading, Site, TariffSource, Verdict};
 use crate::session::metering::{self, Curve, Signed};
+use crate::session::overlap::Span;
 use crate::session::{Context, Session, TariffRef, hold};
 use crate::store::{Bill, Due, Job, Reader, Settlement, StoreError, WriterHandle};
-use crate::units::Now;
+use crate::units::{MilliWh, Now};
 
 /// Sessions judged between two looks at the queue.
 const BATCH: usize = 32;
@@ -131,7 +132,8 @@ impl LockedTariff {
 pub fn judge(config: &Config, due: &Due, tariff: Option<&LockedTariff>) -> Result<Bill, Held> {
     let session = &due.session;
     let station = config.station(session.station.as_str());
-    let curve = metering::meter(session, &due.proofs, station.and_then(|station| station.max_power_kw))?;
+    let power = due.station_power(station.and_then(|station| station.max_power_kw));
+    let curve = metering::meter(session, &due.proofs, &power)?;
     let Some(locked) = tariff else { return Err((hold::NO_TARIFF, hold::meaning(hold::NO_TARIFF).to_owned())) };
     let failed = |what: String| (hold::RATING_FAILED, what);
     let loads = curve.power.iter().map(|(at, kw, amperes)| LoadSample { at: *at, kw: *kw, amperes: *amperes }).collect();
@@ -139,13 +141,14 @@ pub fn judge(config: &Config, due: &Due, tariff: Option<&LockedTariff>) -> Resul
         .map_err(|error| failed(error.to_string()))?;
     let rated = rating::price(&locked.tariff, &metered, config.site.time_zone, config.site.currency.minor_digits)
         .map_err(|error| failed(error.to_string()))?;
-    let (start_register, stop_register) = ends(&curve);
+    let (first, last) = ends(&curve);
     let charge = charge(config, station, due, &curve, locked.source.clone());
-    Ok(Bill { draft: Draft::charge(&charge, &rated), start_register, stop_register })
+    let span = Span { start: curve.start, end: curve.end, first, last };
+    Ok(Bill { draft: Draft::charge(&charge, &rated), span, highest_kw: curve.highest_kw })
 }
 
-fn ends(curve: &Curve) -> (crate::units::MilliWh, crate::units::MilliWh) {
-    let register = |point: Option<&(_, crate::units::MilliWh)>| point.map(|(_, register)| *register).unwrap_or_default();
+fn ends(curve: &Curve) -> (MilliWh, MilliWh) {
+    let register = |point: Option<&(_, MilliWh)>| point.map(|(_, register)| *register).unwrap_or_default();
     (register(curve.registers.first()), register(curve.registers.last()))
 }
 

@@ -6,16 +6,13 @@
 //! ```
 //! Cleaning (resets, wrong units, missing ends) is the session's affair; this type only refuses what it could not bill.
 //! Registers of the same instant are accepted: the energy between them counts as delivered at that instant.
-//! All instants are cut to whole milliseconds. Limits: [`MAX_SESSION_DAYS`], [`MAX_REGISTER`].
+//! All instants are cut to whole milliseconds. Limits: [`MAX_SESSION_DAYS`], [`MilliWh::MAX_REGISTER`].
 
 use super::rated::Activity;
 use crate::units::{Decimal, MilliWh, Time, time};
 
 /// Longest session that is rated; a longer one has a broken clock behind it.
 pub const MAX_SESSION_DAYS: i64 = 366;
-
-/// Largest register magnitude (1 TWh), so that no difference or product can overflow.
-pub const MAX_REGISTER: MilliWh = MilliWh(1_000_000_000_000_000);
 
 /// Readings of one session, checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,7 +100,7 @@ impl Metered {
             return Err(MeteredError::RegistersOpen);
         }
         if let Some((at, _)) =
-            self.registers.iter().find(|(_, register)| *register > MAX_REGISTER || register.0 < -MAX_REGISTER.0)
+            self.registers.iter().find(|(_, register)| *register > MilliWh::MAX_REGISTER || register.0 < -MilliWh::MAX_REGISTER.0)
         {
             return Err(MeteredError::RegisterRange(*at));
         }

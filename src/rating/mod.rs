@@ -30,7 +30,7 @@ mod tests;
 mod words;
 
 pub use catalogue::{Catalogue, CatalogueError};
-pub use metered::{LoadSample, MAX_REGISTER, MAX_SESSION_DAYS, Metered, MeteredError};
+pub use metered::{LoadSample, MAX_SESSION_DAYS, Metered, MeteredError};
 pub use price::{ROUNDING, RatingError, price};
 pub use rated::{Activity, Dimension, Line, LineSource, Period, Price, Rated, Totals};
 pub use tariff::{Element, PriceBound, PriceComponent, Reservation, Restrictions, Tariff, TariffError, TariffType};

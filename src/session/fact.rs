@@ -54,7 +54,7 @@ pub struct Status {
     pub connector: u32,
     /// As sent, known or not: `Available`, `Occupied`, `SuspendedEV`, ...
     pub state: String,
-    /// What a 1.6 status says about a running charge; `None` for 2.x and for states that say nothing.
+    /// What the status says about a running charge. 2.x tells it in transaction events, except that a connector cannot deliver.
     pub charging: Option<ChargingState>,
     pub error: Option<String>,
     pub reported_at: Option<Time>,
@@ -77,10 +77,19 @@ pub enum ChargingState {
     SuspendedEv,
     SuspendedEvse,
     Idle,
+    /// Not in OCPP: the connector is Faulted, Unavailable or Reserved, so the station cannot deliver.
+    OutOfService,
 }
 
 impl ChargingState {
-    pub const ALL: [Self; 5] = [Self::Charging, Self::EvConnected, Self::SuspendedEv, Self::SuspendedEvse, Self::Idle];
+    pub const ALL: [Self; 6] =
+        [Self::Charging, Self::EvConnected, Self::SuspendedEv, Self::SuspendedEvse, Self::Idle, Self::OutOfService];
+
+    /// Whether a connector status (1.6 ChargePointStatus, 2.x ConnectorStatus) says that the connector cannot deliver.
+    pub fn out_of_service(status: &str) -> Option<Self> {
+        let names = ["Faulted", "Unavailable", "Reserved"];
+        names.iter().any(|name| name.eq_ignore_ascii_case(status)).then_some(Self::OutOfService)
+    }
 
     /// The 2.0.1 spelling.
     pub const fn as_str(self) -> &'static str {
@@ -90,6 +99,7 @@ impl ChargingState {
             Self::SuspendedEv => "SuspendedEV",
             Self::SuspendedEvse => "SuspendedEVSE",
             Self::Idle => "Idle",
+            Self::OutOfService => "OutOfService",
         }
     }
 
@@ -153,7 +163,7 @@ impl TxFact {
 }
 
 /// The sampled values that share one timestamp (OCPP MeterValue).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct Reading {
     /// The station's time stamp of the samples; `None` when missing or unreadable.
     pub measured_at: Option<Time>,
@@ -161,7 +171,7 @@ pub struct Reading {
 }
 
 /// One sampled value, its unit normalised to the base unit of its measurand (Wh, W, A, V, Hz, %, varh, VA ...).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct Sample {
     pub measurand: Measurand,
     pub context: Context,
@@ -170,7 +180,7 @@ pub struct Sample {
     pub value: Value,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Value {
     /// In the base unit of the measurand.
     Number(Decimal),

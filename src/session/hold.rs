@@ -20,10 +20,14 @@ holds! {
     REGISTER_MISSING = "register-missing": "no register value at the start or at the end of the session";
     REGISTER_NEGATIVE = "register-negative": "the meter register is negative";
     REGISTER_DECREASED = "register-decreased": "the register at the end is below the one at the start or below samples before it: the meter was reset, replaced or rolled over";
+    REGISTER_DISPROVED = "register-disproved": "the register at the start or at the end cannot be this session's: its own samples say otherwise";
     TIME_REVERSED = "time-reversed": "the session ends before it starts";
     IMPLAUSIBLE_POWER = "implausible-power": "more energy than the station can deliver in that time: wrong unit, wrong clock or meter fault";
     UNIT_DOUBTFUL = "unit-doubtful": "the registers that would make the bill carry a unit that is not one of energy";
-    TIME_DOUBTFUL = "time-doubtful": "the station started or ended this while offline and without a believable clock";
+    TIME_DOUBTFUL = "time-doubtful": "the station's clock was wrong, and nothing says when the session began or ended";
+    EVENTS_MIXED = "events-mixed": "the events of two transactions came under one id, or the station counted anew without saying why";
+    OVERLAP = "overlap": "another session of this connector lies in the same time or has billed the same energy";
+    EVIDENCE_MISSING = "evidence-missing": "the messages that this session rests on are not in the journal";
     NOT_AUTHORIZED = "not-authorized": "the token was refused, yet the station charged";
     NO_TARIFF = "no-tariff": "no tariff was valid for this station at the start";
     RATING_FAILED = "rating-failed": "the tariff could not be applied";

@@ -13,10 +13,13 @@
 //! oddities become findings. The same start (station, EVSE, token, time, register) gives the same session and the same id back;
 //! the same 2.x event (transaction, seqNo, time) changes nothing. A transaction is always looked up within its own station.
 //! A held session that has start and stop is judged again when something new is said about it.
-//! Limits: per station the 64 open and 16 ended sessions last heard of are in memory; the store admits others when a message
+//! A session is never ended, displaced or continued by a message of another time: what a replayed queue says of yesterday leaves
+//! today's session alone.
+//! Limits: per station the 64 open and 16 ended sessions last heard of are in memory; the store loads others when a message
 //! names them.
 //!
-//! Here are the front door and what concerns no transaction; `transaction` has the rest, `station` is the memory.
+//! Here are the entry point and what concerns no transaction; `transaction` has the rest, `station` is the memory, `matching`
+//! says which session a message means.
 
 use std::collections::HashMap;
 
@@ -24,9 +27,9 @@ use chrono::{NaiveDate, TimeDelta};
 
 use super::session::{Session, State, TariffRef};
 use super::station::Station;
-use super::transaction::{believe, event_key};
+use super::transaction::{event_key, plausible_time};
 use super::{Answer, AuthStatus, Boot, ChargingState, Fact, Phase, Reading, Registration, Status};
-use crate::units::{Finding, SessionId, StationId, Time, Token, TxRef, Version};
+use crate::units::{Decimal, Finding, Received, SessionId, StationId, Time, Token, TxRef, Version};
 
 /// How long an ended 2.x transaction waits for events that are missing between its first and last.
 pub(super) const GRACE: TimeDelta = TimeDelta::minutes(10);
@@ -36,6 +39,8 @@ pub trait Policy: Send {
     /// The tariff version for a session of this station that starts at `at`.
     fn tariff(&self, station: &StationId, at: Time) -> Option<TariffRef>;
     fn judge(&self, station: &StationId, token: &Token) -> AuthStatus;
+    /// The most that the station can deliver, where the configuration says so.
+    fn max_power_kw(&self, station: &StationId) -> Option<Decimal>;
     fn heartbeat_s(&self) -> u32;
     /// The site's civil date, for session names.
     fn local_date(&self, at: Time) -> NaiveDate;
@@ -72,10 +77,18 @@ pub struct Evidence {
     pub session: Option<i64>,
     pub phase: Phase,
     pub seq_no: Option<i64>,
-    pub reported_at: Time,
+    /// The station's time, as it said it; metering corrects it. `None`: missing or unreadable.
+    pub reported_at: Option<Time>,
     pub evse: u32,
     pub charging: Option<ChargingState>,
     pub readings: Vec<Reading>,
+}
+
+impl Evidence {
+    /// When the station says that this happened: MeterValues have no time but that of their samples.
+    pub fn said_at(&self) -> Option<Time> {
+        self.reported_at.or_else(|| self.readings.iter().filter_map(|reading| reading.measured_at).max())
+    }
 }
 
 /// A question to the store before a fact is handled: which earlier session may this belong to?
@@ -123,7 +136,11 @@ impl Machine {
 
     /// Takes a session from the store into memory.
     pub fn admit(&mut self, session: Session) {
-        self.keep(session);
+        let known =
+            self.stations.get(&session.station).is_some_and(|station| station.all().any(|one| one.number == session.number));
+        if !known {
+            self.keep(session);
+        }
     }
 
     /// Tells that an ended session was judged and is held: memory says then what the store says.
@@ -133,7 +150,7 @@ impl Machine {
         }
     }
 
-    /// Which session of the past the machine must see before it can handle this fact.
+    /// Which sessions of the past the machine must see before it can handle this fact.
     pub fn lookup(&self, id: &StationId, fact: &Fact) -> Option<Lookup> {
         let Fact::Tx(fact) = fact else { return None };
         let station = self.stations.get(id);
@@ -148,25 +165,42 @@ impl Machine {
         }
     }
 
-    /// Decides what a fact means. `now` is the time of receipt by our clock.
-    pub fn handle(&mut self, station: &StationId, version: Version, fact: Fact, now: Time) -> Effects {
+    /// Decides what a fact means.
+    pub fn handle(&mut self, station: &StationId, version: Version, fact: Fact, received: Received) -> Effects {
+        let effects = self.decide(station, version, fact, received);
+        self.heard(station, received.at);
+        effects
+    }
+
+    /// A sign of life of a station that is no fact: it ran at that time.
+    pub fn heard(&mut self, station: &StationId, at: Time) {
+        if let Some(station) = self.stations.get_mut(station) {
+            station.heard(at);
+        }
+    }
+
+    fn decide(&mut self, station: &StationId, version: Version, fact: Fact, received: Received) -> Effects {
         let done = |answer, changes| Effects { answer, changes, findings: Vec::new() };
+        let now = received.at;
         match fact {
             Fact::Boot(boot) => {
                 let interval_s = self.policy.heartbeat_s();
-                done(Answer::Boot { registration: Registration::Accepted, now, interval_s }, vec![Change::Booted(boot)])
+                let mut changes = vec![Change::Booted(boot)];
+                let running = self.stations.get_mut(station).map(|station| station.rebooted(now)).unwrap_or_default();
+                changes.extend(running.into_iter().map(|session| Change::Updated(Box::new(session))));
+                done(Answer::Boot { registration: Registration::Accepted, now, interval_s }, changes)
             }
             Fact::Heartbeat => done(Answer::Heartbeat { now }, Vec::new()),
             Fact::Authorize { token } => done(Answer::Authorize { status: self.policy.judge(station, &token) }, Vec::new()),
             Fact::Status(status) => {
                 let mut effects = done(Answer::Empty, Vec::new());
-                self.status(station, status, now, &mut effects);
+                self.status(station, status, received, &mut effects);
                 effects
             }
             Fact::Events { statuses } => {
                 let mut effects = done(Answer::Empty, Vec::new());
                 for status in statuses {
-                    self.status(station, status, now, &mut effects);
+                    self.status(station, status, received, &mut effects);
                 }
                 effects
             }
@@ -176,22 +210,24 @@ impl Machine {
             }
             Fact::Noted => done(Answer::Empty, Vec::new()),
             Fact::DataTransfer { .. } => done(Answer::UnknownVendor, Vec::new()),
-            Fact::Tx(fact) => self.transaction(station, version, *fact, now),
+            Fact::Tx(fact) => self.transaction(station, version, *fact, received),
         }
     }
 
-    /// A connector changed state. Only display and the idle time of a running 1.6 session depend on it; it never ends a session.
-    fn status(&mut self, id: &StationId, status: Status, now: Time, effects: &mut Effects) {
+    /// A connector changed state. It belongs to the session of its time, and never ends one. What is said of the whole station
+    /// (connector 0) is evidence for every session of that time.
+    fn status(&mut self, id: &StationId, status: Status, received: Received, effects: &mut Effects) {
         effects.findings.extend(status.findings.iter().cloned());
-        let running = self.stations.get(id).and_then(|station| station.running_on(status.evse));
-        if let (Some(charging), Some(session)) = (status.charging, running) {
-            let (reported_at, finding) = believe(status.reported_at, now);
-            effects.findings.extend(finding);
+        let (at, doubt) = plausible_time(status.reported_at, received);
+        let running = self.stations.get(id).and_then(|station| station.running_on(status.evse, at));
+        let is_whole = status.evse == 0 && self.stations.get(id).is_some_and(Station::has_open);
+        if let Some(charging) = status.charging.filter(|_| running.is_some() || is_whole) {
+            effects.findings.extend(doubt);
             effects.changes.push(Change::Evidence(Evidence {
-                session: Some(session.number),
+                session: running.map(|session| session.number),
                 phase: Phase::Update,
                 seq_no: None,
-                reported_at,
+                reported_at: status.reported_at,
                 evse: status.evse,
                 charging: Some(charging),
                 readings: Vec::new(),
@@ -222,14 +258,5 @@ impl Machine {
 
     pub(super) fn keep(&mut self, session: Session) {
         self.stations.entry(session.station.clone()).or_default().keep(session);
-    }
-}
-
-/// A stable number for the store and for comparison.
-pub const fn phase_code(phase: Phase) -> u8 {
-    match phase {
-        Phase::Start => 0,
-        Phase::Update => 1,
-        Phase::Stop => 2,
     }
 }

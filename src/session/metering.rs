@@ -1,33 +1,39 @@
 //! From the evidence of an ended session to a register curve that can be priced, or to a reason not to. Pure.
 //!
-//! The registers at start and stop make the bill; samples between only say when the energy flowed. So a wrong sample is left
-//! out and noted, while a wrong end holds the session. Nothing is smoothed and no value is invented (see `rating.md` §2 for the
-//! cases; the codes are findings and [`super::hold`] reasons). The order in which 2.x events arrived makes no difference.
+//! The registers at start and stop make the bill; samples between say when the energy flowed, and whether the ends can be true.
+//! A wrong sample is left out and noted; a wrong end is replaced by a sample close by, or holds the session. Nothing is smoothed
+//! and no value is invented: a bill is never above what the measurements prove. Codes are findings and [`super::hold`] reasons. The
+//! order in which 2.x events arrived makes no difference.
 //!
-//! `registers` chooses the ends and cleans the curve, `activity` says what the vehicle did and how much power flowed.
+//! `clock` says when things happened, `registers` finds the values, `limit` what can flow, `curve` makes ends and samples fit,
+//! `interruption` where a reboot ended the session, `activity` what the vehicle did and how much power flowed.
 
 mod activity;
+mod clock;
+mod curve;
+mod interruption;
+mod limit;
 mod registers;
 
+use self::activity::Course;
+use self::clock::Timed;
 use self::registers::Ends;
 use super::session::Session;
 use super::transaction::OFFLINE_TIME;
-use super::{AuthStatus, Context, Evidence, Measurand, Value, hold};
+use super::{AuthStatus, Context, Evidence, Measurand, Phase, Value, hold};
 use crate::rating::Activity;
-use crate::units::{Decimal, Finding, MilliWh, Time};
+use crate::units::{Decimal, Finding, MilliWh, Received, Time, Version};
 
-pub use self::registers::register_of;
-
-/// More power than any station has: a session above it is held when the station's own limit is not configured.
-pub const MAX_POWER_KW: u32 = 1_000;
-/// Energy below this is never called implausible, however short the session: coarse clocks and coarse meters.
-const TOLERATED: MilliWh = MilliWh(200_000);
+pub use self::limit::{Limit, StationPower};
+pub use self::registers::{ROUNDING, register_of};
 
 /// What the store knows of one contribution when a session is metered.
 #[derive(Clone, Debug)]
 pub struct Proof {
+    /// Its place in the journal: the order of arrival, whatever any clock says.
+    pub row: i64,
     pub evidence: Evidence,
-    pub received_at: Time,
+    pub received: Received,
 }
 
 /// A session that can be priced.
@@ -41,9 +47,11 @@ pub struct Curve {
     pub activity: Vec<(Time, Activity)>,
     /// Measured power in kW and current in A (sum of phases), where the station sent them.
     pub power: Vec<(Time, Option<Decimal>, Option<Decimal>)>,
-    /// `start-stop` (1.6 meterStart/meterStop), `transaction-samples` (Transaction.Begin/End), `samples`.
+    /// The most power that the station measured at the outlet, in kW: what it can deliver is learned from it.
+    pub highest_kw: Option<Decimal>,
+    /// `start-stop` (1.6 meterStart/meterStop), `transaction-samples` (Transaction.Begin/End), `samples`, `intervals`.
     pub source: &'static str,
-    /// Signed meter data, byte for byte, in the order of the events.
+    /// Signed meter data, byte for byte, each once, in the order of the events.
     pub signed: Vec<Signed>,
     pub findings: Vec<Finding>,
 }
@@ -58,108 +66,168 @@ pub struct Signed {
 /// Why a session is held: a reason code of [`super::hold`] and a detail.
 type Held = (&'static str, String);
 
-/// Judges an ended session. `Err` holds a reason code of [`super::hold`] and a detail.
-pub fn meter(session: &Session, proofs: &[Proof], max_power_kw: Option<Decimal>) -> Result<Curve, Held> {
-    let (start, end) = span(session)?;
-    let proofs = in_order(proofs);
+/// Judges an ended session. `proofs` is all its evidence, in the order of the journal. `Err` holds a reason code of
+/// [`super::hold`] and a detail.
+pub fn meter(session: &Session, proofs: &[Proof], power: &StationPower) -> Result<Curve, Held> {
+    check_session(session)?;
     let mut findings = Vec::new();
-    if !session.events.gap_free() {
-        findings.push(Finding::new("events-missing", "not every event between the first and the last came"));
+    let timed = clock::correct(proofs, &mut findings)?;
+    let (start, stop) = span(&timed)?;
+    let timed = in_order(timed);
+    check_events(session, &timed, &mut findings)?;
+    let (measured, ends, limit, highest_kw) = measure(session, &timed, (start, stop), power, &mut findings)?;
+    let dark = interruption::dark(session, &timed, (start, stop));
+    let end = dark.ended_at.unwrap_or(stop);
+    if end < stop {
+        let detail = format!(
+            "the station rebooted; the session is billed until its last sign of life, {} s before it was stopped",
+            (stop - end).num_seconds()
+        );
+        findings.push(Finding::new("ended-by-reboot", detail));
     }
-    let points = registers::points(&proofs, start, end, &mut findings);
-    let ends = registers::ends(session, &points, &mut findings)?;
-    let limit = Limit { start, first: ends.first, kw: max_power_kw.unwrap_or(Decimal::from(MAX_POWER_KW)) };
-    check(session, &ends, end, &limit)?;
-    let registers = registers::curve(points, &ends, start, end, &limit, &mut findings)?;
-    Ok(Curve {
+    let loads = activity::power(&timed, start, end);
+    let course = Course {
+        session: session.number,
+        timed: &timed,
+        registers: &measured,
+        power: &loads,
+        limit: &limit,
         start,
         end,
-        activity: activity::activity(&proofs, &registers, start, end),
-        power: activity::power(&proofs, start, end),
-        registers,
-        source: ends.source,
-        signed: signed(&proofs),
-        findings,
-    })
+        dark: &dark.stretches,
+    };
+    let activity = course.activity(&mut findings);
+    // What was measured after the end flowed before it.
+    let registers = measured.into_iter().map(|(at, register)| (at.min(end), register)).collect();
+    Ok(Curve { start, end, registers, activity, power: loads, highest_kw, source: ends.source, signed: signed(&timed), findings })
 }
 
-/// Start and end, of a session that somebody may be billed for.
-fn span(session: &Session) -> Result<(Time, Time), Held> {
-    let (Some(start), Some(end)) = (session.started_at, session.stopped_at) else {
+/// A session that somebody may be billed for.
+fn check_session(session: &Session) -> Result<(), Held> {
+    if session.started_at.is_none() || session.stopped_at.is_none() {
         let code = if session.started_at.is_none() { hold::START_MISSING } else { hold::STOP_MISSING };
         return Err((code, hold::meaning(code).to_owned()));
-    };
+    }
     if let Some(status) = session.token_status.filter(|status| *status != AuthStatus::Accepted) {
         return Err((hold::NOT_AUTHORIZED, format!("the token was answered {}", status.as_str())));
     }
     if session.has_finding(OFFLINE_TIME) {
         return Err((hold::TIME_DOUBTFUL, hold::meaning(hold::TIME_DOUBTFUL).to_owned()));
     }
-    if end < start {
-        return Err((hold::TIME_REVERSED, format!("start {start}, end {end}")));
+    Ok(())
+}
+
+/// When the session began and was stopped: its first start and its first stop count.
+fn span(timed: &[Timed<'_>]) -> Result<(Time, Time), Held> {
+    let first = |phase| timed.iter().find(|one| one.evidence.phase == phase).map(|one| one.at);
+    let (Some(start), Some(stop)) = (first(Phase::Start), first(Phase::Stop)) else {
+        return Err((hold::EVIDENCE_MISSING, hold::meaning(hold::EVIDENCE_MISSING).to_owned()));
+    };
+    if stop < start {
+        return Err((hold::TIME_REVERSED, format!("start {start}, end {stop}")));
     }
-    Ok((start, end))
+    Ok((start, stop))
 }
 
 /// 2.x events by their own time and number, all else by arrival: 1.6 stations send in order, and only that order is common to
 /// messages with and without a time of their own.
-fn in_order(proofs: &[Proof]) -> Vec<&Proof> {
-    let mut sorted: Vec<&Proof> = proofs.iter().collect();
-    sorted.sort_by_key(|proof| match proof.evidence.seq_no {
-        Some(seq) => (proof.evidence.reported_at, seq),
-        None => (proof.received_at, i64::MIN),
+fn in_order(mut timed: Vec<Timed<'_>>) -> Vec<Timed<'_>> {
+    timed.sort_by_key(|one| match one.evidence.seq_no {
+        Some(seq) => (Some(one.at), seq, one.row),
+        None => (None, i64::MIN, one.row),
     });
-    sorted
+    timed
 }
 
-/// How much energy the station can have delivered by an instant.
-struct Limit {
-    start: Time,
-    first: MilliWh,
-    kw: Decimal,
-}
-
-impl Limit {
-    fn allows(&self, at: Time, register: MilliWh) -> bool {
-        let energy = register - self.first;
-        // kWh · 3 600 000 ms/h ≤ kW · ms, without dividing
-        let needed = energy.kwh() * Decimal::from(3_600_000);
-        let possible = self.kw.checked_mul(Decimal::from((at - self.start).num_milliseconds()));
-        energy <= TOLERATED || possible.is_none_or(|possible| needed <= possible)
+/// Whether the events that came are those of one transaction, and all of them.
+fn check_events(session: &Session, timed: &[Timed<'_>], findings: &mut Vec<Finding>) -> Result<(), Held> {
+    if session.version == Version::V16 {
+        return Ok(());
     }
+    let mut numbers: Vec<i64> = timed.iter().filter_map(|one| one.evidence.seq_no).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let gap = match (numbers.first(), numbers.last()) {
+        (Some(first), Some(last)) => last.saturating_sub(*first) != i64::try_from(numbers.len()).unwrap_or(i64::MAX) - 1,
+        _ => true,
+    };
+    if gap {
+        findings.push(Finding::new("events-missing", "not every event between the first and the last came"));
+    }
+    interruption::check_numbering(timed)
 }
 
-fn check(session: &Session, ends: &Ends, end: Time, limit: &Limit) -> Result<(), Held> {
+type Points = Vec<(Time, MilliWh)>;
+
+/// The register curve over the whole session, as measured, with the ends that make the bill.
+fn measure(
+    session: &Session,
+    timed: &[Timed<'_>],
+    (start, stop): (Time, Time),
+    power: &StationPower,
+    findings: &mut Vec<Finding>,
+) -> Result<(Points, Ends, Limit, Option<Decimal>), Held> {
+    let mut points = registers::points(timed, start, stop, findings);
+    let mut by_intervals = None;
+    if points.is_empty() {
+        points = registers::from_intervals(timed, start, stop, session.start_register);
+        if session.start_register.is_none() || session.stop_register.is_none() {
+            by_intervals = registers::ends_of_intervals(&points, findings);
+        }
+    }
+    points.retain(|point| point.register.is_register());
+    let ends = match by_intervals {
+        Some(ends) => ends,
+        None => registers::ends(session, &points, findings)?,
+    };
+    check_ends(session, &ends)?;
+    let highest_kw = limit::highest_kw(timed);
+    let plain: Points = points.iter().map(|point| (point.at, point.register)).collect();
+    let limit = Limit::of_session(power, highest_kw, limit::slope_kw(&plain));
+    let fitted = curve::fit(points, ends, (start, stop), &limit, findings)?;
+    let Ends { first, last, .. } = fitted.ends;
+    if last < first {
+        return Err((hold::REGISTER_DECREASED, format!("start {} Wh, stop {} Wh", first.wh(), last.wh())));
+    }
+    if !limit.allows_whole(stop - start, last - first, fitted.step) {
+        let minutes = (stop - start).num_seconds() / 60;
+        let detail = format!("{} kWh in {minutes} min, at most {} kW", (last - first).kwh(), limit.kw.normalize());
+        return Err((hold::IMPLAUSIBLE_POWER, detail));
+    }
+    let registers = std::iter::once((start, first)).chain(fitted.inside).chain(std::iter::once((stop, last))).collect();
+    Ok((registers, fitted.ends, limit, highest_kw))
+}
+
+/// Ends that no meter shows, or whose unit nobody knows.
+fn check_ends(session: &Session, ends: &Ends) -> Result<(), Held> {
     let Ends { first, last, source } = *ends;
     let both = || format!("start {} Wh, stop {} Wh", first.wh(), last.wh());
     if first.0 < 0 || last.0 < 0 {
         return Err((hold::REGISTER_NEGATIVE, both()));
     }
-    if last < first {
-        return Err((hold::REGISTER_DECREASED, both()));
+    if first > MilliWh::MAX_REGISTER || last > MilliWh::MAX_REGISTER {
+        return Err((hold::IMPLAUSIBLE_POWER, both()));
     }
     // meterStart and meterStop have no unit that could be wrong.
     let register = Measurand::EnergyActiveImportRegister;
     let doubtful = |finding: &&Finding| {
         matches!(&*finding.code, "unit-mismatch" | "unit-unknown") && finding.detail.starts_with(register.as_str())
     };
-    if let Some(finding) = session.findings.iter().find(doubtful).filter(|_| source != registers::START_STOP) {
-        return Err((hold::UNIT_DOUBTFUL, finding.detail.clone()));
+    match session.findings.iter().find(doubtful).filter(|_| source != registers::START_STOP) {
+        Some(finding) => Err((hold::UNIT_DOUBTFUL, finding.detail.clone())),
+        None => Ok(()),
     }
-    if !limit.allows(end, last) {
-        let minutes = (end - limit.start).num_seconds() / 60;
-        return Err((hold::IMPLAUSIBLE_POWER, format!("{} kWh in {minutes} min, at most {} kW", (last - first).kwh(), limit.kw)));
-    }
-    Ok(())
 }
 
-fn signed(proofs: &[&Proof]) -> Vec<Signed> {
-    let mut found = Vec::new();
-    for proof in proofs {
-        for reading in &proof.evidence.readings {
-            let at = reading.measured_at.unwrap_or(proof.evidence.reported_at);
+/// Signed meter data; the same text of the same kind comes in several messages (OCPP 1.6 stations repeat both ends in the stop).
+fn signed(timed: &[Timed<'_>]) -> Vec<Signed> {
+    let mut found: Vec<Signed> = Vec::new();
+    for one in timed {
+        for reading in &one.evidence.readings {
+            let at = one.measured_at(reading.measured_at);
             for sample in &reading.samples {
-                if let Value::Signed(data) = &sample.value {
+                let Value::Signed(data) = &sample.value else { continue };
+                if found.iter().all(|known| known.context != sample.context || known.data.as_str() != &**data) {
                     found.push(Signed { at, context: sample.context.clone(), data: data.to_string() });
                 }
             }

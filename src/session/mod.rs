@@ -7,7 +7,10 @@ mod answer;
 mod fact;
 pub mod hold;
 mod machine;
+mod matching;
+mod memory;
 pub mod metering;
+pub mod overlap;
 #[allow(clippy::module_inception)]
 mod session;
 mod station;
@@ -19,5 +22,6 @@ pub use answer::{Answer, AuthStatus, Refusal, RefusalKind, Registration};
 pub use fact::{
     Boot, ChargingState, Context, Fact, LinePhase, Location, Measurand, Phase, Reading, Sample, Status, TxFact, Value,
 };
-pub use machine::{Change, Effects, Evidence, Lookup, Machine, Origin, Policy, phase_code};
-pub use session::{Events, Session, State, TariffRef};
+pub use machine::{Change, Effects, Evidence, Lookup, Machine, Origin, Policy};
+pub use memory::Memory;
+pub use session::{Reboot, Session, State, TariffRef, phase_code};

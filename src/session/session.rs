@@ -3,7 +3,8 @@
 //! Samples are not here: they are evidence rows in the store, read again when the session is metered. What is here is small
 //! enough to keep for every open session.
 
-use super::AuthStatus;
+use super::memory::Memory;
+use super::{AuthStatus, Phase};
 use crate::units::{Finding, MilliWh, SessionId, StationId, Time, Token, TxRef, Version};
 
 /// A session and everything the machine decides on.
@@ -33,9 +34,14 @@ pub struct Session {
     /// The tariff version in force at the start, locked for the whole session. `None`: no tariff was valid.
     pub tariff: Option<TariffRef>,
     pub findings: Vec<Finding>,
-    pub events: Events,
+    /// 1.6: a message after the start named it by its id.
+    pub id_used: bool,
+    /// The station's reboots while this was open.
+    pub reboots: Vec<Reboot>,
     /// When we first heard of it.
     pub opened_at: Time,
+    /// What its evidence says; not in its row, read back from the journal.
+    pub memory: Memory,
 }
 
 /// A tariff version by the SHA-256 of its JSON text (hex).
@@ -55,6 +61,16 @@ pub enum State {
         reason: String,
     },
 }
+
+/// A station came back with a BootNotification at `at`; the last that was heard of it before was at `heard_at`. By our clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reboot {
+    pub heard_at: Time,
+    pub at: Time,
+}
+
+/// Reboots kept per session; further ones extend the last.
+const MAX_REBOOTS: usize = 16;
 
 /// Findings kept per session; more are kept in the journal only.
 const MAX_FINDINGS: usize = 32;
@@ -83,8 +99,10 @@ impl Session {
             state: State::Open,
             tariff: None,
             findings: Vec::new(),
-            events: Events::default(),
+            id_used: false,
+            reboots: Vec::new(),
             opened_at,
+            memory: Memory::default(),
         }
     }
 
@@ -100,53 +118,47 @@ impl Session {
         }
     }
 
+    /// Notes a reboot; stations that boot in a row are in one and the same.
+    pub(super) fn rebooted(&mut self, reboot: Reboot) {
+        let is_full = self.reboots.len() >= MAX_REBOOTS;
+        match self.reboots.last_mut() {
+            Some(last) if is_full || reboot.heard_at <= last.at => last.at = reboot.at,
+            _ => self.reboots.push(reboot),
+        }
+    }
+
     pub fn has_finding(&self, code: &str) -> bool {
         self.findings.iter().any(|finding| finding.code == code)
     }
 
-    /// Start, end and every event between have come (1.6 has no numbers: start and end suffice).
+    /// Start, end and every event between have come. 1.6 has no event numbers: start and end suffice.
     pub fn is_complete(&self) -> bool {
-        self.started_at.is_some() && self.stopped_at.is_some() && self.events.gap_free()
+        self.started_at.is_some()
+            && self.stopped_at.is_some()
+            && (self.version == Version::V16 || self.memory.events.is_gap_free())
+    }
+
+    /// The station knows the transaction's id: a message with another one, or none, is hardly its.
+    pub fn has_its_id(&self) -> bool {
+        if self.version == Version::V16 { self.id_used } else { self.start_key.is_none() }
+    }
+
+    /// Started and not stopped: open, or held because its stop seems lost.
+    pub fn lacks_stop(&self) -> bool {
+        self.started_at.is_some() && self.stopped_at.is_none()
+    }
+
+    /// 2.x transaction ids compare without regard to case (identifierString).
+    pub(super) fn is_named(&self, tx: &TxRef) -> bool {
+        self.tx.as_str().eq_ignore_ascii_case(tx.as_str())
     }
 }
 
-/// Which events of a 2.x transaction have come: `seqNo` grows by one per event (OCPP 2.0.1 E01.FR.07), so a transaction is
-/// complete when its first and last event and all numbers between are there.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Events {
-    recent: std::collections::VecDeque<(i64, i64, u8)>,
-    lowest: Option<i64>,
-    highest: Option<i64>,
-    distinct: i64,
-}
-
-/// Events remembered one by one, to recognise repeats.
-const MAX_RECENT: usize = 256;
-
-impl Events {
-    /// Whether this very event was seen. A number that comes again with another time or phase is another event: stations restart
-    /// their counter after a reboot.
-    pub fn has(&self, seq_no: i64, at_millis: i64, phase: u8) -> bool {
-        self.recent.contains(&(seq_no, at_millis, phase))
-    }
-
-    pub fn add(&mut self, seq_no: i64, at_millis: i64, phase: u8) {
-        if !self.recent.iter().any(|(seq, ..)| *seq == seq_no) {
-            self.distinct += 1;
-        }
-        self.lowest = Some(self.lowest.map_or(seq_no, |lowest| lowest.min(seq_no)));
-        self.highest = Some(self.highest.map_or(seq_no, |highest| highest.max(seq_no)));
-        if self.recent.len() == MAX_RECENT {
-            self.recent.pop_front();
-        }
-        self.recent.push_back((seq_no, at_millis, phase));
-    }
-
-    /// No number is missing between the lowest and the highest seen.
-    pub fn gap_free(&self) -> bool {
-        match (self.lowest, self.highest) {
-            (Some(lowest), Some(highest)) => self.distinct > highest.saturating_sub(lowest),
-            _ => true,
-        }
+/// A stable number for the store and for comparison.
+pub const fn phase_code(phase: Phase) -> u8 {
+    match phase {
+        Phase::Start => 0,
+        Phase::Update => 1,
+        Phase::Stop => 2,
     }
 }

@@ -5,15 +5,17 @@
 
 use chrono::TimeDelta;
 
-use super::machine::{Change, Effects, Evidence, GRACE, Machine, phase_code};
+use super::machine::{Change, Effects, Evidence, GRACE, Machine};
+use super::matching::{self, Match};
+use super::memory::EventKey;
 use super::session::{Session, State};
-use super::station::same_token;
 use super::{Answer, AuthStatus, Phase, TxFact, hold};
-use crate::units::{Finding, MilliWh, StationId, Time, Token, TokenKind, Version, time};
+use crate::units::{Decimal, Finding, MilliWh, Received, StationId, Time, Token, TokenKind, Version, time};
 
-/// A station's clock is not believed before this day or more than a day ahead of ours.
+/// A station's clock is not believed before this day, or when it says that something will happen.
 const EARLIEST: i64 = 1_577_836_800; // 2020-01-01T00:00:00Z
-const MAX_AHEAD: TimeDelta = TimeDelta::hours(24);
+/// Clocks of stations drift by minutes; what is said further ahead cannot be true.
+pub(super) const CLOCK_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
 
 /// A station offline and without a clock says nothing about when it happened; metering holds such a session.
 pub(super) const OFFLINE_TIME: &str = "offline-time-unknown";
@@ -30,12 +32,13 @@ pub(super) struct Told<'a> {
     pub timed: bool,
     pub now: Time,
     pub status: Option<AuthStatus>,
+    pub max_power_kw: Option<Decimal>,
 }
 
 impl Machine {
-    pub(super) fn transaction(&mut self, station: &StationId, version: Version, mut fact: TxFact, now: Time) -> Effects {
+    pub(super) fn transaction(&mut self, station: &StationId, version: Version, mut fact: TxFact, received: Received) -> Effects {
         let mut findings = std::mem::take(&mut fact.findings);
-        let (at, doubt) = believe(fact.reported_at, now);
+        let (at, doubt) = plausible_time(fact.reported_at, received);
         let timed = doubt.is_none();
         // MeterValues have no time of their own.
         let is_event = fact.phase != Phase::Update || fact.reported_at.is_some() || fact.seq_no.is_some();
@@ -52,7 +55,8 @@ impl Machine {
         }
         let answer = if is_event || status.is_some() { Answer::Tx { status } } else { Answer::Empty };
         let mut effects = Effects { answer, changes: Vec::new(), findings };
-        let told = Told { station, version, at, timed, now, status };
+        let max_power_kw = self.policy.max_power_kw(station);
+        let told = Told { station, version, at, timed, now: received.at, status, max_power_kw };
         match fact.phase {
             Phase::Start if fact.tx.is_none() => self.start(&told, fact, &mut effects),
             _ => self.event(&told, fact, &mut effects),
@@ -70,7 +74,7 @@ impl Machine {
                 effects.findings.push(Finding::new("duplicate-start", format!("repeats the start of {}", session.id)));
                 session.clone()
             }
-            None => self.first_word(told, fact, effects),
+            None => self.open_session(told, fact, effects),
         };
         if told.version == Version::V16 {
             let status = session.token_status.or(told.status).unwrap_or(AuthStatus::Accepted);
@@ -80,47 +84,59 @@ impl Machine {
 
     /// Everything else: a message that names a transaction, or has to be matched to one.
     fn event(&mut self, told: &Told<'_>, mut fact: TxFact, effects: &mut Effects) {
-        let found = self.stations.get_mut(told.station).and_then(|station| station.take(&fact, told, &mut effects.findings));
+        let found = match self.stations.get_mut(told.station) {
+            None => None,
+            Some(station) => match matching::find(station, &fact, told, &mut effects.findings) {
+                Match::Session(number) => station.take(number),
+                Match::None => None,
+            },
+        };
         let Some(mut session) = found else {
             if fact.phase == Phase::Update && fact.tx.is_none() {
-                effects.changes.push(Change::Evidence(evidence(None, &mut fact, told.at)));
+                effects.changes.push(Change::Evidence(evidence(None, &mut fact)));
             } else {
-                self.first_word(told, fact, effects);
+                self.open_session(told, fact, effects);
             }
             return;
         };
-        if fact.seq_no.is_some_and(|seq| session.events.has(seq, time::to_millis(told.at), phase_code(fact.phase))) {
+        let is_named = fact.tx.as_ref().is_some_and(|tx| session.is_named(tx));
+        let evidence = evidence(Some(session.number), &mut fact);
+        if evidence.seq_no.is_some_and(|seq| session.memory.events.has(EventKey::of(&evidence, seq))) {
             effects.findings.push(Finding::new("duplicate-event", format!("repeats an event of {}", session.id)));
             return self.keep(session);
         }
+        if session.memory.has_samples(&evidence) {
+            effects.findings.push(Finding::new("duplicate-samples", format!("repeats samples of {}", session.id)));
+            return self.keep(session);
+        }
         let before = outline(&session);
-        let proof = self.take_in(&mut session, fact, told, effects);
+        session.id_used |= is_named && session.started_at.is_some() && told.version == Version::V16;
+        self.apply_event(&mut session, &fact, &evidence, told, effects);
         if before != outline(&session) {
             effects.changes.push(Change::Updated(Box::new(session.clone())));
         }
-        effects.changes.push(Change::Evidence(proof));
+        effects.changes.push(Change::Evidence(evidence));
         self.keep(session);
     }
 
-    /// The first word of a transaction: its start, an event that overtook the start, or an orphan.
-    fn first_word(&mut self, told: &Told<'_>, mut fact: TxFact, effects: &mut Effects) -> Session {
+    /// The first that is heard of a transaction: its start, an event that overtook the start, or an orphan.
+    fn open_session(&mut self, told: &Told<'_>, mut fact: TxFact, effects: &mut Effects) -> Session {
         let start_key = if fact.tx.is_none() { event_key(&fact) } else { None };
         let mut session = self.new_session(told.station, told.version, fact.tx.take(), told.now);
         session.start_key = start_key;
-        let proof = self.take_in(&mut session, fact, told, effects);
+        let evidence = evidence(Some(session.number), &mut fact);
+        self.apply_event(&mut session, &fact, &evidence, told, effects);
         effects.changes.push(Change::Opened(Box::new(session.clone())));
-        effects.changes.push(Change::Evidence(proof));
+        effects.changes.push(Change::Evidence(evidence));
         self.keep(session.clone());
         session
     }
 
     /// Adds what a message says to its session, which is out of memory meanwhile.
-    fn take_in(&mut self, session: &mut Session, mut fact: TxFact, told: &Told<'_>, effects: &mut Effects) -> Evidence {
+    fn apply_event(&mut self, session: &mut Session, fact: &TxFact, evidence: &Evidence, told: &Told<'_>, effects: &mut Effects) {
         let before = (session.started_at, session.stopped_at, session.evse);
-        if let Some(seq) = fact.seq_no {
-            session.events.add(seq, time::to_millis(told.at), phase_code(fact.phase));
-        }
-        learn(session, &fact, told.status);
+        session.memory.add(evidence, told.at);
+        learn(session, fact, told.status);
         match fact.phase {
             Phase::Start if session.started_at.is_none() => {
                 session.started_at = Some(told.at);
@@ -131,10 +147,10 @@ impl Machine {
                 }
             }
             Phase::Start => effects.findings.push(Finding::new("duplicate-start", format!("{} has started already", session.id))),
-            Phase::Stop => stop(session, &fact, told, effects),
+            Phase::Stop => stop(session, fact, told, effects),
             Phase::Update => {}
         }
-        let is_news = before != (session.started_at, session.stopped_at, session.evse) || !fact.readings.is_empty();
+        let is_news = before != (session.started_at, session.stopped_at, session.evse) || !evidence.readings.is_empty();
         settle(session, is_news, told.now);
         if let Some(start) = session.started_at
             && (before.0.is_none() || before.2 != session.evse)
@@ -146,7 +162,6 @@ impl Machine {
         for finding in &effects.findings {
             session.note(finding.clone());
         }
-        evidence(Some(session.number), &mut fact, told.at)
     }
 }
 
@@ -223,12 +238,12 @@ fn stop(session: &mut Session, fact: &TxFact, told: &Told<'_>, effects: &mut Eff
     session.stop_reason = Some(fact.stop_reason.clone().unwrap_or_else(|| "Local".to_owned()));
 }
 
-fn evidence(session: Option<i64>, fact: &mut TxFact, at: Time) -> Evidence {
+fn evidence(session: Option<i64>, fact: &mut TxFact) -> Evidence {
     Evidence {
         session,
         phase: fact.phase,
         seq_no: fact.seq_no,
-        reported_at: at,
+        reported_at: fact.reported_at,
         evse: fact.evse.unwrap_or(0),
         charging: fact.charging,
         readings: std::mem::take(&mut fact.readings),
@@ -238,7 +253,7 @@ fn evidence(session: Option<i64>, fact: &mut TxFact, at: Time) -> Evidence {
 /// What may change in a session after its start and is kept in its row; event numbers live in the evidence.
 fn outline(session: &Session) -> impl PartialEq + use<> {
     let places = (session.evse, session.connector, session.token.clone(), session.token_status);
-    (places, session.started_at, session.stopped_at, session.findings.clone(), session.state.clone())
+    (places, session.started_at, session.stopped_at, session.id_used, session.findings.clone(), session.state.clone())
 }
 
 /// What identifies a message that names no transaction: EVSE, token, time and register, as sent.
@@ -253,14 +268,19 @@ pub(super) fn event_key(fact: &TxFact) -> Option<String> {
     }
 }
 
-/// The station's time if it can be true, else ours, with a finding that says so.
-pub(super) fn believe(reported: Option<Time>, now: Time) -> (Time, Option<Finding>) {
+/// The station's time if it can be true, else the time of receipt, with a finding that says so. What happened cannot have happened
+/// after it was told; only a gateway whose own clock is wrong does not know.
+pub(super) fn plausible_time(reported: Option<Time>, received: Received) -> (Time, Option<Finding>) {
     match reported {
-        None => (now, Some(Finding::new("time-missing", "no readable time; the time of receipt stands in"))),
-        Some(at) if at.timestamp() < EARLIEST || at > now + MAX_AHEAD => {
+        None => (received.at, Some(Finding::new("time-missing", "no readable time; the time of receipt stands in"))),
+        Some(at) if at.timestamp() < EARLIEST || (received.proven && at > received.at + CLOCK_TOLERANCE) => {
             let detail = format!("station says {}; the time of receipt stands in", time::rfc3339(at));
-            (now, Some(Finding::new("clock-implausible", detail)))
+            (received.at, Some(Finding::new("clock-implausible", detail)))
         }
         Some(at) => (at, None),
     }
+}
+
+pub(super) fn same_token(one: &Token, other: &Token) -> bool {
+    one.folded() == other.folded()
 }

@@ -10,7 +10,7 @@ use tracing::{debug, error, info, warn};
 use super::writer::{Content, Message, Outcome, Writer};
 use super::{StoreError, readings, restore, sessions};
 use crate::session::{Change, ChargingState, Evidence, State, hold, metering, phase_code};
-use crate::units::{Finding, StationId, Time, Version, time};
+use crate::units::{Finding, Received, StationId, Time, Version, time};
 
 /// Message ids remembered per station, to recognise a repeated transaction message.
 const MAX_REMEMBERED: usize = 32;
@@ -99,14 +99,14 @@ impl Writer {
             Content::Fixed { answer } => return Ok(Decided { answer: Some(answer), ..Decided::default() }),
             Content::Fact { fact, encode } => (fact, encode),
         };
-        if let Some(lookup) = self.machine.lookup(id, &fact)
-            && let Some(session) = sessions::find(&self.connection, id, &lookup)?
-        {
-            self.machine.admit(session);
+        if let Some(lookup) = self.machine.lookup(id, &fact) {
+            for session in sessions::find(&self.connection, id, &lookup)? {
+                self.machine.admit(session);
+            }
         }
         let machine = &mut self.machine;
         let decided = catch_unwind(AssertUnwindSafe(|| {
-            let effects = machine.handle(id, version, fact, at);
+            let effects = machine.handle(id, version, fact, Received { at, proven: true });
             let frame = encode(&effects.answer);
             (effects, frame)
         }));
@@ -156,7 +156,7 @@ impl Writer {
                 proof.map(|proof| phase_code(proof.phase)),
                 proof.map(|proof| proof.evse),
                 proof.and_then(|proof| proof.seq_no),
-                proof.map(|proof| time::to_millis(proof.reported_at)),
+                proof.and_then(|proof| proof.reported_at).map(time::to_millis),
                 proof.and_then(|proof| proof.charging).map(ChargingState::as_str),
                 proof.and_then(|proof| proof.readings.iter().rev().find_map(metering::register_of)).map(|register| register.0),
                 proof.and_then(|proof| readings::to_text(&proof.readings)),

@@ -7,8 +7,8 @@ use super::copies::Copies;
 use super::writer::{Outcome, Settlement, Verdict, Writer};
 use super::{StoreError, restore, sessions};
 use crate::record::{Draft, Hash, Place, Record, SealError};
-use crate::session::hold;
-use crate::units::{Time, time};
+use crate::session::{hold, overlap};
+use crate::units::{Decimal, Time, time};
 
 impl Writer {
     /// Writes the record of an ended session, or holds it. Running twice has the same result as running once.
@@ -26,13 +26,20 @@ impl Writer {
         if sessions::last_message(&self.connection, session)? != last_message {
             return Ok(());
         }
-        // Sealed before anything is written: a record that contradicts itself holds its session and disturbs nobody else.
+        // Compared and sealed before anything is written: a bill that is not sound holds its session and disturbs nobody else.
         let tail = restore::chain_tail(&self.connection, self.epoch)?;
+        let judged = match judged {
+            Ok(bill) => {
+                overlap::check(&bill.span, &sessions::neighbours(&self.connection, session, bill.span.end)?).map(|()| bill)
+            }
+            held => held,
+        };
         let sealed = judged.and_then(|bill| {
-            let ends = (bill.start_register, bill.stop_register);
-            self.seal(bill.draft, tail, at).map(|record| (record, ends)).map_err(|error| (hold::INTERNAL, error.to_string()))
+            let (span, highest_kw) = (bill.span, bill.highest_kw);
+            let sealed = self.seal(bill.draft, tail, at);
+            sealed.map(|record| (record, span, highest_kw)).map_err(|error| (hold::INTERNAL, error.to_string()))
         });
-        let (record, (start_register, stop_register)) = match sealed {
+        let (record, span, highest_kw) = match sealed {
             Ok(sealed) => sealed,
             Err((code, detail)) => {
                 warn!(station, session = id, reason = code, detail, "session held");
@@ -45,10 +52,27 @@ impl Writer {
         };
         let seq = self.append(&record, Some(session), at)?;
         self.connection
-            .prepare_cached("UPDATE session SET settled = ?2, start_register = ?3, stop_register = ?4 WHERE number = ?1")?
-            .execute(params![session, seq, start_register.0, stop_register.0])?;
+            .prepare_cached(
+                "UPDATE session SET settled = ?2, start_register = ?3, stop_register = ?4, started_at = ?5, stopped_at = ?6 WHERE number = ?1",
+            )?
+            .execute(params![session, seq, span.first.0, span.last.0, time::to_millis(span.start), time::to_millis(span.end)])?;
+        self.learn_power(session, highest_kw)?;
         info!(station, session = id, seq, kind = record.kind.as_str(), "record sealed");
         outcome.last_seq = Some(seq);
+        Ok(())
+    }
+
+    /// What a station delivered at its best bounds what its later sessions can have taken.
+    fn learn_power(&self, session: i64, highest_kw: Option<Decimal>) -> Result<(), StoreError> {
+        let Some(kw) = highest_kw else { return Ok(()) };
+        let sql = "SELECT number, learned_kw FROM station WHERE number = (SELECT station FROM session WHERE number = ?1)";
+        let (station, known): (i64, Option<String>) =
+            self.connection.prepare_cached(sql)?.query_row([session], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        if known.and_then(|known| known.parse::<Decimal>().ok()).is_none_or(|known| known < kw) {
+            self.connection
+                .prepare_cached("UPDATE station SET learned_kw = ?2 WHERE number = ?1")?
+                .execute(params![station, kw.normalize().to_string()])?;
+        }
         Ok(())
     }
 

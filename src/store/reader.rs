@@ -183,7 +183,11 @@ impl Reader {
     }
 
     pub fn load_due(&self, number: i64) -> Result<Option<Due>, StoreError> {
-        sessions::load_due(&self.connection, number)
+        // One transaction: session and evidence are those of one instant.
+        let snapshot = self.connection.unchecked_transaction()?;
+        let due = sessions::load_due(&snapshot, number)?;
+        snapshot.commit()?;
+        Ok(due)
     }
 
     /// JSON text of a tariff version that sessions were locked to.

@@ -1,15 +1,20 @@
 //! Sessions and their evidence as rows.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::{StoreError, readings};
-use crate::session::metering::Proof;
-use crate::session::{AuthStatus, ChargingState, Events, Evidence, Lookup, Phase, Session, State, TariffRef};
-use crate::units::{Finding, MilliWh, SessionId, StationId, Time, Token, TokenKind, TxRef, Version, time};
+use crate::session::metering::{Proof, StationPower};
+use crate::session::overlap::Neighbour;
+use crate::session::{AuthStatus, ChargingState, Evidence, Lookup, Memory, Phase, Reboot, Session, State, TariffRef};
+use crate::units::{Finding, MilliWh, Received, SessionId, StationId, Time, Token, TokenKind, TxRef, Version, time};
 
 const COLUMNS: &str = "s.number, s.id, st.name, s.version, s.tx, s.start_key, s.evse, s.connector, s.token, s.token_kind, s.token_status, \
      s.opened_at, s.started_at, s.stopped_at, s.start_register, s.stop_register, s.stop_reason, s.state, s.hold_reason, \
-     s.settle_after, s.tariff, s.findings";
+     s.settle_after, s.tariff, s.findings, s.id_used, s.reboots";
+
+/// Sessions of that name, or of that outlet, looked at: more than a station gives one id, or than lie in a session's time.
+const MAX_NAMED: usize = 8;
+const MAX_NEIGHBOURS: usize = 64;
 
 /// An ended session that has no record yet, with all that rating needs.
 #[derive(Debug)]
@@ -19,6 +24,8 @@ pub struct Due {
     /// Journal row of the last proof.
     pub last_message: Option<i64>,
     pub meter_serial: Option<String>,
+    /// The highest power that the station measured so far.
+    pub learned_kw: Option<crate::units::Decimal>,
 }
 
 pub(super) fn insert(connection: &Connection, station: i64, session: &Session) -> rusqlite::Result<()> {
@@ -26,8 +33,8 @@ pub(super) fn insert(connection: &Connection, station: i64, session: &Session) -
     connection
         .prepare_cached(
             "INSERT INTO session (number, id, station, version, tx, start_key, evse, connector, token, token_kind, token_status, opened_at, \
-             started_at, stopped_at, start_register, stop_register, stop_reason, state, hold_reason, settle_after, tariff, findings) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
+             started_at, stopped_at, start_register, stop_register, stop_reason, state, hold_reason, settle_after, tariff, findings, id_used) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
         )?
         .execute(params![
             session.number,
@@ -52,6 +59,7 @@ pub(super) fn insert(connection: &Connection, station: i64, session: &Session) -
             row.settle_after,
             session.tariff.as_ref().map(|tariff| &*tariff.0),
             findings_text(&session.findings),
+            session.id_used,
         ])
         .map(drop)
 }
@@ -62,7 +70,8 @@ pub(super) fn update(connection: &Connection, session: &Session) -> rusqlite::Re
         .prepare_cached(
             "UPDATE session SET evse = ?2, connector = ?3, token = ?4, token_kind = ?5, token_status = ?6, started_at = ?7, stopped_at = ?8, \
              start_register = coalesce(?9, start_register), stop_register = coalesce(?10, stop_register), stop_reason = ?11, state = ?12, \
-             hold_reason = ?13, hold_detail = NULL, settle_after = ?14, tariff = ?15, findings = ?16 WHERE number = ?1",
+             hold_reason = ?13, hold_detail = NULL, settle_after = ?14, tariff = ?15, findings = ?16, id_used = ?17, reboots = ?18 \
+             WHERE number = ?1",
         )?
         .execute(params![
             session.number,
@@ -81,6 +90,8 @@ pub(super) fn update(connection: &Connection, session: &Session) -> rusqlite::Re
             row.settle_after,
             session.tariff.as_ref().map(|tariff| &*tariff.0),
             findings_text(&session.findings),
+            session.id_used,
+            reboots_text(&session.reboots),
         ])
         .map(drop)
 }
@@ -116,22 +127,25 @@ pub(super) fn by_number(connection: &Connection, number: i64) -> Result<Option<S
     Ok(select(connection, "s.number = ?1", &[&number])?.pop())
 }
 
-/// The latest session of a station that a message may mean.
-pub(super) fn find(connection: &Connection, station: &StationId, lookup: &Lookup) -> Result<Option<Session>, StoreError> {
+/// The latest sessions of a station that a message may mean, the oldest first.
+pub(super) fn find(connection: &Connection, station: &StationId, lookup: &Lookup) -> Result<Vec<Session>, StoreError> {
     let (condition, value) = match lookup {
         Lookup::Transaction(tx) => ("s.tx = ?2", tx.as_str()),
         Lookup::Start(key) => ("s.start_key = ?2", key.as_str()),
     };
-    let condition =
-        format!("s.station = (SELECT number FROM station WHERE name = ?1) AND {condition} ORDER BY s.number DESC LIMIT 1");
-    Ok(select(connection, &condition, &[&station.as_str(), &value])?.pop())
+    let condition = format!(
+        "s.station = (SELECT number FROM station WHERE name = ?1) AND {condition} ORDER BY s.number DESC LIMIT {MAX_NAMED}"
+    );
+    let mut found = select(connection, &condition, &[&station.as_str(), &value])?;
+    found.reverse();
+    Ok(found)
 }
 
 fn select(connection: &Connection, condition: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Vec<Session>, StoreError> {
-    rows(connection, condition, values)?.into_iter().map(|session| with_events(connection, session)).collect()
+    rows(connection, condition, values)?.into_iter().map(|session| with_memory(connection, session)).collect()
 }
 
-/// Sessions without their events, which only the machine needs.
+/// Sessions without what their evidence says, which only the machine needs.
 fn rows(connection: &Connection, condition: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Vec<Session>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM session s JOIN station st ON st.number = s.station WHERE {condition}");
     let mut statement = connection.prepare_cached(&sql)?;
@@ -173,16 +187,16 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Session> {
         state,
         tariff: text(20)?.map(|hash| TariffRef(hash.into())),
         findings: text(21)?.map(|json| findings(&json)).unwrap_or_default(),
-        events: Events::default(),
+        id_used: row.get(22)?,
+        reboots: text(23)?.map(|json| reboots(&json)).unwrap_or_default(),
+        memory: Memory::default(),
     })
 }
 
-fn with_events(connection: &Connection, mut session: Session) -> Result<Session, StoreError> {
-    let mut statement = connection
-        .prepare_cached("SELECT seq_no, reported_at, phase FROM message WHERE session = ?1 AND seq_no IS NOT NULL ORDER BY id")?;
-    let mut rows = statement.query([session.number])?;
-    while let Some(row) = rows.next()? {
-        session.events.add(row.get(0)?, row.get(1)?, row.get(2)?);
+fn with_memory(connection: &Connection, mut session: Session) -> Result<Session, StoreError> {
+    for proof in proofs(connection, session.number)? {
+        let at = proof.evidence.said_at().unwrap_or(proof.received.at);
+        session.memory.add(&proof.evidence, at);
     }
     Ok(session)
 }
@@ -204,16 +218,48 @@ pub(super) fn next_due(connection: &Connection) -> Result<Option<Time>, StoreErr
     Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, Option<i64>>(0))?.map(time::from_millis))
 }
 
+/// What a bill rests on, as of one instant: the caller reads in a transaction.
 pub(super) fn load_due(connection: &Connection, number: i64) -> Result<Option<Due>, StoreError> {
     let Some(session) = rows(connection, "s.number = ?1", &[&number])?.pop() else { return Ok(None) };
     let last_message = last_message(connection, number)?;
-    let proofs = proofs(connection, number)?;
-    let meter_serial = connection
-        .prepare_cached("SELECT meter_serial FROM station WHERE name = ?1")?
-        .query_row([session.station.as_str()], |row| row.get(0))
-        .optional()?
-        .flatten();
-    Ok(Some(Due { session, proofs, last_message, meter_serial }))
+    let mut proofs = proofs(connection, number)?;
+    proofs.extend(whole_station(connection, number, &proofs)?);
+    proofs.sort_by_key(|proof| proof.row);
+    let (meter_serial, learned_kw) =
+        connection
+            .prepare_cached("SELECT meter_serial, learned_kw FROM station WHERE name = ?1")?
+            .query_row([session.station.as_str()], |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?)))?;
+    let learned_kw = learned_kw.and_then(|kw| kw.parse().ok());
+    Ok(Some(Due { session, proofs, last_message, meter_serial, learned_kw }))
+}
+
+impl Due {
+    pub fn station_power(&self, configured_kw: Option<crate::units::Decimal>) -> StationPower {
+        StationPower { configured_kw, learned_kw: self.learned_kw }
+    }
+}
+
+/// The other sessions of a session's connector that lie about its time.
+pub(super) fn neighbours(connection: &Connection, number: i64, end: Time) -> Result<Vec<Neighbour>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT o.id, o.started_at, o.stopped_at, o.start_register, o.stop_register, o.settled IS NOT NULL \
+         FROM session s JOIN session o ON o.station = s.station AND o.evse = s.evse \
+         WHERE s.number = ?1 AND o.number <> ?1 AND o.started_at IS NOT NULL AND o.started_at <= ?2 \
+         ORDER BY o.started_at DESC LIMIT ?3",
+    )?;
+    // A bill made late has neighbours after it.
+    let end = time::to_millis(end) + 7 * 86_400_000;
+    let rows = statement.query_map(params![number, end, MAX_NEIGHBOURS], |row| {
+        Ok(Neighbour {
+            id: row.get(0)?,
+            started_at: time::from_millis(row.get(1)?),
+            stopped_at: row.get::<_, Option<i64>>(2)?.map(time::from_millis),
+            first: row.get::<_, Option<i64>>(3)?.map(MilliWh),
+            last: row.get::<_, Option<i64>>(4)?.map(MilliWh),
+            billed: row.get(5)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<Vec<_>, _>>()?)
 }
 
 /// Journal row of the last message that contributed to a session.
@@ -222,28 +268,55 @@ pub(super) fn last_message(connection: &Connection, session: i64) -> Result<Opti
     Ok(connection.prepare_cached(sql)?.query_row([session], |row| row.get(0))?)
 }
 
+const PROOF: &str = "phase, seq_no, reported_at, evse, charging, readings, received_at, clock_unproven, id";
+
+/// A session's evidence, in the order of the journal.
 pub(super) fn proofs(connection: &Connection, session: i64) -> Result<Vec<Proof>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT phase, seq_no, reported_at, evse, charging, readings, received_at FROM message WHERE session = ?1 ORDER BY id",
-    )?;
-    let rows = statement.query_map([session], |row| {
-        let phase = match row.get::<_, u8>(0)? {
-            0 => Phase::Start,
-            2 => Phase::Stop,
-            _ => Phase::Update,
-        };
-        let evidence = Evidence {
-            session: Some(session),
-            phase,
-            seq_no: row.get(1)?,
-            reported_at: time::from_millis(row.get(2)?),
-            evse: row.get(3)?,
-            charging: row.get::<_, Option<String>>(4)?.and_then(|name| ChargingState::from_name(&name)),
-            readings: row.get::<_, Option<String>>(5)?.map(|text| readings::from_text(&text)).unwrap_or_default(),
-        };
-        Ok(Proof { evidence, received_at: time::from_millis(row.get(6)?) })
-    })?;
+    let mut statement = connection.prepare_cached(&format!("SELECT {PROOF} FROM message WHERE session = ?1 ORDER BY id"))?;
+    let rows = statement.query_map([session], |row| proof(row, Some(session)))?;
     Ok(rows.collect::<Result<Vec<_>, _>>()?)
+}
+
+/// States of the whole station between a session's first and last message.
+fn whole_station(connection: &Connection, session: i64, proofs: &[Proof]) -> Result<Vec<Proof>, StoreError> {
+    let (Some(first), Some(last)) = (proofs.first(), proofs.last()) else { return Ok(Vec::new()) };
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {PROOF} FROM message WHERE station = (SELECT station FROM session WHERE number = ?1) \
+         AND session IS NULL AND charging IS NOT NULL AND id BETWEEN ?2 AND ?3"
+    ))?;
+    let rows = statement.query_map(params![session, first.row, last.row], |row| proof(row, None))?;
+    Ok(rows.collect::<Result<Vec<_>, _>>()?)
+}
+
+fn proof(row: &Row<'_>, session: Option<i64>) -> rusqlite::Result<Proof> {
+    let phase = match row.get::<_, u8>(0)? {
+        0 => Phase::Start,
+        2 => Phase::Stop,
+        _ => Phase::Update,
+    };
+    let evidence = Evidence {
+        session,
+        phase,
+        seq_no: row.get(1)?,
+        reported_at: row.get::<_, Option<i64>>(2)?.map(time::from_millis),
+        evse: row.get(3)?,
+        charging: row.get::<_, Option<String>>(4)?.and_then(|name| ChargingState::from_name(&name)),
+        readings: row.get::<_, Option<String>>(5)?.map(|text| readings::from_text(&text)).unwrap_or_default(),
+    };
+    let received = Received { at: time::from_millis(row.get(6)?), proven: row.get::<_, Option<bool>>(7)? != Some(true) };
+    Ok(Proof { row: row.get(8)?, evidence, received })
+}
+
+fn reboots_text(reboots: &[Reboot]) -> Option<String> {
+    let pairs: Vec<(i64, i64)> =
+        reboots.iter().map(|reboot| (time::to_millis(reboot.heard_at), time::to_millis(reboot.at))).collect();
+    if pairs.is_empty() { None } else { serde_json::to_string(&pairs).ok() }
+}
+
+fn reboots(json: &str) -> Vec<Reboot> {
+    let pairs: Vec<(i64, i64)> = serde_json::from_str(json).unwrap_or_default();
+    let reboot = |(heard_at, at)| Reboot { heard_at: time::from_millis(heard_at), at: time::from_millis(at) };
+    pairs.into_iter().map(reboot).collect()
 }
 
 /// JSON for a findings column; `None` when nothing was odd.

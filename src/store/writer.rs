@@ -23,8 +23,9 @@ use super::journal::Station;
 use super::open::{self, OpenError, SiteFacts};
 use super::{StoreError, restore, sessions};
 use crate::record::{Draft, Signer};
+use crate::session::overlap::Span;
 use crate::session::{Answer, Fact, Machine, Origin, Policy, hold};
-use crate::units::{Finding, MilliWh, Now, StationId, Time, Version, time};
+use crate::units::{Decimal, Finding, Now, StationId, Time, Version, time};
 
 /// Jobs per transaction.
 pub const MAX_GROUP: usize = 512;
@@ -75,8 +76,9 @@ pub struct Settlement {
 /// What becomes a record.
 pub struct Bill {
     pub draft: Draft,
-    pub start_register: MilliWh,
-    pub stop_register: MilliWh,
+    pub span: Span,
+    /// The most power that the station measured, in kW.
+    pub highest_kw: Option<Decimal>,
 }
 
 /// What the store made of a receipt from head office.
@@ -469,7 +471,10 @@ impl Writer {
                     )?
                     .execute(params![number, time::to_millis(at), last])?;
             }
-            Job::Seen { station, at } => self.seen(&station, at)?,
+            Job::Seen { station, at } => {
+                self.machine.heard(&station, at);
+                self.seen(&station, at)?;
+            }
             Job::Problem { kind, station, subject, detail, at } => {
                 let number = match station {
                     Some(station) => Some(self.station(&station, at)?.number),

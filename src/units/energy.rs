@@ -17,6 +17,14 @@ impl MilliWh {
         whole.to_i64().map(Self)
     }
 
+    /// Largest register that is taken for one (1 TWh), so that no difference or product can overflow.
+    pub const MAX_REGISTER: Self = Self(1_000_000_000_000_000);
+
+    /// A value that an import register can have.
+    pub fn is_register(&self) -> bool {
+        (0..=Self::MAX_REGISTER.0).contains(&self.0)
+    }
+
     /// Watt-hours, exact.
     pub fn wh(self) -> Decimal {
         Decimal::new(self.0, 3).normalize()

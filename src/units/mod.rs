@@ -12,4 +12,4 @@ pub use energy::MilliWh;
 pub use finding::{Code, Finding};
 pub use identity::{SessionId, StationId, Token, TokenKind, TxRef, Version};
 pub use rust_decimal::Decimal;
-pub use time::{Now, Time};
+pub use time::{Now, Received, Time};

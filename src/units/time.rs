@@ -10,6 +10,15 @@ pub type Time = DateTime<Utc>;
 /// Where a room that may not read a clock gets the time from; the shell hands it in.
 pub type Now = Arc<dyn Fn() -> Time + Send + Sync>;
 
+/// When a message came, by the gateway's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    pub at: Time,
+    /// False while the gateway's clock has proven itself wrong: `at` is then an estimate, never later than the truth, and no
+    /// other clock is judged by it.
+    pub proven: bool,
+}
+
 /// Milliseconds since 1970, the store's form of an instant.
 pub fn to_millis(time: Time) -> i64 {
     time.timestamp_millis()

@@ -68,7 +68,8 @@ fn charging(state: &str) -> Option<ChargingState> {
         ("SuspendedEVSE", ChargingState::SuspendedEvse),
         ("Finishing", ChargingState::EvConnected),
     ];
-    STATES.iter().find(|(name, _)| name.eq_ignore_ascii_case(state)).map(|(_, charging)| *charging)
+    let known = STATES.iter().find(|(name, _)| name.eq_ignore_ascii_case(state)).map(|(_, charging)| *charging);
+    known.or_else(|| ChargingState::out_of_service(state))
 }
 
 /// Authorize (1.6 §6.1). An empty tag is a tag that nobody has.

@@ -1,7 +1,7 @@
 //! StatusNotification, and NotifyEvent, which may stand in its place (2.0.1 G01, N07, errata 2025-09).
 
 use crate::ocpp::lenient::{Field, Reader};
-use crate::session::{Fact, Refusal, Status};
+use crate::session::{ChargingState, Fact, Refusal, Status};
 use crate::units::Time;
 
 /// StatusNotification (2.0.1 G01).
@@ -21,7 +21,8 @@ pub(super) fn status_notification(r: &mut Reader<'_>) -> Result<Fact, Refusal> {
     let connector = connector.expected(r, "connectorId").unwrap_or(evse.min(1));
     let reported_at = reported_at.expected(r, "timestamp");
     let findings = std::mem::take(&mut r.findings);
-    Ok(Fact::Status(Status { evse, connector, state, charging: None, error: None, reported_at, findings }))
+    let charging = ChargingState::out_of_service(&state);
+    Ok(Fact::Status(Status { evse, connector, state, charging, error: None, reported_at, findings }))
 }
 
 /// One element of `eventData`, as far as we look at it.
@@ -86,6 +87,7 @@ impl Event {
             return None;
         };
         let (state, reported_at) = (self.value?, self.reported_at);
-        Some(Status { evse, connector, state, charging: None, error: None, reported_at, findings: Vec::new() })
+        let charging = ChargingState::out_of_service(&state);
+        Some(Status { evse, connector, state, charging, error: None, reported_at, findings: Vec::new() })
     }
 }

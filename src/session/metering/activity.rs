@@ -1,73 +1,302 @@
 //! What the vehicle did, and the power it took.
+//!
+//! States tell it, and measurements overrule them: states get lost (1.6 StatusNotification is not queued offline, 2.x Updated
+//! events are dropped first). Time is sold only as far as it is proven: not while the station could not deliver, not as charging
+//! while nothing flowed, not as parking while something did, or while an event that could say so is missing.
+//!
+//! ```text
+//! start ── warm-up (Paused, free) ── first Charging ── SuspendedEV, EVConnected: Idle ── SuspendedEVSE: Paused ── end
+//! energy flows: Charging · told Charging, but nothing flows: Paused · told Idle, but events are missing: Paused · out of service: Paused
+//! ```
 
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 
-use super::registers::{ROUNDING, number};
-use super::{Activity, Proof};
+use super::Activity;
+use super::clock::Timed;
+use super::limit::Limit;
+use super::registers::{ROUNDING, number, resolution};
 use crate::session::{ChargingState, LinePhase, Location, Measurand, Reading, Sample};
-use crate::units::{Decimal, MilliWh, Time};
+use crate::units::{Decimal, Finding, MilliWh, Time};
 
 /// States come within seconds of what they describe: so long after the start, the first one holds from the start, and one from
 /// longer before it describes another session.
 const SOON: TimeDelta = TimeDelta::minutes(1);
+/// A vehicle that charges takes more than this (IEC 61851: 6 A); one that does not, less.
+const LEAST_CHARGING_W: i64 = 1_000;
+const ABOUT_ZERO_W: i64 = 100;
+/// Stretches shorter than this are not worth a finding.
+const NOTEWORTHY: TimeDelta = TimeDelta::minutes(1);
 
-/// What the vehicle did, from the charging states.
-///
-/// ```text
-/// start ── warm-up (Paused, free) ── first Charging ── SuspendedEV, EVConnected: Idle ── SuspendedEVSE: Paused ── end
-/// ```
-/// Warm-up ends with the first state `Charging`, or never began if a sample shows that energy flowed earlier: states get lost
-/// (1.6 StatusNotification is not queued offline). A station that says nothing about states is taken as charging throughout.
-pub(super) fn activity(proofs: &[&Proof], registers: &[(Time, MilliWh)], start: Time, end: Time) -> Vec<(Time, Activity)> {
-    let mut states: Vec<(Time, ChargingState)> = proofs
-        .iter()
-        .filter_map(|proof| proof.evidence.charging.map(|state| (proof.evidence.reported_at, state)))
-        .filter(|(at, _)| *at >= start - SOON && *at <= end)
-        .collect();
-    states.sort_by_key(|(at, _)| *at);
-    let flowed = flowed_before(states.iter().find(|(_, state)| *state == ChargingState::Charging).map(|(at, _)| *at), registers);
-    let opening = if flowed || states.is_empty() { Activity::Charging } else { Activity::Paused };
-    let mut charged = false;
-    let mut changes: Vec<(Time, Activity)> = Vec::new();
-    for (at, state) in states {
-        charged |= state == ChargingState::Charging;
-        let activity = match state {
-            ChargingState::Charging => Activity::Charging,
-            ChargingState::SuspendedEvse => Activity::Paused,
-            ChargingState::SuspendedEv if charged || flowed => Activity::Idle,
-            ChargingState::EvConnected | ChargingState::Idle if charged => Activity::Idle,
-            ChargingState::SuspendedEv | ChargingState::EvConnected | ChargingState::Idle => opening,
-        };
-        let at = at.max(start);
-        match changes.last_mut() {
-            Some(last) if last.0 == at => last.1 = activity,
-            _ => changes.push((at, activity)),
+pub(super) type Power = (Time, Option<Decimal>, Option<Decimal>);
+
+/// What is known of the session when its activity is asked for.
+pub(super) struct Course<'a> {
+    pub session: i64,
+    pub timed: &'a [Timed<'a>],
+    /// As measured: first at the start, last at the stop.
+    pub registers: &'a [(Time, MilliWh)],
+    pub power: &'a [Power],
+    pub limit: &'a Limit,
+    pub start: Time,
+    pub end: Time,
+    /// Stretches between the last sign of life and a reboot.
+    pub dark: &'a [(Time, Time)],
+}
+
+impl Course<'_> {
+    /// Changes of activity; the first is at the start.
+    pub(super) fn activity(&self, findings: &mut Vec<Finding>) -> Vec<(Time, Activity)> {
+        let states = self.states(Some(self.session));
+        let told = self.as_told(&states);
+        let mut activity = Timeline { end: self.end, changes: told.clone() };
+        let is_out = |state: &ChargingState| *state == ChargingState::OutOfService;
+        let mut out_of_service = stretches(&states, self.end, is_out);
+        out_of_service.extend(stretches(&self.states(None), self.end, is_out));
+        for (from, until) in &out_of_service {
+            activity.paint(*from, *until, Activity::Paused);
+        }
+        let step = resolution(self.registers.iter().map(|(_, register)| *register));
+        let rises = rises(self.registers, step);
+        for (from, until) in self.untold(&rises) {
+            activity.repaint(from, until, Activity::Idle, Activity::Paused);
+        }
+        let mut flowed = TimeDelta::zero();
+        for (from, until) in stretches(&activity.changes.clone(), self.end, |activity| *activity != Activity::Charging) {
+            for (from, until) in self.flowing(&rises, step, from, until) {
+                activity.paint(from, until, Activity::Charging);
+                flowed += until - from;
+            }
+        }
+        let mut stood = TimeDelta::zero();
+        for (from, until) in self.standing(&rises, step) {
+            stood += activity.repaint(from, until, Activity::Charging, Activity::Paused);
+        }
+        for (from, until) in self.dark {
+            activity.paint(*from, *until, Activity::Paused);
+        }
+        if flowed >= NOTEWORTHY && told.len() > 1 {
+            let detail = format!("energy flowed for {} min in which the station's last state was another", flowed.num_minutes());
+            findings.push(Finding::new("charging-unreported", detail));
+        }
+        if stood >= NOTEWORTHY {
+            let detail =
+                format!("no energy flowed in {} min of charging that no state ends; they are not billed", stood.num_minutes());
+            findings.push(Finding::new("charging-without-energy", detail));
+        }
+        let lost: TimeDelta = out_of_service.iter().chain(self.dark).map(|(from, until)| *until - *from).sum();
+        if lost >= NOTEWORTHY {
+            let detail = format!("{} min in which the station could not deliver are not billed", lost.num_minutes());
+            findings.push(Finding::new("out-of-service", detail));
+        }
+        activity.changes.dedup_by_key(|(_, activity)| *activity);
+        activity.changes
+    }
+
+    /// The states of the session (`None`: of the whole station), in time order; the last of one instant counts.
+    fn states(&self, of: Option<i64>) -> Vec<(Time, ChargingState)> {
+        let mut states: Vec<(Time, ChargingState)> = self
+            .timed
+            .iter()
+            .filter(|one| one.evidence.session == of)
+            .filter_map(|one| one.evidence.charging.map(|state| (one.at, state)))
+            .filter(|(at, _)| *at >= self.start - SOON && *at <= self.end)
+            .collect();
+        states.sort_by_key(|(at, _)| *at);
+        let mut changes: Vec<(Time, ChargingState)> = Vec::with_capacity(states.len());
+        for (at, state) in states {
+            let at = at.max(self.start);
+            match changes.last_mut() {
+                Some(last) if last.0 == at => last.1 = state,
+                _ => changes.push((at, state)),
+            }
+        }
+        changes
+    }
+
+    /// What the states say. Warm-up ends with the first state `Charging`, or never began if a sample shows that energy flowed
+    /// earlier. A station that says nothing about states is taken as charging throughout.
+    fn as_told(&self, states: &[(Time, ChargingState)]) -> Vec<(Time, Activity)> {
+        let charging_at = states.iter().find(|(_, state)| *state == ChargingState::Charging).map(|(at, _)| *at);
+        let flowed = flowed_before(charging_at, self.registers);
+        let told = states.iter().any(|(_, state)| *state != ChargingState::OutOfService);
+        let opening = if flowed || !told { Activity::Charging } else { Activity::Paused };
+        let mut charged = false;
+        let mut changes: Vec<(Time, Activity)> = Vec::new();
+        for (at, state) in states {
+            charged |= *state == ChargingState::Charging;
+            let activity = match state {
+                ChargingState::Charging => Activity::Charging,
+                ChargingState::SuspendedEvse | ChargingState::OutOfService => Activity::Paused,
+                ChargingState::SuspendedEv if charged || flowed => Activity::Idle,
+                ChargingState::EvConnected | ChargingState::Idle if charged => Activity::Idle,
+                ChargingState::SuspendedEv | ChargingState::EvConnected | ChargingState::Idle => opening,
+            };
+            changes.push((*at, activity));
+        }
+        match changes.first_mut() {
+            Some(first) if first.0 - self.start <= SOON => first.0 = self.start,
+            _ => changes.insert(0, (self.start, opening)),
+        }
+        changes
+    }
+
+    /// Where in a stretch energy flowed for certain: between registers that rise by more than the meter's step, and up to samples of
+    /// power. A rise between a reading before the stretch and one in it may have come before the stretch, and one at its end after
+    /// it, as far as the station can have delivered it there: then the state stands.
+    fn flowing(&self, rises: &[(Point, Point)], step: MilliWh, from: Time, until: Time) -> Vec<(Time, Time)> {
+        let mut flows = Vec::new();
+        for (left, right) in rises.iter().filter(|(left, right)| right.1 - left.1 > step) {
+            let (inner_left, inner_right) = (left.0.max(from), right.0.min(until));
+            if inner_left >= inner_right {
+                continue;
+            }
+            let outside = (from - left.0).max(TimeDelta::zero()) + (right.0 - until).max(TimeDelta::zero());
+            if outside.is_zero() || !self.limit.allows_step(outside, right.1 - left.1, step) {
+                flows.push((inner_left, inner_right));
+                continue;
+            }
+            let mut before = inner_left;
+            for (at, kw, _) in self.power.iter().filter(|(at, ..)| inner_left < *at && *at <= inner_right) {
+                if is_flow(kw) {
+                    flows.push((before, *at));
+                }
+                before = *at;
+            }
+        }
+        flows
+    }
+
+    /// Where no energy flowed for certain: the register stands longer than a charging vehicle would let it, and no sample shows power;
+    /// or two samples in a row show none, and the register does not rise between them.
+    fn standing(&self, rises: &[(Point, Point)], step: MilliWh) -> Vec<(Time, Time)> {
+        let mut still = Vec::new();
+        let mut before = self.start;
+        for (left, right) in rises.iter().map(|(left, right)| (left.0, right.0)).chain([(self.end, self.end)]) {
+            if left - before > patience(step) {
+                still.push((before, left));
+            }
+            before = right;
+        }
+        let mut standing = Vec::new();
+        for (from, until) in still {
+            let inside = || self.power.iter().filter(|(at, ..)| from <= *at && *at <= until);
+            let mut edge = (from, false);
+            for (at, kw, _) in inside().map(|(at, kw, _)| (*at, kw, ())).chain([(until, &None, ())]) {
+                if !edge.1 && !is_flow(kw) {
+                    standing.push((edge.0, at));
+                }
+                edge = (at, is_flow(kw));
+            }
+        }
+        let zeros = self.power.windows(2).filter(|pair| pair.iter().all(|(_, kw, _)| kw.is_some() && !is_flow(kw)));
+        let rises_in = |from: Time, until: Time| rises.iter().any(|(left, right)| from <= left.0 && right.0 <= until);
+        standing.extend(zeros.map(|pair| (pair[0].0, pair[1].0)).filter(|(from, until)| !rises_in(*from, *until)));
+        standing
+    }
+
+    /// Where a 2.x state may have changed in an event that is missing: from the event before the gap to the next one that tells a
+    /// state. A register that stands still proves that nothing changed.
+    fn untold(&self, rises: &[(Point, Point)]) -> Vec<(Time, Time)> {
+        let mut events: Vec<(Time, i64, bool)> =
+            self.timed.iter().filter_map(|one| Some((one.at, one.evidence.seq_no?, one.evidence.charging.is_some()))).collect();
+        events.sort_unstable();
+        let gaps = events.windows(2).filter(|pair| pair[1].1 > pair[0].1 + 1);
+        let next_told = |after: Time| events.iter().find(|(at, _, told)| *told && *at > after).map_or(self.end, |(at, ..)| *at);
+        gaps.map(|pair| (pair[0].0, next_told(pair[0].0)))
+            .filter(|(from, until)| rises.iter().any(|(left, right)| left.0 < *until && right.0 > *from))
+            .collect()
+    }
+}
+
+/// More power than a vehicle that does not charge takes.
+fn is_flow(kw: &Option<Decimal>) -> bool {
+    kw.is_some_and(|kw| kw * Decimal::ONE_THOUSAND > Decimal::from(ABOUT_ZERO_W))
+}
+
+type Point = (Time, MilliWh);
+
+/// How long the least charging power takes for one step of the meter (mWh / W = 3.6 s / 1000), and not less than samples are apart.
+fn patience(step: MilliWh) -> TimeDelta {
+    TimeDelta::milliseconds(step.0.saturating_mul(3_600) / LEAST_CHARGING_W).max(NOTEWORTHY)
+}
+
+/// Stretches in which the register rises: between two readings, or over several of a meter that counts in coarse steps, as long as
+/// the next step comes as soon as the least charging power lets it.
+fn rises(registers: &[Point], step: MilliWh) -> Vec<(Point, Point)> {
+    let patience = patience(step);
+    let mut rises: Vec<(Point, Point)> = Vec::new();
+    for pair in registers.windows(2) {
+        if pair[1].1 <= pair[0].1 {
+            continue;
+        }
+        match rises.last_mut() {
+            Some(last) if pair[0].0 - last.1.0 <= patience => last.1 = pair[1],
+            _ => rises.push((pair[0], pair[1])),
         }
     }
-    match changes.first_mut() {
-        Some(first) if first.0 - start <= SOON => first.0 = start,
-        _ => changes.insert(0, (start, opening)),
-    }
-    changes.dedup_by_key(|(_, activity)| *activity);
-    changes
+    rises
 }
 
 /// Energy flowed before the first state `Charging`, as far as registers show: a sample before it has risen; or there is no such
 /// state, but energy.
-fn flowed_before(first_charging: Option<Time>, registers: &[(Time, MilliWh)]) -> bool {
+fn flowed_before(first_charging: Option<Time>, registers: &[Point]) -> bool {
     let Some((_, first)) = registers.first() else { return false };
     let risen = |register: &MilliWh| *register - *first > ROUNDING;
     registers.iter().any(|(at, register)| risen(register) && first_charging.is_none_or(|charging| *at < charging))
 }
 
+/// The stretches of a list of changes that a test picks.
+fn stretches<T>(changes: &[(Time, T)], end: Time, pick: impl Fn(&T) -> bool) -> Vec<(Time, Time)> {
+    let until = |place: usize| changes.get(place + 1).map_or(end, |(at, _)| *at);
+    let picked = changes.iter().enumerate().filter(|(_, (_, what))| pick(what));
+    picked.map(|(place, (from, _))| (*from, until(place))).filter(|(from, until)| from < until).collect()
+}
+
+/// Changes of activity that can be painted over.
+struct Timeline {
+    end: Time,
+    changes: Vec<(Time, Activity)>,
+}
+
+impl Timeline {
+    fn paint(&mut self, from: Time, until: Time, activity: Activity) {
+        let (from, until) = (from.max(self.changes[0].0), until.min(self.end));
+        if from >= until {
+            return;
+        }
+        let after = self.changes.iter().rev().find(|(at, _)| *at <= until).map_or(activity, |(_, activity)| *activity);
+        self.changes.retain(|(at, _)| *at < from || *at > until);
+        let place = self.changes.partition_point(|(at, _)| *at < from);
+        self.changes.insert(place, (from, activity));
+        if until < self.end {
+            self.changes.insert(place + 1, (until, after));
+        }
+    }
+}
+
+impl Timeline {
+    /// Paints over one activity only; returns for how long.
+    fn repaint(&mut self, from: Time, until: Time, old: Activity, new: Activity) -> TimeDelta {
+        let mut painted = TimeDelta::zero();
+        for (left, right) in stretches(&self.changes.clone(), self.end, |activity| *activity == old) {
+            let (left, right) = (left.max(from), right.min(until));
+            if left < right {
+                self.paint(left, right, new);
+                painted += right - left;
+            }
+        }
+        painted
+    }
+}
+
 /// Measured power and current at the outlet; of two values for one instant the later event's counts.
-pub(super) fn power(proofs: &[&Proof], start: Time, end: Time) -> Vec<(Time, Option<Decimal>, Option<Decimal>)> {
+pub(super) fn power(timed: &[Timed<'_>], start: Time, end: Time) -> Vec<Power> {
     let mut found: BTreeMap<Time, (Option<Decimal>, Option<Decimal>)> = BTreeMap::new();
-    for proof in proofs {
-        for reading in &proof.evidence.readings {
-            let at = reading.measured_at.unwrap_or(proof.evidence.reported_at);
+    for one in timed {
+        for reading in &one.evidence.readings {
+            let at = one.measured_at(reading.measured_at);
             if !(start..=end).contains(&at) {
                 continue;
             }
@@ -83,7 +312,7 @@ pub(super) fn power(proofs: &[&Proof], start: Time, end: Time) -> Vec<(Time, Opt
 }
 
 /// The total if sent, else the sum of the phases.
-fn phase_sum(reading: &Reading, measurand: &Measurand) -> Option<Decimal> {
+pub(super) fn phase_sum(reading: &Reading, measurand: &Measurand) -> Option<Decimal> {
     let samples =
         || reading.samples.iter().filter(|sample| &sample.measurand == measurand && sample.location == Location::Outlet);
     let total = samples().filter(|sample| sample.phase == LinePhase::Total).find_map(number);

@@ -1,22 +1,26 @@
-//! The import register: which two values make the bill, and the curve between them.
+//! The import register: its values among the samples, and which two of them make the bill.
 
 use std::collections::BTreeMap;
 
-use super::{Held, Limit, Proof, Session, hold};
+use super::clock::Timed;
+use super::{Held, Session, hold};
 use crate::session::{Context, LinePhase, Location, Measurand, Phase, Reading, Sample, Value};
 use crate::units::{Decimal, Finding, MilliWh, Time};
 
 /// meterStart and meterStop are whole watt-hours: a sample may differ from them by the rounding.
-pub(super) const ROUNDING: MilliWh = MilliWh(1_000);
+pub const ROUNDING: MilliWh = MilliWh(1_000);
 
 /// The source that needs no samples; see [`super::Curve::source`].
 pub(super) const START_STOP: &str = "start-stop";
+/// The source made of energies per interval.
+const INTERVALS: &str = "intervals";
 
 /// One register value among the samples.
+#[derive(Clone)]
 pub(super) struct Point {
-    at: Time,
-    register: MilliWh,
-    context: Context,
+    pub at: Time,
+    pub register: MilliWh,
+    pub context: Context,
     /// Came with the message that started (or ended) the transaction.
     phase: Phase,
     quality: Quality,
@@ -32,6 +36,7 @@ enum Quality {
 }
 
 /// The registers that make the bill.
+#[derive(Clone, Copy)]
 pub(super) struct Ends {
     pub first: MilliWh,
     pub last: MilliWh,
@@ -39,24 +44,25 @@ pub(super) struct Ends {
 }
 
 /// The import registers in time order, each once. What came with a stop that does not stand is an ordinary sample.
-pub(super) fn points(proofs: &[&Proof], start: Time, end: Time, findings: &mut Vec<Finding>) -> Vec<Point> {
+pub(super) fn points(timed: &[Timed<'_>], start: Time, end: Time, findings: &mut Vec<Finding>) -> Vec<Point> {
     let mut points = Vec::new();
-    for proof in proofs {
-        let evidence = &proof.evidence;
-        let phase = match evidence.phase {
-            Phase::Start if evidence.reported_at != start => Phase::Update,
-            Phase::Stop if evidence.reported_at != end => Phase::Update,
+    for one in timed {
+        let phase = match one.evidence.phase {
+            Phase::Start if one.at != start => Phase::Update,
+            Phase::Stop if one.at != end => Phase::Update,
             phase => phase,
         };
-        for reading in &evidence.readings {
-            let at = reading.measured_at.unwrap_or(evidence.reported_at);
+        for reading in &one.evidence.readings {
+            let at = one.measured_at(reading.measured_at);
             let mut by_context: BTreeMap<&str, Vec<&Sample>> = BTreeMap::new();
             for sample in reading.samples.iter().filter(|sample| is_register(sample)) {
                 by_context.entry(sample.context.as_str()).or_default().push(sample);
             }
             for (context, samples) in by_context {
                 let context = match Context::from_wire(context) {
-                    Context::TransactionEnd if evidence.phase == Phase::Stop && phase != Phase::Stop => Context::SamplePeriodic,
+                    Context::TransactionEnd if one.evidence.phase == Phase::Stop && phase != Phase::Stop => {
+                        Context::SamplePeriodic
+                    }
                     context => context,
                 };
                 if let Some((register, quality)) = total(&samples) {
@@ -73,6 +79,46 @@ pub(super) fn points(proofs: &[&Proof], start: Time, end: Time, findings: &mut V
     }
     points.sort_by_key(|point| (point.at, point.register));
     points
+}
+
+/// A register made of energies per interval (`Energy.Active.Import.Interval`), for stations that send nothing else: it counts from
+/// the start of the session. Clock-aligned and periodic samples measure the same energy twice; the kind that came more often counts.
+pub(super) fn from_intervals(timed: &[Timed<'_>], start: Time, end: Time, base: Option<MilliWh>) -> Vec<Point> {
+    let mut kinds: BTreeMap<&str, BTreeMap<Time, MilliWh>> = BTreeMap::new();
+    for one in timed {
+        for reading in &one.evidence.readings {
+            let at = one.measured_at(reading.measured_at);
+            for sample in &reading.samples {
+                let is_total = sample.phase == LinePhase::Total && matches!(sample.location, Location::Outlet | Location::Body);
+                let Some(wh) = number(sample).filter(|_| is_total && sample.measurand == Measurand::EnergyActiveImportInterval)
+                else {
+                    continue;
+                };
+                if let Some(energy) = MilliWh::from_wh(wh).filter(|energy| energy.0 >= 0 && at > start && at <= end) {
+                    kinds.entry(sample.context.as_str()).or_default().insert(at, energy);
+                }
+            }
+        }
+    }
+    let Some(intervals) = kinds.into_values().max_by_key(BTreeMap::len) else { return Vec::new() };
+    let mut register = base.unwrap_or_default();
+    let mut points =
+        vec![Point { at: start, register, context: Context::TransactionBegin, phase: Phase::Update, quality: Quality::Outlet }];
+    for (at, energy) in intervals {
+        register = MilliWh(register.0.saturating_add(energy.0));
+        points.push(Point { at, register, context: Context::SamplePeriodic, phase: Phase::Update, quality: Quality::Outlet });
+    }
+    points
+}
+
+/// The ends of a register made of intervals, where the station gave no other.
+pub(super) fn ends_of_intervals(points: &[Point], findings: &mut Vec<Finding>) -> Option<Ends> {
+    let (first, last) = (points.first()?.register, points.last()?.register);
+    findings.push(Finding::new(
+        "register-from-intervals",
+        "the station sent no register; the energies of its intervals were added up",
+    ));
+    Some(Ends { first, last, source: INTERVALS })
 }
 
 /// 1.6 meterStart and meterStop, else two samples, else meterStart and a sample at the end. Never a sample at the start and
@@ -118,69 +164,24 @@ fn differ(code: &'static str, name: &str, stated: MilliWh, sampled: Option<Milli
     }
 }
 
-/// The longest run of samples that never falls, between the two ends; the rest are outliers and are left out.
-pub(super) fn curve(
-    mut points: Vec<Point>,
-    ends: &Ends,
-    start: Time,
-    end: Time,
-    limit: &Limit,
-    findings: &mut Vec<Finding>,
-) -> Result<Vec<(Time, MilliWh)>, Held> {
-    let Ends { first, last, .. } = *ends;
-    let is_inside = |at: &Time| *at > start && *at < end;
-    let zeros = drop_zeros(&mut points).iter().filter(|point| is_inside(&point.at)).count();
-    if ends.source == START_STOP {
-        offset_relative(&mut points, first, last, findings);
-    }
-    let mut inside: Vec<(Time, MilliWh)> =
-        points.iter().map(|point| (point.at, point.register)).filter(|(at, _)| is_inside(at)).collect();
-    inside.dedup();
-    contradiction(&inside, last, limit)?;
-    let total = inside.len() + zeros;
-    let near = |register: MilliWh, end: MilliWh| register.0.abs_diff(end.0) <= ROUNDING.0.unsigned_abs();
-    let fitting: Vec<(Time, MilliWh)> = inside
-        .into_iter()
-        .filter(|(_, register)| (first..=last).contains(register) || near(*register, first) || near(*register, last))
-        .map(|(at, register)| (at, register.clamp(first, last)))
-        .collect();
-    let run = longest_run(&fitting);
-    if run.len() < total {
-        let dropped = total - run.len();
-        findings.push(Finding::new(
-            "register-outliers",
-            format!("{dropped} of {total} samples between start and stop do not fit and were left out"),
-        ));
-    }
-    Ok(std::iter::once((start, first)).chain(run).chain(std::iter::once((end, last))).collect())
-}
-
-/// A register that was above 0 and says 0 says nothing (quirk 80).
-fn drop_zeros(points: &mut Vec<Point>) -> Vec<Point> {
-    let mut risen = false;
+/// A register that was above 0 and says 0 says nothing (a drop-out); returns when.
+pub(super) fn drop_zeros(points: &mut Vec<Point>, has_risen: bool) -> Vec<Time> {
+    let mut risen = has_risen;
     let is_zero = |point: &mut Point| {
         risen |= point.register.0 > 0;
         risen && point.register.0 == 0
     };
-    points.extract_if(.., is_zero).collect()
+    points.extract_if(.., is_zero).map(|point| point.at).collect()
 }
 
-/// One sample above the last register is an outlier. Two in a row that the station can have delivered are the truth, and the end
-/// is not: the meter was reset, or meterStop was never filled in.
-fn contradiction(inside: &[(Time, MilliWh)], last: MilliWh, limit: &Limit) -> Result<(), Held> {
-    let above = |(at, register): &(Time, MilliWh)| {
-        *register > last && register.0.abs_diff(last.0) > ROUNDING.0.unsigned_abs() && limit.allows(*at, *register)
-    };
-    match inside.windows(2).find(|pair| pair.iter().all(above)) {
-        Some(pair) => Err((hold::REGISTER_DECREASED, format!("samples reach {} Wh, stop {} Wh", pair[1].1.wh(), last.wh()))),
-        None => Ok(()),
+/// Stations whose samples count from 0 in each session while start and stop give the lifetime register.
+pub(super) fn offset_relative(points: &mut [Point], ends: &Ends, findings: &mut Vec<Finding>) {
+    let Ends { first, last, source } = *ends;
+    if source != START_STOP || last < first {
+        return;
     }
-}
-
-/// Stations whose samples count from 0 in each session while start and stop give the lifetime register (quirk 79).
-fn offset_relative(points: &mut [Point], first: MilliWh, last: MilliWh, findings: &mut Vec<Finding>) {
     let energy = last - first;
-    let relative = |point: &Point| point.register < first && point.register <= energy;
+    let relative = |point: &Point| point.register < first && point.register <= energy + ROUNDING;
     let middle = || points.iter().filter(|point| !matches!(point.context, Context::TransactionBegin | Context::TransactionEnd));
     if middle().all(relative) && middle().any(|point| point.register.0 > 0) {
         for point in points.iter_mut().filter(|point| relative(point)) {
@@ -193,27 +194,16 @@ fn offset_relative(points: &mut [Point], first: MilliWh, last: MilliWh, findings
     }
 }
 
-/// Longest non-decreasing subsequence of the registers (patience sorting, O(n log n)).
-fn longest_run(points: &[(Time, MilliWh)]) -> Vec<(Time, MilliWh)> {
-    let mut tails: Vec<usize> = Vec::new();
-    let mut before: Vec<Option<usize>> = vec![None; points.len()];
-    for (place, (_, register)) in points.iter().enumerate() {
-        let length = tails.partition_point(|tail| points[*tail].1 <= *register);
-        before[place] = length.checked_sub(1).map(|shorter| tails[shorter]);
-        if length == tails.len() {
-            tails.push(place);
-        } else {
-            tails[length] = place;
+/// The step in which a meter counts: the greatest of 1, 10, 100 and 1000 Wh of which all registers are multiples.
+pub(super) fn resolution(registers: impl Iterator<Item = MilliWh>) -> MilliWh {
+    const COARSEST: i64 = 1_000_000;
+    let mut step = COARSEST;
+    for register in registers {
+        while step > ROUNDING.0 && register.0 % step != 0 {
+            step /= 10;
         }
     }
-    let mut run = Vec::with_capacity(tails.len());
-    let mut next = tails.last().copied();
-    while let Some(place) = next {
-        run.push(points[place]);
-        next = before[place];
-    }
-    run.reverse();
-    run
+    MilliWh(step)
 }
 
 /// The import register of one reading, for showing a running session; `None` when it carries none.

@@ -13,11 +13,14 @@ fn a_session_starts_is_metered_and_ends() {
     let mut site = site();
     let started = event(Start, "abc", 0, 0).by("TAG").register(Context::TransactionBegin, "1000");
     assert_eq!(site.tx(1, started), ["> Accepted", "opened 1 open", "evidence 1 start"]);
-    assert_eq!(site.tx(2, event(Update, "ABC", 1, 600).register(Context::SamplePeriodic, "2000")), ["> ok", "evidence 1 update"]);
+    assert_eq!(
+        site.tx(602, event(Update, "ABC", 1, 600).register(Context::SamplePeriodic, "2000")),
+        ["> ok", "evidence 1 update"]
+    );
     let ended = event(Stop, "Abc", 2, 1200)
         .register(Context::TransactionEnd, "3000")
         .with(|fact| fact.stop_reason = Some("Remote".into()));
-    assert_eq!(site.tx(3, ended), ["> ok", "updated 1 ended", "evidence 1 stop"]);
+    assert_eq!(site.tx(1203, ended), ["> ok", "updated 1 ended", "evidence 1 stop"]);
     let session = site.session(1);
     assert_eq!(
         (session.tx.as_str(), session.stop_reason.as_deref(), session.start_key.as_deref()),
@@ -223,6 +226,9 @@ fn an_event_without_an_id_is_kept() {
     assert_eq!(site.tx(0, nameless(event(Start, "", 0, 0).by("TAG"))), ["> Accepted", "opened 1 open", "evidence 1 start"]);
     assert_eq!(site.tx(1, nameless(event(Start, "", 0, 0).by("TAG"))), ["> Accepted", "! duplicate-start"]);
     assert_eq!(site.tx(60, nameless(event(Update, "", 0, 60).by("TAG"))), ["> Accepted", "evidence 1 update"]);
-    assert_eq!(site.tx(90, nameless(event(Stop, "", 0, 90)))[1..], ["updated 1 ended", "evidence 1 stop", "! stop-matched"]);
+    assert_eq!(
+        site.tx(90, nameless(event(Stop, "", 0, 90)))[1..],
+        ["updated 1 ended +600s", "evidence 1 stop", "! stop-matched"]
+    );
     assert_eq!(site.tx(95, nameless(event(Stop, "", 0, 95)))[1], "opened 2 ended +600s");
 }

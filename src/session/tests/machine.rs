@@ -10,7 +10,8 @@ fn site() -> Site {
 fn a_session_starts_is_metered_and_stops() {
     let mut site = site();
     assert_eq!(site.tx(1, start(1, "TAG", 0, "1000")), ["> tx 1001 Accepted", "opened 1 open", "evidence 1 start"]);
-    assert_eq!(site.tx(601, values(1, Some("1001"), 600, "2000")), ["> ok", "evidence 1 update"]);
+    assert_eq!(site.tx(601, values(1, Some("1001"), 600, "2000")), ["> ok", "updated 1 open", "evidence 1 update"]);
+    assert_eq!(site.tx(901, values(1, Some("1001"), 900, "2500")), ["> ok", "evidence 1 update"]);
     assert_eq!(site.tx(1201, stop(Some("1001"), 1200, "3000").by("TAG")), ["> Accepted", "updated 1 ended", "evidence 1 stop"]);
     let session = site.session(1);
     assert_eq!((session.id.as_str(), session.tx.as_str(), session.evse), ("S-20261121-0001", "1001", 1));
@@ -89,7 +90,7 @@ fn a_stop_without_an_id_ends_the_only_session_it_can_mean() {
     two.tx(620, start(2, "TWO", 620, "50000"));
     assert_eq!(two.tx(700, stop(None, 700, "3000"))[1], "updated 1 ended");
     two.tx(800, start(1, "ONE", 800, "3000"));
-    assert_eq!(two.tx(810, stop(None, 790, "60000"))[1], "updated 4 ended");
+    assert_eq!(two.tx(810, stop(None, 790, "51000"))[1], "updated 4 ended");
 
     // Nobody else's session: another tag, another connector, before the start.
     let mut none = site();
@@ -196,7 +197,7 @@ fn a_status_is_evidence_for_what_runs_and_ends_nothing() {
     assert_eq!(say(&mut site, "Available", Some(ChargingState::Idle))[1], "evidence 1 update");
     assert_eq!(say(&mut site, "Faulted", None), ["> ok", "connector 1.1 Faulted"]);
     let station = status(0, "Available", Some(ChargingState::Idle), 10);
-    assert_eq!(site.say(10, Fact::Status(station)), ["> ok", "connector 0.1 Available"]);
+    assert_eq!(site.say(10, Fact::Status(station)), ["> ok", "evidence - update", "connector 0.1 Available"]);
     let mut broken = status(1, "Faulted", None, 10);
     broken.error = Some("GroundFailure".into());
     assert_eq!(site.say(10, Fact::Status(broken)), ["> ok", "problem station-error: GroundFailure", "connector 1.1 Faulted"]);

@@ -90,7 +90,7 @@ fn a_wrong_end_holds() {
         ("-9223372036854775", "9223372036854775", &[], hold::REGISTER_NEGATIVE),
         ("5", "-900", &[], hold::REGISTER_NEGATIVE),
         // 22 kW for 20 minutes are 7.3 kWh.
-        ("0", "7400", &[], hold::IMPLAUSIBLE_POWER),
+        ("0", "7401", &[], hold::IMPLAUSIBLE_POWER),
         ("0", "9223372036854775", &[], hold::IMPLAUSIBLE_POWER),
         // The meter was reset on the way, or the stop repeats the start.
         ("0", "200", &[(300, "1000"), (600, "2000"), (900, "100")], hold::REGISTER_DECREASED),
@@ -239,15 +239,21 @@ fn activity(states: &[(i64, ChargingState)], samples: &[(i64, &str)], last: &str
     let mut new = Site::new(Version::V201);
     old.tx(0, start(1, "TAG", 0, "0"));
     new.tx(0, begin().register(Context::TransactionBegin, "0"));
+    let states = states.iter().map(|(at, state)| (*at, Some(*state), None));
+    let mut updates: Vec<_> = states.chain(samples.iter().map(|(at, register)| (*at, None, Some(*register)))).collect();
+    updates.sort_by_key(|(at, ..)| *at);
     let mut seq = 1;
-    for (at, state) in states {
-        old.say(*at, Fact::Status(status(1, state.as_str(), Some(*state), *at)));
-        new.tx(*at, event(Phase::Update, "abc", seq, *at).in_state(*state));
-        seq += 1;
-    }
-    for (at, register) in samples {
-        old.tx(*at, values(1, Some("1001"), *at, register));
-        new.tx(*at, event(Phase::Update, "abc", seq, *at).register(Context::SamplePeriodic, register));
+    for (at, state, register) in updates {
+        if let Some(state) = state {
+            old.say(at, Fact::Status(status(1, state.as_str(), Some(state), at)));
+            if at > -60 {
+                new.tx(at, event(Phase::Update, "abc", seq, at).in_state(state));
+            }
+        }
+        if let Some(register) = register {
+            old.tx(at, values(1, Some("1001"), at, register));
+            new.tx(at, event(Phase::Update, "abc", seq, at).register(Context::SamplePeriodic, register));
+        }
         seq += 1;
     }
     old.tx(7200, stop(Some("1001"), 7200, last));
@@ -305,7 +311,7 @@ fn power_and_current_come_in_kilowatts_and_as_sums() {
     site.tx(60, at(60, three));
     site.tx(61, at(60, vec![load(Measurand::PowerActiveImport, LinePhase::Total, "11040")]));
     site.tx(62, at(70, vec![current(LinePhase::L1, "79228162514264337593543950335"), current(LinePhase::L2, "1")]));
-    site.tx(63, at(5000, vec![current(LinePhase::Total, "1")]));
     site.tx(1200, stop(Some("1001"), 1200, "0"));
+    site.tx(5000, at(5000, vec![current(LinePhase::Total, "1")]));
     assert_eq!(site.meter(1).unwrap().power, [(t(60), Some(wh("11.04")), Some(wh("48")))]);
 }

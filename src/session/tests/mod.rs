@@ -13,9 +13,9 @@ mod properties;
 
 use chrono::{NaiveDate, TimeDelta, TimeZone, Utc};
 
-use super::metering::{Curve, Proof, meter};
+use super::metering::{Curve, Proof, StationPower, meter};
 use super::*;
-use crate::units::{Decimal, Finding, MilliWh, StationId, Time, Token, TokenKind, TxRef, Version};
+use crate::units::{Decimal, Finding, MilliWh, Received, StationId, Time, Token, TokenKind, TxRef, Version};
 
 pub(super) fn t(seconds: i64) -> Time {
     Utc.with_ymd_and_hms(2026, 11, 21, 12, 0, 0).unwrap() + TimeDelta::seconds(seconds)
@@ -41,6 +41,10 @@ impl Policy for Rules {
         if token.reveal().starts_with("BAD") { AuthStatus::Blocked } else { AuthStatus::Accepted }
     }
 
+    fn max_power_kw(&self, _: &StationId) -> Option<Decimal> {
+        Some(Decimal::from(22))
+    }
+
     fn heartbeat_s(&self) -> u32 {
         300
     }
@@ -56,23 +60,36 @@ pub(super) struct Site {
     pub version: Version,
     pub sessions: Vec<Session>,
     pub proofs: Vec<Proof>,
+    /// Whether our own clock is right.
+    pub proven: bool,
+    pub configured_kw: Option<Decimal>,
 }
 
 impl Site {
     pub fn new(version: Version) -> Self {
         let origin = Origin { next_number: 1, tx_offset: 1000, day: None };
         let machine = Machine::new(Box::new(Rules), origin);
-        Self { machine, station: StationId::new("CP-1"), version, sessions: Vec::new(), proofs: Vec::new() }
+        let configured_kw = Some(Decimal::from(22));
+        Self {
+            machine,
+            station: StationId::new("CP-1"),
+            version,
+            sessions: Vec::new(),
+            proofs: Vec::new(),
+            proven: true,
+            configured_kw,
+        }
     }
 
     /// A fact received `now` seconds after noon.
     pub fn say(&mut self, now: i64, fact: Fact) -> Vec<String> {
-        if let Some(lookup) = self.machine.lookup(&self.station, &fact)
-            && let Some(session) = self.find(&lookup)
-        {
-            self.machine.admit(session);
+        if let Some(lookup) = self.machine.lookup(&self.station, &fact) {
+            for session in self.find(&lookup) {
+                self.machine.admit(session);
+            }
         }
-        let effects = self.machine.handle(&self.station, self.version, fact, t(now));
+        let received = Received { at: t(now), proven: self.proven };
+        let effects = self.machine.handle(&self.station, self.version, fact, received);
         let mut lines = vec![format!("> {}", answer(&effects.answer))];
         for change in effects.changes {
             lines.push(match change {
@@ -93,7 +110,8 @@ impl Site {
                 Change::Evidence(evidence) => {
                     let whose = evidence.session.map_or("-".to_owned(), |number| number.to_string());
                     let line = format!("evidence {whose} {}", format!("{:?}", evidence.phase).to_lowercase());
-                    self.proofs.push(Proof { evidence, received_at: t(now) });
+                    let row = i64::try_from(self.proofs.len()).unwrap();
+                    self.proofs.push(Proof { row, evidence, received });
                     line
                 }
                 Change::Problem { kind, subject, .. } => format!("problem {kind}: {subject}"),
@@ -107,24 +125,22 @@ impl Site {
         self.say(now, Fact::Tx(Box::new(fact)))
     }
 
-    fn find(&self, lookup: &Lookup) -> Option<Session> {
-        let session =
-            self.sessions.iter().rev().filter(|session| session.station == self.station).find(|session| match lookup {
-                Lookup::Transaction(tx) => session.tx.as_str().eq_ignore_ascii_case(tx.as_str()),
-                Lookup::Start(key) => session.start_key.as_ref() == Some(key),
-            })?;
-        Some(self.stored(session))
+    fn find(&self, lookup: &Lookup) -> Vec<Session> {
+        let of = |session: &&Session| {
+            session.station == self.station
+                && match lookup {
+                    Lookup::Transaction(tx) => session.tx.as_str().eq_ignore_ascii_case(tx.as_str()),
+                    Lookup::Start(key) => session.start_key.as_ref() == Some(key),
+                }
+        };
+        self.sessions.iter().filter(of).map(|session| self.stored(session)).collect()
     }
 
-    /// As it comes from the store: events come from the evidence.
+    /// As it comes from the store: what is remembered comes from the evidence.
     fn stored(&self, session: &Session) -> Session {
-        let mut session = Session { events: Events::default(), ..session.clone() };
-        for evidence in
-            self.proofs.iter().map(|proof| &proof.evidence).filter(|evidence| evidence.session == Some(session.number))
-        {
-            if let Some(seq) = evidence.seq_no {
-                session.events.add(seq, evidence.reported_at.timestamp_millis(), phase_code(evidence.phase));
-            }
+        let mut session = Session { memory: Memory::default(), ..session.clone() };
+        for proof in self.proofs.iter().filter(|proof| proof.evidence.session == Some(session.number)) {
+            session.memory.add(&proof.evidence, proof.evidence.said_at().unwrap_or(proof.received.at));
         }
         session
     }
@@ -146,12 +162,14 @@ impl Site {
         self.sessions.iter().find(|session| session.number == number).unwrap()
     }
 
-    /// Metered as by the settler, at 22 kW; a hold is told to the machine.
+    /// Metered as by the settler; a hold is told to the machine.
     pub fn meter(&mut self, number: i64) -> Result<Curve, &'static str> {
         let session = self.stored(self.session(number));
-        let of = |proof: &&Proof| proof.evidence.session == Some(number);
-        let proofs: Vec<Proof> = self.proofs.iter().filter(of).cloned().collect();
-        meter(&session, &proofs, Some(Decimal::from(22))).map_err(|(code, _)| {
+        let of = |proof: &&Proof| proof.evidence.session.is_none_or(|session| session == number);
+        let whole = |proof: &&Proof| proof.evidence.session.is_some() || proof.evidence.charging.is_some();
+        let proofs: Vec<Proof> = self.proofs.iter().filter(of).filter(whole).cloned().collect();
+        let power = StationPower { configured_kw: self.configured_kw, learned_kw: None };
+        meter(&session, &proofs, &power).map_err(|(code, _)| {
             self.machine.held(number, code);
             let row = self.sessions.iter_mut().find(|known| known.number == number).unwrap();
             row.state = State::Held { reason: code.to_owned() };

@@ -52,7 +52,7 @@ fn fate() -> impl Strategy<Value = (usize, i64)> {
 
 /// Every fact left evidence or is a known repeat.
 fn is_recorded(lines: &[String]) -> bool {
-    let repeat = ["! duplicate-event", "! duplicate-start"];
+    let repeat = ["! duplicate-event", "! duplicate-start", "! duplicate-samples"];
     lines.iter().any(|line| line.starts_with("evidence ") || repeat.contains(&line.as_str()))
 }
 
@@ -132,7 +132,8 @@ proptest! {
                 if copy > 0 && renumbered {
                     fact.seq_no = Some(100 + i64::try_from(place).unwrap());
                 }
-                arrivals.push((late + i64::try_from(copy).unwrap(), fact));
+                let happened = (fact.reported_at.unwrap() - t(0)).num_seconds();
+                arrivals.push((happened + late + i64::try_from(copy).unwrap(), fact));
             }
         }
         arrivals.sort_by_key(|(at, _)| *at);

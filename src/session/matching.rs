@@ -1,0 +1,216 @@
+//! Which session a message means. Pure: a station's sessions and a message in, a choice out.
+//!
+//! A transaction id is one fact among others, because stations use ids again, lose them, invent them and mix them up (quirks of
+//! the field: `docs/quirks.md`). A message goes to the session it names unless the other facts (time, register, power, outlet,
+//! token) contradict that session *and* fit another one that runs. Where it names none, or one nobody knows, it goes to the only
+//! session that every fact fits, else it stands for itself. An orphan (a stop without a start) never takes up later messages.
+
+use chrono::TimeDelta;
+
+use super::session::Session;
+use super::station::{SHORTLY, Station};
+use super::transaction::{Told, event_key, same_token};
+use super::{Phase, TxFact};
+use crate::session::metering::{Limit, ROUNDING, register_of};
+use crate::units::{Finding, MilliWh, Time, TxRef, Version};
+
+/// The session a message means, or why it opens one of its own.
+pub(super) enum Match {
+    Session(i64),
+    None,
+}
+
+/// What a message says about which session it can belong to.
+struct Claim<'a> {
+    fact: &'a TxFact,
+    at: Time,
+    /// `at` is the station's own time.
+    timed: bool,
+    register: Option<MilliWh>,
+    limit: Limit,
+}
+
+/// Finds the session that a message means.
+pub(super) fn find(station: &Station, fact: &TxFact, told: &Told<'_>, findings: &mut Vec<Finding>) -> Match {
+    let claim = Claim::new(fact, told);
+    let found = match (&fact.tx, told.version) {
+        (Some(tx), Version::V16) => named_16(station, tx, &claim, findings),
+        (Some(tx), _) => named_2x(station, tx, &claim, findings),
+        (None, _) if fact.phase == Phase::Stop => nameless_stop(station, &claim, findings),
+        (None, _) => fact.evse.and_then(|evse| station.running_on(evse, claim.at)),
+    };
+    found.map_or(Match::None, |session| Match::Session(session.number))
+}
+
+/// 1.6: ids are ours, so one we gave names one session for ever.
+fn named_16<'a>(station: &'a Station, tx: &TxRef, claim: &Claim<'_>, findings: &mut Vec<Finding>) -> Option<&'a Session> {
+    // A session without a start has an id that is not ours; only its own repeats, or what continues it, are its.
+    let ours = |session: &&Session| {
+        session.started_at.is_some() || claim.repeats(session) || (session.is_open() && claim.contradiction(session).is_none())
+    };
+    let named = station.named(tx).into_iter().find(ours);
+    let Some(named) = named else {
+        return match claim.fact.phase {
+            Phase::Stop => only_candidate(station, claim, &format!("transaction {tx} is unknown"), findings),
+            _ => {
+                let running = claim.fact.evse.and_then(|evse| station.running_on(evse, claim.at))?;
+                findings
+                    .push(Finding::new("tx-unknown", format!("transaction {tx} is unknown; {} runs on that outlet", running.id)));
+                Some(running)
+            }
+        };
+    };
+    if named.started_at.is_none() || claim.repeats(named) || claim.contradiction(named).is_none() {
+        return Some(named);
+    }
+    // An old id: the facts speak for another session that runs.
+    let mut others = station.open().filter(|other| other.number != named.number && claim.confirms(other));
+    match (others.next(), others.next()) {
+        (Some(other), None) => {
+            let detail = format!("the message names {}, which it does not fit; everything else fits {}", named.id, other.id);
+            findings.push(Finding::new("tx-stale", detail));
+            Some(other)
+        }
+        _ => Some(named),
+    }
+}
+
+/// 2.x: ids are the station's, which may use one again after a factory reset or a lost end.
+fn named_2x<'a>(station: &'a Station, tx: &TxRef, claim: &Claim<'_>, findings: &mut Vec<Finding>) -> Option<&'a Session> {
+    let named = station.named(tx);
+    let newest = *named.first()?;
+    let found = match claim.fact.phase {
+        Phase::Start => named.iter().find(|session| claim.is_start_of(session)),
+        // The session that had begun by then; of several, the latest.
+        _ => named.iter().find(|session| session.started_at.is_none_or(|start| !claim.timed || start <= claim.at + SHORTLY)),
+    };
+    let found = found.copied().or_else(|| (claim.fact.phase != Phase::Start && named.len() == 1).then_some(newest));
+    match found {
+        Some(session) if !claim.is_after_the_end_of(session) => Some(session),
+        _ => {
+            findings.push(Finding::new("transaction-id-reused", format!("{tx} named {} before", newest.id)));
+            None
+        }
+    }
+}
+
+/// A stop that names nobody: one that was told before, or the only session it can mean.
+fn nameless_stop<'a>(station: &'a Station, claim: &Claim<'_>, findings: &mut Vec<Finding>) -> Option<&'a Session> {
+    let key = event_key(claim.fact);
+    station
+        .all()
+        .filter(|session| key.is_some() && session.start_key == key)
+        .max_by_key(|session| session.number)
+        .or_else(|| only_candidate(station, claim, "the stop named no transaction", findings))
+}
+
+/// The only open session that every fact fits. A session whose messages carry its id is not meant by one without; where the token
+/// tells, it decides.
+fn only_candidate<'a>(station: &'a Station, claim: &Claim<'_>, why: &str, findings: &mut Vec<Finding>) -> Option<&'a Session> {
+    let fits = |session: &&Session| !session.has_its_id() && claim.contradiction(session).is_none();
+    let candidates: Vec<&Session> = station.open().filter(fits).collect();
+    let by_token: Vec<&Session> = candidates.iter().copied().filter(|session| claim.has_token_of(session)).collect();
+    let [only] = (if by_token.is_empty() { &candidates } else { &by_token })[..] else { return None };
+    findings.push(Finding::new("stop-matched", format!("{why}; it can only mean {}", only.id)));
+    Some(only)
+}
+
+impl<'a> Claim<'a> {
+    fn new(fact: &'a TxFact, told: &Told<'_>) -> Self {
+        let sampled = || fact.readings.iter().rev().find_map(register_of);
+        let said = fact.reported_at.or_else(|| fact.readings.iter().filter_map(|reading| reading.measured_at).max());
+        let at = if fact.reported_at.is_none() { said.filter(|at| *at <= told.now).unwrap_or(told.at) } else { told.at };
+        Self {
+            fact,
+            at,
+            timed: told.timed || (fact.reported_at.is_none() && said.is_some_and(|at| at <= told.now)),
+            register: fact.register_wh.and_then(MilliWh::from_wh).or_else(sampled).filter(MilliWh::is_register),
+            limit: Limit::of_station(told.max_power_kw),
+        }
+    }
+
+    /// What speaks against a session; the id is not looked at.
+    fn contradiction(&self, session: &Session) -> Option<&'static str> {
+        let outlet = self.fact.evse.filter(|evse| *evse != 0 && session.evse != 0);
+        if outlet.is_some_and(|evse| evse != session.evse) {
+            return Some("outlet");
+        }
+        let tokens = self.fact.token.as_ref().zip(session.token.as_ref());
+        if self.fact.phase != Phase::Update && tokens.is_some_and(|(one, other)| !same_token(one, other)) {
+            return Some("token");
+        }
+        let slack = if self.fact.phase == Phase::Update { SHORTLY } else { TimeDelta::zero() };
+        let before = session.started_at.is_some_and(|start| self.at + slack < start);
+        let after = session.stopped_at.is_some_and(|stop| self.at > stop + SHORTLY);
+        if self.timed && (before || after) {
+            return Some("time");
+        }
+        (!self.continues(session)).then_some("register")
+    }
+
+    /// The register goes on from where the session's stood, within what can have flowed since.
+    fn continues(&self, session: &Session) -> bool {
+        let Some(register) = self.register else { return true };
+        let start =
+            session.start_register.filter(MilliWh::is_register).zip(session.started_at).map(|(register, at)| (at, register));
+        let Some((at, known)) = session.memory.last_register.or(start) else { return true };
+        if session.start_register.is_some_and(|start| register < start && self.fact.phase == Phase::Update) {
+            // Samples that count from 0 in each session while the start gave the register of the meter's life.
+            return register.0 >= 0;
+        }
+        if register + ROUNDING < known {
+            // Told late: it may have been read before the other.
+            return self.timed && self.at < at && start.is_none_or(|(_, start)| register + ROUNDING >= start);
+        }
+        self.limit.allows(self.at - at, register - known)
+    }
+
+    /// Something besides the absence of contradictions speaks for a session: its token, or a register that goes on on its outlet.
+    fn confirms(&self, session: &Session) -> bool {
+        let begun = session.started_at.is_some_and(|start| self.timed && start <= self.at + SHORTLY);
+        let outlet = self.fact.evse.is_some_and(|evse| evse != 0 && evse == session.evse);
+        begun && self.contradiction(session).is_none() && (outlet || self.has_token_of(session) || self.register.is_some())
+    }
+
+    fn has_token_of(&self, session: &Session) -> bool {
+        self.fact.token.as_ref().zip(session.token.as_ref()).is_some_and(|(one, other)| same_token(one, other))
+    }
+
+    /// The stop of this session again.
+    fn repeats(&self, session: &Session) -> bool {
+        let same_time = session.stopped_at == Some(self.at) || !self.timed;
+        self.fact.phase == Phase::Stop
+            && session.stopped_at.is_some()
+            && same_time
+            && (session.stop_register.is_none() || session.stop_register == self.register)
+    }
+
+    /// 2.x Started: the start of this session, or the same again; not another transaction of that name. A start without a believable
+    /// time never is another.
+    fn is_start_of(&self, session: &Session) -> bool {
+        let Some(start) = session.started_at else { return true };
+        if !self.timed || start == self.at {
+            return true;
+        }
+        let differs = |one: Option<MilliWh>, other: Option<MilliWh>| one.zip(other).is_some_and(|(one, other)| one != other);
+        let another_register = differs(self.register, session.memory.first_register);
+        let another_token = self.fact.token.is_some() && session.token.is_some() && !self.has_token_of(session);
+        let another_outlet = self.fact.evse.is_some_and(|evse| evse != 0 && session.evse != 0 && evse != session.evse);
+        let ended = session.stopped_at.is_some_and(|stop| self.at > stop);
+        let unproven = self.register.is_none() && (self.at - start).abs() > SHORTLY;
+        !(another_register || another_token || another_outlet || ended || unproven)
+    }
+
+    /// 2.x: an event that cannot be a late one of this ended session: of a later time, and its counter began anew or its register
+    /// went on.
+    fn is_after_the_end_of(&self, session: &Session) -> bool {
+        let (Some(stop), true, false) = (session.stopped_at, self.timed, self.fact.phase == Phase::Start) else { return false };
+        if session.started_at.is_none() || self.at <= stop + SHORTLY {
+            return false;
+        }
+        let counted_anew = self.fact.seq_no.zip(session.memory.events.highest()).is_some_and(|(seq, highest)| seq < highest);
+        let went_on =
+            self.register.zip(session.memory.last_register).is_some_and(|(register, (_, known))| register > known + ROUNDING);
+        counted_anew || went_on || (self.fact.phase == Phase::Stop && self.fact.token.is_some() && !self.has_token_of(session))
+    }
+}

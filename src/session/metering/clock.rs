@@ -1,0 +1,159 @@
+//! When things happened: the station's times, corrected where its clock disproves itself.
+//!
+//! A message's lag is the time of receipt less the time that the station gives it. With a right clock the lag of a live message is
+//! about nothing, that of a replayed one is how long it waited: never negative. So
+//! - a time ahead of its receipt is wrong for certain, and what happened lies between this message and the one before;
+//! - a lag that stays the same over messages which came minutes apart is no queue, which comes at once, but a clock that is slow;
+//! - a lag of about nothing is a clock that is right (again).
+//!
+//! In all three cases the station's time is shifted by the lag. Where the time in question makes the bill and nothing bounds it,
+//! the session is held. While our own clock had proven itself wrong nothing is judged by it. Samples are shifted with the message
+//! that brought them.
+
+use chrono::TimeDelta;
+
+use super::{Held, Proof};
+use crate::session::transaction::CLOCK_TOLERANCE;
+use crate::session::{Evidence, Phase, hold};
+use crate::units::{Finding, Time};
+
+/// How far the lags of live messages of a slow clock may lie apart: the way, a queue of answers, drift.
+const STEADY: TimeDelta = TimeDelta::minutes(2);
+/// The longest silence before a message whose clock was ahead; what ended in it may be billed until its receipt.
+const MAX_SILENCE: TimeDelta = TimeDelta::minutes(15);
+/// No station ran before: a clock that says so was never set.
+const EARLIEST: i64 = 1_577_836_800; // 2020-01-01T00:00:00Z
+
+/// One message's evidence with the time at which it happened.
+pub(super) struct Timed<'a> {
+    pub evidence: &'a Evidence,
+    pub at: Time,
+    /// What was added to the station's times.
+    pub shift: TimeDelta,
+    pub row: i64,
+}
+
+impl Timed<'_> {
+    /// When one of its readings was taken.
+    pub fn measured_at(&self, measured_at: Option<Time>) -> Time {
+        measured_at.and_then(|at| at.checked_add_signed(self.shift)).unwrap_or(self.at)
+    }
+}
+
+/// What is known of the station's clock while its messages are gone through in the order of their arrival.
+struct Clock {
+    shift: TimeDelta,
+    shifts: Vec<TimeDelta>,
+    /// Receipt of the message before.
+    heard_at: Option<Time>,
+    /// The latest time and event number of a message that came live.
+    live: Option<(Time, Option<i64>)>,
+}
+
+/// Corrects the times of a session's messages, given in the order of their arrival. `Err`: nothing says when it began or ended.
+pub(super) fn correct<'a>(proofs: &'a [Proof], findings: &mut Vec<Finding>) -> Result<Vec<Timed<'a>>, Held> {
+    let mut clock = Clock { shift: TimeDelta::zero(), shifts: Vec::new(), heard_at: None, live: None };
+    let mut timed = Vec::with_capacity(proofs.len());
+    for (place, proof) in proofs.iter().enumerate() {
+        let at = clock.time_of(proof, &proofs[place + 1..])?;
+        timed.push(Timed { evidence: &proof.evidence, at, shift: clock.shift, row: proof.row });
+    }
+    let worst = clock.shifts.iter().copied().max_by_key(|shift| shift.abs());
+    if let Some(worst) = worst {
+        let (minutes, way) = (worst.num_minutes(), if worst < TimeDelta::zero() { "ahead" } else { "behind" });
+        let detail =
+            format!("the station's clock was up to {} min {way}; its times were corrected by those of receipt", minutes.abs());
+        findings.push(Finding::new("clock-corrected", detail));
+        if clock.shifts.len() > 1 {
+            findings.push(Finding::new("clock-stepped", "the station's clock was set while the session ran"));
+        }
+    }
+    Ok(timed)
+}
+
+impl Clock {
+    fn time_of(&mut self, proof: &Proof, later: &[Proof]) -> Result<Time, Held> {
+        let received = proof.received;
+        let Some(said) = proof.evidence.said_at() else {
+            return self.unsaid(proof);
+        };
+        if !received.proven {
+            return Ok(said.checked_add_signed(self.shift).unwrap_or(said));
+        }
+        let lag = received.at - said;
+        let never_set = said.timestamp() < EARLIEST;
+        if lag.abs() <= CLOCK_TOLERANCE {
+            self.live_at(proof, said);
+            self.shift_to(TimeDelta::zero());
+        } else if never_set && self.shifts.last().is_some_and(|shift| (*shift - lag).abs() > CLOCK_TOLERANCE) {
+            return Err(doubtful("the station had no clock and sent this later than it happened"));
+        } else if (lag - self.shift).abs() <= CLOCK_TOLERANCE {
+            self.live_at(proof, said + self.shift);
+        } else if lag < self.shift || self.went_back(proof, said) {
+            // Ahead of its receipt, or before what it said earlier: certainly wrong.
+            let silence = self.heard_at.map(|heard| received.at - heard);
+            if proof.evidence.phase == Phase::Stop && silence.is_some_and(|silence| silence > MAX_SILENCE) {
+                return Err(doubtful("the station's clock was wrong when it ended, and nothing was heard of it shortly before"));
+            }
+            self.shift_to(lag);
+            self.live_at(proof, received.at);
+        } else if never_set || is_steady(received.at, lag, later) {
+            self.shift_to(lag);
+            self.live_at(proof, received.at);
+        }
+        self.heard_at = Some(received.at);
+        Ok(said.checked_add_signed(self.shift).unwrap_or(received.at))
+    }
+
+    /// A message without any time happened when it came, if it came live.
+    fn unsaid(&mut self, proof: &Proof) -> Result<Time, Held> {
+        if !proof.received.proven && proof.evidence.phase != Phase::Update {
+            return Err(doubtful("the station gave no time, and the gateway's own clock was wrong"));
+        }
+        self.heard_at = Some(proof.received.at);
+        Ok(proof.received.at)
+    }
+
+    fn shift_to(&mut self, shift: TimeDelta) {
+        self.shift = shift;
+        if self.shifts.last() != Some(&shift) && (!shift.is_zero() || !self.shifts.is_empty()) {
+            self.shifts.push(shift);
+        }
+    }
+
+    fn live_at(&mut self, proof: &Proof, at: Time) {
+        if self.live.is_none_or(|(latest, _)| latest <= at) {
+            self.live = Some((at, proof.evidence.seq_no));
+        }
+    }
+
+    /// An end that would lie before something that was said live before it: the clock was set back. 2.x events overtake each other,
+    /// so there the numbers tell which was before.
+    fn went_back(&self, proof: &Proof, said: Time) -> bool {
+        let Some((live, live_seq)) = self.live else { return false };
+        let is_later = match (proof.evidence.seq_no, live_seq) {
+            (Some(seq), Some(live_seq)) => seq > live_seq,
+            (Some(_), None) => false,
+            (None, _) => true,
+        };
+        proof.evidence.phase == Phase::Stop && is_later && said + self.shift + CLOCK_TOLERANCE < live
+    }
+}
+
+/// Whether the lag stays as it is over messages that came minutes apart: a queue is sent at once, and its lags shrink.
+fn is_steady(received_at: Time, lag: TimeDelta, later: &[Proof]) -> bool {
+    for proof in later {
+        let Some(said) = proof.evidence.said_at().filter(|_| proof.received.proven) else { continue };
+        if (proof.received.at - said - lag).abs() > STEADY {
+            return false;
+        }
+        if proof.received.at - received_at >= CLOCK_TOLERANCE {
+            return true;
+        }
+    }
+    false
+}
+
+fn doubtful(why: &str) -> Held {
+    (hold::TIME_DOUBTFUL, why.to_owned())
+}
