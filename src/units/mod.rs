@@ -4,11 +4,13 @@
 //! exact decimal; binary floats do not occur.
 
 mod energy;
+mod escape;
 mod finding;
 mod identity;
 pub mod time;
 
 pub use energy::MilliWh;
+pub use escape::{is_unprintable, printable};
 pub use finding::{Code, Finding};
 pub use identity::{SessionId, StationId, Token, TokenKind, TxRef, Version};
 pub use rust_decimal::Decimal;
