@@ -70,6 +70,12 @@ async fn identities_are_decoded_once_and_their_case_does_not_matter() {
     let stations = site.query("SELECT station, model FROM v_station ORDER BY station", &[]);
     let wanted = [["100%25", "/ocpp/100%2525"], ["RDAM| 01", "/ocpp/rdam%7C%2001/"]];
     assert_eq!(stations, wanted.map(|row| row.map(|text| Some(text.to_owned()))));
+    for path in ["/ocpp/..", "/ocpp/%2e", "/ocpp/a%2Fb", "/ocpp/a%0aX", "/ocpp/%1b%5b2J", "/ocpp/a%C2%9bm", "/ocpp/%E2%80%AE1-PC"]
+    {
+        let refused = Socket::open(site.port, path, &["ocpp1.6"]).await.map(drop).unwrap_err();
+        assert_eq!(refused.0, 400, "{path}: {refused:?}");
+        assert!(refused.1.trim_end().chars().all(|c| !c.is_control() && c != '\u{202e}'), "{refused:?}");
+    }
     site.stop().await;
 }
 
@@ -162,6 +168,8 @@ async fn sigterm_says_goodbye_and_ends_well_even_with_a_station_that_hears_nothi
 
 /// Asks and never listens, until its own messages are not taken any more.
 async fn wedge(station: &mut Socket) {
+    // Long messages are taken from stations only.
+    station.unanswered().await;
     // The answer is as long as the id.
     let frame = json!([2, "x".repeat(100_000), "Heartbeat", {}]).to_string();
     let stuck = |result: Result<_, _>| matches!(result, Err(tokio::time::error::Elapsed { .. }));
@@ -232,4 +240,93 @@ async fn a_store_that_cannot_commit_answers_nothing_and_takes_nobody_until_it_ca
     until("billed", || site.count("SELECT count(*) FROM v_record", &[]) == 1).await;
     assert_eq!(site.count("SELECT count(*) FROM v_session", &[]), 1);
     site.stop().await;
+}
+
+fn status(version: &str, state: &str, at: &str) -> (&'static str, serde_json::Value) {
+    let payload = if version == "ocpp1.6" {
+        json!({"connectorId": 1, "errorCode": "NoError", "status": state, "timestamp": at})
+    } else {
+        json!({"evseId": 1, "connectorId": 1, "connectorStatus": state, "timestamp": at})
+    };
+    ("StatusNotification", payload)
+}
+
+/// While a station is connected its statuses count as they come; only what it kept from before must not hide what is.
+#[tokio::test]
+async fn a_status_with_an_old_clock_is_shown_and_a_replayed_one_is_not() {
+    let mut site = Site::running().await;
+    for version in VERSIONS {
+        let shown = || site.value("SELECT connectors FROM v_station WHERE station = ?1", &[&version]);
+        let ago = |hours: i64| (Utc::now() - chrono::TimeDelta::hours(hours)).to_rfc3339();
+        let mut station = Socket::station(site.port, version, version).await;
+        for (number, (state, at, wanted)) in [
+            ("Available", ago(0), "1 Available"),
+            ("Faulted", "1970-01-01T00:00:10Z".to_owned(), "1 Faulted"),
+            ("Available", "1970-01-01T00:00:20Z".to_owned(), "1 Available"),
+            ("Faulted", "2020-02-02T00:00:00Z".to_owned(), "1 Faulted"),
+            ("Available", ago(0), "1 Available"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let (action, payload) = status(version, state, &at);
+            station.call(&number.to_string(), action, payload).await;
+            assert_eq!(shown().as_deref(), Some(wanted), "{version}: {state} at {at}");
+        }
+        let mut station = Socket::station(site.port, version, version).await;
+        for (number, (state, at, wanted)) in [
+            // What waited since yesterday: first, and after the present state.
+            ("Charging", ago(30), "1 Available"),
+            ("Unavailable", ago(0), "1 Unavailable"),
+            ("Charging", ago(29), "1 Unavailable"),
+            ("Faulted", "1970-01-01T00:01:00Z".to_owned(), "1 Faulted"),
+            ("Charging", ago(28), "1 Faulted"),
+            ("Available", ago(0), "1 Available"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let (action, payload) = status(version, state, &at);
+            station.call(&format!("again-{number}"), action, payload).await;
+            assert_eq!(shown().as_deref(), Some(wanted), "{version}: {state} at {at}");
+        }
+    }
+    // A clock that is hours behind is wrong in the same way before and after a reconnect.
+    for state in ["Available", "Faulted", "Unavailable"] {
+        let mut station = Socket::station(site.port, "BEHIND", "ocpp1.6").await;
+        let (action, payload) = status("ocpp1.6", state, &(Utc::now() - chrono::TimeDelta::hours(2)).to_rfc3339());
+        station.call(state, action, payload).await;
+        let shown = site.value("SELECT connectors FROM v_station WHERE station = 'BEHIND'", &[]);
+        assert_eq!(shown, Some(format!("1 {state}")));
+    }
+    site.stop().await;
+}
+
+/// A log line is one line and moves nothing, whatever a station calls its transaction.
+#[tokio::test]
+async fn text_from_stations_is_escaped_in_the_log() {
+    for format in ["text", "json"] {
+        let mut site = Site::new(&Plan { stations: format!("format = \"{format}\""), ..Plan::default() });
+        site.start().await;
+        let tx = "tx\n2026-11-21T00:00:00Z ERROR forged\r\u{1b}[2J\u{9b}31m\u{7}\u{2028}\u{202e}1-PC";
+        let mut station = Socket::station(site.port, "CP-1", "ocpp2.0.1").await;
+        let (action, payload) = start("ocpp2.0.1", tx, 0, &Utc::now().to_rfc3339());
+        station.call("1", action, payload).await;
+        let answer = station.ask(&json!([2, "2", format!("Make{tx}"), {}]).to_string()).await;
+        assert_eq!(answer[0], json!(4));
+        let opened = site.logged(&["session opened", "forged"]).await;
+        site.logged(&["message refused", "forged"]).await;
+        if format == "json" {
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&opened).unwrap()["tx"], json!(tx));
+        } else {
+            assert!(
+                opened.contains(r"tx=tx\n2026-11-21T00:00:00Z ERROR forged\r\x1b[2J\u{9b}31m\x07\u{2028}\u{202e}1-PC"),
+                "{opened}"
+            );
+        }
+        let raw = |line: &String| line.contains(|c: char| c.is_control() || matches!(c, '\u{202e}' | '\u{2028}'));
+        let log = site.log();
+        assert!(!log.iter().any(|line| raw(line) || line.starts_with("2026-11-21T00:00:00Z")), "{}", log.join("\n"));
+        site.stop().await;
+    }
 }

@@ -103,6 +103,8 @@ section! {
         max_connections: u32 = Default("500"), number(1, 10_000, "connections");
         /// From accepting a connection to the end of its WebSocket upgrade.
         handshake_s: u32 = Default("10"), number(1, 120, "seconds");
+        /// A station that is neither configured nor in the store, and has said nothing valid by then, is dropped.
+        unknown_silence_s: u32 = Default("60"), number(1, 600, "seconds");
         /// Whether we configure stations unasked.
         onboarding: bool = Default("false"), truth;
     }

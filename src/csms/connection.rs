@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error};
@@ -15,27 +16,48 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Bytes, Message as Frame};
 use tracing::{debug, trace, warn};
 
-use super::Settings;
+use super::inbound::{Inbound, TooMuch};
+use super::registry::{Claim, Ousted, Standing};
+use super::{Csms, Settings};
 use crate::ocpp;
 use crate::session::{Answer, Fact};
-use crate::store::{Content, Job, Message, WriterHandle};
-use crate::units::{Finding, Now, StationId, Version};
+use crate::store::{Content, Job, Keep, Message, WriterHandle};
+use crate::units::{Finding, Now, StationId, Time, Version};
 
 /// Bytes beyond the largest message that may wait to be sent to one station: an answer echoes the message id.
 pub const OUT_BUFFER: usize = 256 * 1024;
 /// A station that only sends heartbeats costs one write in this time.
-const SEEN_EVERY: std::time::Duration = std::time::Duration::from_secs(300);
+const SEEN_EVERY: Duration = Duration::from_secs(300);
 /// How long a station may take to read one answer.
-const SEND_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
+const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 
-type Socket = WebSocketStream<TcpStream>;
+/// Largest message of a station that never said anything valid.
+pub const STRANGER_MESSAGE: usize = 64 * 1024;
+/// A large message occupies memory that others need, so it must be complete by then: 1 MiB at 70 kbit/s.
+const LARGE_MESSAGE: Duration = Duration::from_secs(120);
+/// How often a connection is looked at: who is silent, whose message never ends.
+const LOOK_EVERY: Duration = Duration::from_secs(15);
+/// Frames in a row that are no valid message; then a stranger is not a station.
+const MAX_NOISE: u32 = 100;
+/// Such frames of a connection that are logged as warnings.
+const LOGGED_NOISE: u32 = 10;
+
+type Socket = WebSocketStream<Inbound<TcpStream>>;
 
 pub struct Connection<'a> {
+    csms: &'a Csms,
     settings: &'a Settings,
     store: &'a WriterHandle,
-    now: Now,
+    now: &'a Now,
+    claim: &'a Claim,
     station: StationId,
     version: Version,
+    peer: SocketAddr,
+    since: Time,
+    /// It has said something valid, now or at some time before.
+    proven: bool,
+    /// Frames since the last valid message.
+    noise: u32,
     /// When the store was last told of a heartbeat.
     told: Option<Instant>,
 }
@@ -47,48 +69,83 @@ enum Next {
     Close(CloseCode, &'static str),
 }
 
+/// A data frame as text.
+struct Text<'a> {
+    text: Cow<'a, str>,
+    /// As received, when that was not UTF-8, and what was made of it.
+    mended: Option<(&'a [u8], Finding)>,
+}
+
+/// The largest message that is taken from such a station.
+pub fn message_limit(settings: &Settings, standing: Standing) -> usize {
+    match standing {
+        Standing::Stranger => settings.max_message_bytes.min(STRANGER_MESSAGE),
+        Standing::Configured | Standing::Proven => settings.max_message_bytes,
+    }
+}
+
 impl<'a> Connection<'a> {
-    pub fn new(settings: &'a Settings, store: &'a WriterHandle, now: Now, station: StationId, version: Version) -> Self {
-        Self { settings, store, now, station, version, told: None }
+    pub fn new(csms: &'a Csms, claim: &'a Claim, version: Version, peer: SocketAddr) -> Self {
+        Self {
+            csms,
+            settings: &csms.settings,
+            store: &csms.store,
+            now: &csms.now,
+            claim,
+            station: claim.station.clone(),
+            version,
+            peer,
+            since: (csms.now)(),
+            proven: claim.standing != Standing::Stranger,
+            noise: 0,
+            told: None,
+        }
     }
 
     /// Serves the connection until it ends; the text says why it did.
     pub async fn run(
         mut self,
         mut socket: Socket,
-        peer: SocketAddr,
-        replaced: &Notify,
+        ousted: oneshot::Receiver<Ousted>,
         mut stop: watch::Receiver<bool>,
     ) -> Cow<'static, str> {
-        let (station, version) = (self.station.clone(), self.version);
-        self.store.submit(Job::Connected { station, version, peer: peer.to_string(), at: (self.now)() });
-        // Both outlive the loop: arming a timer and a waiter anew for each frame would cost more than decoding it.
-        let mut quiet = pin!(sleep(self.settings.quiet_after));
+        if self.proven {
+            self.introduce();
+        }
+        // These outlive the loop: arming timers and a waiter anew for each frame would cost more than decoding it.
+        let mut look = pin!(sleep(LOOK_EVERY.min(self.settings.stranger_silence).min(self.settings.quiet_after)));
         let mut told = pin!(async {
             tokio::select! {
                 biased;
-                () = replaced.notified() => (CloseCode::Policy, "a newer connection of this station"),
+                Ok(ousted) = ousted => match ousted {
+                    Ousted::Newer => (CloseCode::Policy, "a newer connection of this station"),
+                    Ousted::Displaced => (CloseCode::Again, "an unknown station; a known one needs its place"),
+                },
                 () = super::stopped(&mut stop) => (CloseCode::Away, "forecourt is stopping"),
             }
         });
-        let mut heard = Instant::now();
+        let connected = Instant::now();
+        let mut heard = connected;
         let mut pinged = false;
         loop {
             let received = tokio::select! {
                 biased;
                 (code, why) = &mut told => return close(socket, code, why).await,
                 received = socket.next() => received,
-                () = &mut quiet => {
-                    let next = heard + self.settings.quiet_after;
-                    if next > Instant::now() {
-                        quiet.as_mut().reset(next);
+                () = &mut look => {
+                    let now = Instant::now();
+                    if let Some((code, why)) = self.overdue(&socket, now, connected) {
+                        return close(socket, code, why).await;
+                    }
+                    if now < heard + self.settings.quiet_after {
+                        look.as_mut().reset(self.next_look(now, heard, connected));
                         continue;
                     }
                     if pinged {
                         return close(socket, CloseCode::Policy, "silent, and no answer to a ping").await;
                     }
-                    pinged = true;
-                    quiet.as_mut().reset(Instant::now() + self.settings.quiet_after);
+                    (pinged, heard) = (true, now);
+                    look.as_mut().reset(self.next_look(now, heard, connected));
                     match send(&mut socket, Frame::Ping(Bytes::new())).await {
                         Ok(()) => continue,
                         Err(why) => return why,
@@ -102,13 +159,17 @@ impl<'a> Connection<'a> {
             };
             heard = Instant::now();
             pinged = false;
-            let Some(text) = text_of(&frame) else {
-                if frame.is_text() || frame.is_binary() {
-                    debug!(station = %self.station, "empty frame ignored");
+            let was_proven = self.proven;
+            let next = match text_of(&frame) {
+                Some(text) => self.frame(text).await,
+                None => {
+                    if frame.is_text() || frame.is_binary() {
+                        debug!(station = %self.station, "empty frame ignored");
+                    }
+                    Next::Nothing
                 }
-                continue;
             };
-            match self.frame(&text).await {
+            match next {
                 Next::Answer(answer) => {
                     if let Err(why) = send(&mut socket, Frame::text(answer)).await {
                         return why;
@@ -117,42 +178,106 @@ impl<'a> Connection<'a> {
                 Next::Nothing => {}
                 Next::Close(code, why) => return close(socket, code, why).await,
             }
+            // What the message occupied is free again only now: its answer may have been as long as itself.
+            drop(frame);
+            socket.get_mut().done();
+            if self.proven != was_proven {
+                socket.get_mut().allow(message_limit(self.settings, Standing::Proven), self.csms.budgets.of(Standing::Proven));
+            }
         }
     }
 
-    async fn frame(&mut self, text: &str) -> Next {
-        trace!(station = %self.station, text, "frame");
-        let message = match ocpp::read(text) {
-            Ok(ocpp::Frame::Call { id, action, payload, findings }) => {
-                match self.call(&id, &action, &payload, findings, text, true) {
-                    Ok(message) => message,
-                    Err(answer) => return Next::Answer(answer),
+    /// What has taken too long.
+    fn overdue(&self, socket: &Socket, now: Instant, connected: Instant) -> Option<(CloseCode, &'static str)> {
+        if !self.proven && now >= connected + self.settings.stranger_silence {
+            return Some((CloseCode::Policy, "an unknown station that says nothing valid"));
+        }
+        let since = socket.get_ref().large_since()?;
+        (now >= since + LARGE_MESSAGE).then_some((CloseCode::Policy, "a large message took too long"))
+    }
+
+    fn next_look(&self, now: Instant, heard: Instant, connected: Instant) -> Instant {
+        let next = (now + LOOK_EVERY).min(heard + self.settings.quiet_after);
+        if self.proven { next } else { next.min(connected + self.settings.stranger_silence) }
+    }
+
+    /// The store learns of the connection. Of a stranger only when it says something valid: invented names leave no trace.
+    fn introduce(&self) {
+        let (station, version, peer) = (self.station.clone(), self.version, self.peer.to_string());
+        self.store.submit(Job::Connected { station, version, peer, at: self.since });
+    }
+
+    /// The station says something valid.
+    fn valid(&mut self) {
+        self.noise = 0;
+        if !self.proven {
+            self.introduce();
+            self.proven = true;
+        }
+    }
+
+    /// The station says something that is no valid message; whether that deserves a line in the log.
+    fn noise(&mut self) -> bool {
+        self.noise = self.noise.saturating_add(1);
+        self.noise <= LOGGED_NOISE
+    }
+
+    async fn frame(&mut self, Text { text, mended }: Text<'_>) -> Next {
+        trace!(station = %self.station, text = &*text, "frame");
+        let was_proven = self.proven;
+        let mut message = match self.read(&text, mended.as_ref().map(|(_, finding)| finding)) {
+            Ok(message) => message,
+            Err(next) => {
+                if self.proven && !was_proven {
+                    self.csms.registry.prove(self.claim);
                 }
-            }
-            Ok(ocpp::Frame::Send { id, action, payload, findings }) => {
-                match self.call(&id, &action, &payload, findings, text, false) {
-                    Ok(message) => message,
-                    Err(_) => return Next::Nothing,
-                }
-            }
-            Ok(_) => {
-                debug!(station = %self.station, "an answer to a call we do not wait for");
-                return Next::Nothing;
-            }
-            Err(broken) if broken.flaw == ocpp::Flaw::Empty => return Next::Nothing,
-            Err(broken) => {
-                warn!(station = %self.station, error = %broken, "broken frame");
-                let finding = Finding::new("broken-frame", broken.to_string());
-                self.report("broken-frame", &finding.detail);
-                let action = broken.action.as_deref().map(Box::from);
-                self.message(action, None, text, Content::Fixed { answer: self.answer_broken(&broken) }, vec![finding])
+                return next;
             }
         };
-        match self.store.store(Box::new(message)).await {
+        message.bytes = mended.map(|(bytes, _)| Box::from(bytes));
+        let stored = self.store.store(Box::new(message)).await;
+        if stored.is_ok() && self.proven && !was_proven {
+            self.csms.registry.prove(self.claim);
+        }
+        match stored {
+            _ if !self.proven && self.noise >= MAX_NOISE => {
+                Next::Close(CloseCode::Policy, "an unknown station that says nothing valid")
+            }
             Ok(Some(answer)) => Next::Answer(answer),
             Ok(None) => Next::Nothing,
             // Unanswered, the station keeps the message and tries again; a CALLERROR could make it forget it.
             Err(_) => Next::Close(CloseCode::Error, "the message could not be stored"),
+        }
+    }
+
+    /// What to store of a frame; `Err`: what to do with one that needs no storing.
+    fn read(&mut self, text: &str, mended: Option<&Finding>) -> Result<Message, Next> {
+        let with = |findings: Vec<Finding>| mended.cloned().into_iter().chain(findings).collect::<Vec<_>>();
+        match ocpp::read(text) {
+            Ok(ocpp::Frame::Call { id, action, payload, findings }) => {
+                self.call(&id, &action, &payload, with(findings), text, true).map_err(Next::Answer)
+            }
+            Ok(ocpp::Frame::Send { id, action, payload, findings }) => {
+                self.call(&id, &action, &payload, with(findings), text, false).map_err(|_| Next::Nothing)
+            }
+            Ok(_) => {
+                debug!(station = %self.station, "an answer to a call we do not wait for");
+                Err(Next::Nothing)
+            }
+            Err(broken) if broken.flaw == ocpp::Flaw::Empty => Err(Next::Nothing),
+            Err(broken) => {
+                if self.noise() {
+                    warn!(station = %self.station, error = %broken, "broken frame");
+                } else {
+                    debug!(station = %self.station, error = %broken, "broken frame");
+                }
+                let findings = with(vec![Finding::new("broken-frame", broken.to_string())]);
+                let action = broken.action.as_deref();
+                let transaction = action.is_some_and(|action| ocpp::is_transaction(self.version, action));
+                let keep = if transaction { Keep::Always } else { Keep::Sparingly };
+                let content = Content::Fixed { answer: self.answer_broken(&broken), keep };
+                Ok(self.message(action.map(Box::from), None, text, content, findings))
+            }
         }
     }
 
@@ -182,19 +307,25 @@ impl<'a> Connection<'a> {
         let content = match ocpp::to_fact(version, action, payload) {
             // A heartbeat says nothing worth a write to flash.
             Ok(decoded) if decoded.fact == Fact::Heartbeat => {
+                self.valid();
                 self.seen();
                 return Err(ocpp::answer(version, action, id, &Answer::Heartbeat { now: (self.now)() }));
             }
             Ok(decoded) => {
+                self.valid();
                 findings.extend(decoded.findings);
                 let (id, action) = (id.clone().into_owned(), action.to_owned());
                 let encode = move |answer: &Answer| answered.then(|| ocpp::answer(version, &action, &id, answer));
                 Content::Fact { fact: decoded.fact, encode: Box::new(encode) }
             }
             Err(refusal) => {
-                warn!(station = %self.station, action, refusal = refusal.text, "message refused");
+                if self.noise() {
+                    warn!(station = %self.station, action, refusal = refusal.text, "message refused");
+                } else {
+                    debug!(station = %self.station, action, refusal = refusal.text, "message refused");
+                }
                 findings.push(Finding::new("refused", refusal.text.clone()));
-                Content::Fixed { answer: answered.then(|| ocpp::refuse(version, id, &refusal)) }
+                Content::Fixed { answer: answered.then(|| ocpp::refuse(version, id, &refusal)), keep: Keep::Sparingly }
             }
         };
         Ok(self.message(Some(action.into()), repeatable, text, content, findings))
@@ -215,6 +346,7 @@ impl<'a> Connection<'a> {
             action,
             repeatable,
             text: text.to_owned(),
+            bytes: None,
             content,
             findings,
         }
@@ -235,28 +367,44 @@ impl<'a> Connection<'a> {
     }
 
     async fn broken_socket(&self, socket: Socket, error: Error) -> Cow<'static, str> {
-        match error {
+        let too_much = match &error {
+            Error::Io(error) => TooMuch::of(error),
             Error::Capacity(CapacityError::MessageTooLong { size, max_size }) => {
-                let detail = format!("a frame of {size} bytes; at most {max_size} are allowed (ocpp.max_message_kb)");
-                warn!(station = %self.station, size, max_size, "frame too large");
-                self.report("frame-too-large", &detail);
+                Some(TooMuch::TooLong { size: *size, max: *max_size })
+            }
+            _ => None,
+        };
+        match (too_much, error) {
+            (Some(TooMuch::TooLong { size, max }), _) => {
+                let hint = if self.proven { "ocpp.max_message_kb" } else { "until it has said something valid" };
+                warn!(station = %self.station, size, max, "frame too large");
+                self.report("frame-too-large", &format!("a frame of {size} bytes; at most {max} are allowed ({hint})"));
                 close(socket, CloseCode::Size, "message too large").await
             }
-            Error::ConnectionClosed | Error::AlreadyClosed => "closed by the station".into(),
-            error => error.to_string().into(),
+            (Some(TooMuch::NoRoom { size }), _) => {
+                warn!(station = %self.station, size, "no memory for another large message now");
+                self.report(
+                    "frame-no-room",
+                    &format!("a frame of {size} bytes came while the memory for large messages was in use"),
+                );
+                close(socket, CloseCode::Again, "too many large messages at once; send it again").await
+            }
+            (None, Error::ConnectionClosed | Error::AlreadyClosed) => "closed by the station".into(),
+            (None, error) => error.to_string().into(),
         }
     }
 }
 
-/// The text of a data frame; `None` for control frames and empty ones. Binary frames count as text (seen in the field); bytes
-/// that are not UTF-8 make a broken frame, which is journaled and answered like any other.
-fn text_of(frame: &Frame) -> Option<Cow<'_, str>> {
-    let text = match frame {
-        Frame::Text(text) => Cow::Borrowed(text.as_str()),
-        Frame::Binary(bytes) => String::from_utf8_lossy(bytes),
+/// The text of a data frame; `None` for control frames and empty ones. Text frames arrive as binary ones (`inbound.rs`), and
+/// binary frames count as text anyway (seen in the field).
+fn text_of(frame: &Frame) -> Option<Text<'_>> {
+    let bytes: &[u8] = match frame {
+        Frame::Text(text) => text.as_bytes(),
+        Frame::Binary(bytes) => bytes,
         _ => return None,
     };
-    (!text.trim().is_empty()).then_some(text)
+    let (text, finding) = ocpp::text(bytes);
+    (!text.trim().is_empty()).then_some(Text { text, mended: finding.map(|finding| (bytes, finding)) })
 }
 
 async fn send(socket: &mut Socket, frame: Frame) -> Result<(), Cow<'static, str>> {
@@ -267,7 +415,7 @@ async fn send(socket: &mut Socket, frame: Frame) -> Result<(), Cow<'static, str>
     }
 }
 
-async fn close(mut socket: Socket, code: CloseCode, why: &'static str) -> Cow<'static, str> {
+pub async fn close(mut socket: Socket, code: CloseCode, why: &'static str) -> Cow<'static, str> {
     let frame = CloseFrame { code, reason: why.into() };
     // The other side may be gone; then there is nobody to be polite to.
     let _ = timeout(SEND_TIMEOUT, socket.close(Some(frame))).await;

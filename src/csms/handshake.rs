@@ -7,7 +7,7 @@
 use percent_encoding::percent_decode_str;
 
 use super::Settings;
-use crate::units::Version;
+use crate::units::{Version, is_unprintable, printable};
 
 /// Longer identities are refused: 2.0.1 allows 48 characters, 1.6 sets no limit.
 const MAX_IDENTITY: usize = 255;
@@ -41,8 +41,18 @@ pub fn identity(settings: &Settings, path: &str) -> Result<String, Refused> {
     let decoded =
         percent_decode_str(last).decode_utf8().map_err(|_| Refused::new(400, format!("identity {last} is not UTF-8")))?;
     let decoded = decoded.trim();
-    if decoded.is_empty() || decoded.chars().count() > MAX_IDENTITY || decoded.chars().any(|c| c.is_control() || c == ':') {
-        return Err(Refused::new(400, format!("identity {decoded:?} is empty, too long, or has a colon or control character")));
+    // Names end up in file names, topics, URLs and on terminals: none may be a path or look like another one.
+    let forbidden = |c: char| is_unprintable(c) || matches!(c, ':' | '/');
+    if decoded.is_empty()
+        || matches!(decoded, "." | "..")
+        || decoded.chars().count() > MAX_IDENTITY
+        || decoded.contains(forbidden)
+    {
+        let text = format!(
+            "identity \"{}\" is empty, a dot name or longer than {MAX_IDENTITY} characters, or has a colon, a slash or an invisible character",
+            printable(decoded)
+        );
+        return Err(Refused::new(400, text));
     }
     Ok(decoded.to_owned())
 }
@@ -78,6 +88,7 @@ mod tests {
             max_connections: 1,
             handshake_timeout: Duration::from_secs(1),
             quiet_after: Duration::from_secs(1),
+            stranger_silence: Duration::from_secs(1),
             only_known: false,
             stations: Vec::new(),
             assume_v16: std::collections::HashSet::new(),
@@ -97,6 +108,18 @@ mod tests {
             ("/CP01", Err(404)),
             ("/ocpp/a%3Ab", Err(400)),
             ("/ocpp/%ff", Err(400)),
+            ("/ocpp/%20CP01%20", Ok("CP01")),
+            ("/ocpp/Z%C3%BCrich", Ok("Zürich")),
+            ("/ocpp/..", Err(400)),
+            ("/ocpp/%2e", Err(400)),
+            ("/ocpp/..%2Fetc", Err(400)),
+            ("/ocpp/%0aX", Ok("X")),
+            ("/ocpp/X%0aY", Err(400)),
+            ("/ocpp/X%1b%5b2J", Err(400)),
+            ("/ocpp/X%C2%9b", Err(400)),
+            ("/ocpp/%E2%80%AE1-PC", Err(400)),
+            ("/ocpp/CP%E2%80%8B1", Err(400)),
+            ("/ocpp/CP%E2%80%A81", Err(400)),
         ] {
             let found = identity(&settings(), path);
             assert_eq!(found.as_deref().map_err(|refused| refused.status), wanted.map_err(|status: u16| status), "{path}");

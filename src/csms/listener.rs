@@ -7,24 +7,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_tungstenite::accept_hdr_async_with_config;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tracing::{info, warn};
 
-use super::Settings;
 use super::connection::{self, Connection};
 use super::handshake::{self, Refused};
-use super::registry::{Claim, MAX_IDENTITIES, Registry};
+use super::handshakes::{Handshake, Handshakes, Quiet};
+use super::inbound::Inbound;
+use super::registry::{Claim, MAX_SILENT_PER_PEER, NoPlace, Peer, Registry, Standing};
+use super::{Budgets, Settings};
 use crate::store::{Job, WriterHandle};
 use crate::units::{Now, StationId, Version};
 
-/// Sockets beyond `max_connections` that may be shaking hands, so that a station can replace its dead connection at the limit.
-pub const SPARE_SOCKETS: usize = 64;
 const SUBPROTOCOL: &str = "sec-websocket-protocol";
 /// Small: a site has many idle stations. Larger messages grow it for as long as they need.
 const READ_BUFFER: usize = 4 * 1024;
@@ -37,7 +38,11 @@ pub struct Csms {
     pub settings: Settings,
     pub store: WriterHandle,
     pub now: Now,
-    registry: Registry,
+    pub(super) registry: Registry,
+    pub(super) budgets: Budgets,
+    handshakes: Arc<Handshakes>,
+    /// Lines about sockets and upgrades that were turned away.
+    turned_away: Quiet,
 }
 
 /// Binds one listening address; the error names it.
@@ -46,30 +51,32 @@ pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 impl Csms {
-    /// `known`: stations of the configuration and of the store, in their canonical casing.
-    pub fn new(settings: Settings, known: Vec<StationId>, store: WriterHandle, now: Now) -> Arc<Self> {
-        let registry = Registry::new(known);
-        Arc::new(Self { settings, store, now, registry })
+    /// `proven`: stations of the store that have said something valid, the last one heard of first.
+    pub fn new(settings: Settings, proven: Vec<StationId>, store: WriterHandle, now: Now) -> Arc<Self> {
+        let registry = Registry::new(settings.max_connections, &settings.stations, proven);
+        let budgets = Budgets::new(&settings);
+        Arc::new(Self { settings, store, now, registry, budgets, handshakes: Arc::default(), turned_away: Quiet::default() })
     }
 
     /// Accepts on all listeners until `stop` turns true, then closes every connection with 1001 and waits for them.
     pub async fn serve(self: Arc<Self>, listeners: Vec<TcpListener>, stop: watch::Receiver<bool>) {
-        let sockets = Arc::new(Semaphore::new(self.settings.max_connections + SPARE_SOCKETS));
         let mut accepting = JoinSet::new();
         for listener in listeners {
-            accepting.spawn(Arc::clone(&self).accept(listener, Arc::clone(&sockets), stop.clone()));
+            accepting.spawn(Arc::clone(&self).accept(listener, stop.clone()));
         }
         while accepting.join_next().await.is_some() {}
     }
 
-    async fn accept(self: Arc<Self>, listener: TcpListener, sockets: Arc<Semaphore>, mut stop: watch::Receiver<bool>) {
+    async fn accept(self: Arc<Self>, listener: TcpListener, mut stop: watch::Receiver<bool>) {
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
-                    Ok((socket, peer)) => match Arc::clone(&sockets).try_acquire_owned() {
-                        Ok(permit) => drop(connections.spawn(Arc::clone(&self).welcome(socket, peer, permit, stop.clone()))),
-                        Err(_) => warn!(%peer, limit = self.settings.max_connections, "too many connections; turned away"),
+                    Ok((socket, peer)) => match self.handshakes.begin(Peer::of(peer.ip())) {
+                        Some(handshake) => drop(connections.spawn(Arc::clone(&self).welcome(socket, peer, handshake, stop.clone()))),
+                        None => if let Some(unsaid) = self.turned_away.line() {
+                            warn!(%peer, unsaid, "too many connections that have not said who they are; turned away");
+                        },
                     },
                     // Out of file descriptors and the like: accepting again at once would spin.
                     Err(error) => {
@@ -96,7 +103,7 @@ impl Csms {
         self: Arc<Self>,
         socket: TcpStream,
         peer: SocketAddr,
-        _permit: OwnedSemaphorePermit,
+        handshake: Handshake,
         mut stop: watch::Receiver<bool>,
     ) {
         // Answers are small and awaited: waiting to fill a segment would only add latency.
@@ -111,25 +118,30 @@ impl Csms {
             .max_write_buffer_size(self.settings.max_message_bytes + connection::OUT_BUFFER)
             .max_message_size(limit)
             .max_frame_size(limit);
+        let socket = Inbound::new(socket, Arc::clone(self.budgets.of(Standing::Stranger)));
         let upgrade = accept_hdr_async_with_config(socket, judge, Some(config));
         let upgraded = tokio::select! {
             biased;
             () = super::stopped(&mut stop) => return,
             upgraded = tokio::time::timeout(self.settings.handshake_timeout, upgrade) => upgraded,
         };
-        let socket = match upgraded {
+        let mut socket = match upgraded {
             Ok(Ok(socket)) => socket,
             Ok(Err(Error::Http(_))) => return, // turned away, and said so
             Ok(Err(error)) => return info!(%peer, %error, "no connection: the upgrade failed"),
             Err(_) => return info!(%peer, "no connection: the handshake took too long"),
         };
+        drop(handshake);
         let Some((identity, version)) = chosen else { return };
-        let claim = self.registry.claim(&identity);
+        let (claim, ousted) = match self.registry.claim(&identity, Peer::of(peer.ip())) {
+            Ok(claimed) => claimed,
+            // The last place went to somebody else while this one shook hands.
+            Err(_) => return drop(connection::close(socket, CloseCode::Again, "no place is free").await),
+        };
+        socket.get_mut().allow(connection::message_limit(&self.settings, claim.standing), self.budgets.of(claim.standing));
         info!(station = %claim.station, version = version.number(), %peer, "station connected");
         let mut held = Held { csms: &self, claim, why: "a fault of ours".into() };
-        let claim = &held.claim;
-        let connection = Connection::new(&self.settings, &self.store, Arc::clone(&self.now), claim.station.clone(), version);
-        held.why = connection.run(socket, peer, &claim.replaced, stop).await;
+        held.why = Connection::new(&self, &held.claim, version, peer).run(socket, ousted, stop).await;
     }
 
     #[allow(clippy::result_large_err)] // tungstenite's signature
@@ -141,7 +153,7 @@ impl Csms {
         chosen: &mut Option<(String, Version)>,
     ) -> Result<Response, ErrorResponse> {
         let offers: Vec<&str> = request.headers().get_all(SUBPROTOCOL).iter().filter_map(|value| value.to_str().ok()).collect();
-        match self.decide(request.uri().path(), &offers) {
+        match self.decide(request.uri().path(), &offers, Peer::of(peer.ip())) {
             Ok((identity, version, echo)) => {
                 if let Some(echo) = echo {
                     response.headers_mut().insert(SUBPROTOCOL, HeaderValue::from_static(echo));
@@ -150,7 +162,9 @@ impl Csms {
                 Ok(response)
             }
             Err(refused) => {
-                warn!(%peer, path = request.uri().path(), status = refused.status, why = refused.text, "station turned away");
+                if let Some(unsaid) = self.turned_away.line() {
+                    warn!(%peer, path = request.uri().path(), status = refused.status, why = refused.text, unsaid, "station turned away");
+                }
                 let mut answer = ErrorResponse::new(Some(refused.text + "\n"));
                 *answer.status_mut() = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::BAD_REQUEST);
                 Err(answer)
@@ -158,7 +172,7 @@ impl Csms {
         }
     }
 
-    fn decide(&self, path: &str, offers: &[&str]) -> Result<(String, Version, Option<&'static str>), Refused> {
+    fn decide(&self, path: &str, offers: &[&str], peer: Peer) -> Result<(String, Version, Option<&'static str>), Refused> {
         let identity = handshake::identity(&self.settings, path)?;
         let known = self.registry.canonical(&identity);
         let configured = known.as_ref().is_some_and(|id| self.settings.stations.contains(id));
@@ -168,25 +182,26 @@ impl Csms {
                 format!("station {identity} is not in the configuration ([[station]] id = \"{identity}\")"),
             ));
         }
-        if known.is_none() && self.registry.is_full() {
-            let text = format!(
-                "{MAX_IDENTITIES} different stations have connected since the start; name yours in the configuration and restart"
-            );
-            return Err(Refused::new(503, text));
-        }
         let assume = known.as_ref().is_some_and(|id| self.settings.assume_v16.contains(id));
         let (version, echo) = handshake::version(&self.settings, offers, assume)?;
         if !self.store.available() {
             return Err(Refused::new(503, "the store cannot commit; keep your messages and try again"));
         }
-        let replacing = known.is_some_and(|id| self.registry.is_connected(&id));
-        if self.registry.connected() >= self.settings.max_connections && !replacing {
-            return Err(Refused::new(
-                503,
-                format!("{} stations are connected, no more are allowed", self.settings.max_connections),
-            ));
-        }
+        self.registry.admits(&identity, peer).map_err(|no_place| Refused::new(503, no_place_text(no_place)))?;
         Ok((identity, version, echo))
+    }
+}
+
+fn no_place_text(no_place: NoPlace) -> String {
+    match no_place {
+        NoPlace::Full { places } => {
+            format!(
+                "no place is free for an unknown station; {places} are taken or kept for known ones (ocpp.max_connections, [[station]])"
+            )
+        }
+        NoPlace::SilentPeer => {
+            format!("{MAX_SILENT_PER_PEER} unknown stations at this address have said nothing yet; try again in a minute")
+        }
     }
 }
 

@@ -5,21 +5,44 @@
 //! disk; when the store cannot, nothing is answered and the socket is closed. The newest connection of a station wins; a
 //! generation number keeps the end of an old connection from touching the new one.
 //!
-//! Limits: connections and message size by configuration, [`connection::OUT_BUFFER`] bytes outgoing, the handshake
-//! by `ocpp.handshake_s`, [`listener::SPARE_SOCKETS`] sockets that are still shaking hands. Deliberately absent for now: TLS and
-//! security profiles, calls to stations, permessage-deflate (RFC 7692), the Pending state.
+//! Limits: places by `ocpp.max_connections`, shared out in `registry.rs`; handshakes in `handshakes.rs`; message size by
+//! `ocpp.max_message_kb`, and for strangers [`connection::STRANGER_MESSAGE`]; [`connection::OUT_BUFFER`] bytes outgoing; memory for
+//! messages as follows. What strangers can fill is separate from what known stations need.
+//!
+//! ```text
+//! memory for messages, with the built-in limits (500 places, messages of 1 MiB):
+//!   small messages    500 × 16 KiB (inbound::FREE)                     8 MiB
+//!   large ones        4 MiB of strangers + 16 MiB of proven
+//!                     + 16 MiB of configured stations (Budgets)       36 MiB
+//!   × 6 at most: frame, fragments joined, text, what it says, its row and answer      264 MiB
+//!   unfinished handshakes  256 × 64 KiB (tungstenite's limit)         16 MiB
+//!   buffers and tasks      756 sockets × 24 KiB                       18 MiB
+//!   the daemon itself, SQLite's cache, threads                        50 MiB
+//!                                                                    348 MiB, below MemoryMax=512M of the unit
+//! ```
+//! Deliberately absent for now: TLS and security profiles, calls to stations, permessage-deflate (RFC 7692), the Pending state.
 
 mod connection;
 mod handshake;
+mod handshakes;
+mod inbound;
 mod listener;
 mod registry;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use listener::{Csms, bind};
+pub use registry::MAX_PROVEN;
+
+use inbound::Budget;
+use registry::Standing;
 
 use crate::units::{StationId, Version};
+
+const STRANGER_BUDGET: usize = 4 << 20;
+const KNOWN_BUDGET: usize = 16 << 20;
 
 /// What the configuration says about stations, resolved.
 #[derive(Clone, Debug)]
@@ -33,11 +56,36 @@ pub struct Settings {
     pub handshake_timeout: Duration,
     /// A station that says nothing for this long is pinged, and dropped if it stays silent as long again.
     pub quiet_after: Duration,
+    /// An unknown station that has said nothing valid by then is dropped.
+    pub stranger_silence: Duration,
     /// Turn away stations that are not in `stations`.
     pub only_known: bool,
     pub stations: Vec<StationId>,
     /// Stations whose firmware offers no subprotocol (quirk `assume-ocpp1.6`).
     pub assume_v16: HashSet<StationId>,
+}
+
+/// What large messages of each kind of station may occupy together.
+struct Budgets {
+    strangers: Arc<Budget>,
+    proven: Arc<Budget>,
+    configured: Arc<Budget>,
+}
+
+impl Budgets {
+    fn new(settings: &Settings) -> Self {
+        // One message of the largest size always fits.
+        let known = KNOWN_BUDGET.max(settings.max_message_bytes);
+        Self { strangers: Budget::new(STRANGER_BUDGET), proven: Budget::new(known), configured: Budget::new(known) }
+    }
+
+    fn of(&self, standing: Standing) -> &Arc<Budget> {
+        match standing {
+            Standing::Configured => &self.configured,
+            Standing::Proven => &self.proven,
+            Standing::Stranger => &self.strangers,
+        }
+    }
 }
 
 /// Completes when the daemon stops (or is gone).

@@ -128,8 +128,7 @@ impl Daemon {
         };
         let uplink = start_uplink(&config.mqtt, outbox, new_records, stopping.clone())?;
 
-        let known = known_stations(&config, path)?;
-        let csms = Csms::new(csms_settings(&config), known, store.clone(), now);
+        let csms = Csms::new(csms_settings(&config), proven_stations(path)?, store.clone(), now);
         let csms = tokio::spawn(csms.serve(listeners, stopping));
         info!(site = config.site.id, epoch, listen = ?addresses, path = config.ocpp.path, store = %path.display(), "ready");
         Ok(Self { addresses, epoch, stop, csms, uplink, releaser, store, ring, threads: vec![rating_thread, store_thread] })
@@ -209,11 +208,14 @@ fn site_facts(config: &Config) -> SiteFacts {
     }
 }
 
-/// Identities in their canonical casing. The store's; the configuration's spelling stands last, and the last wins.
-fn known_stations(config: &Config, store: &Path) -> Result<Vec<StationId>, StartError> {
-    let rows = Reader::open(store)?.query("SELECT station FROM v_station", &[])?;
-    let met = rows.rows.iter().filter_map(|row| row.first()?.as_str()).map(StationId::new);
-    Ok(met.chain(config.stations.iter().map(|station| StationId::new(&station.id))).collect())
+/// Identities that have said something valid at some time, as far as they are remembered; the last one heard of first.
+fn proven_stations(store: &Path) -> Result<Vec<StationId>, StartError> {
+    let sql = format!(
+        "SELECT station FROM v_station WHERE proven_at IS NOT NULL ORDER BY last_message_at DESC LIMIT {}",
+        csms::MAX_PROVEN
+    );
+    let rows = Reader::open(store)?.query(&sql, &[])?;
+    Ok(rows.rows.iter().filter_map(|row| row.first()?.as_str()).map(StationId::new).collect())
 }
 
 fn csms_settings(config: &Config) -> csms::Settings {
@@ -227,6 +229,7 @@ fn csms_settings(config: &Config) -> csms::Settings {
         // Three heartbeats: stations that heartbeat exactly on time must not be dropped by jitter. A dead link is found in half
         // an hour at the latest.
         quiet_after: Duration::from_secs(config.ocpp.heartbeat_s.saturating_mul(3).clamp(60, 900).into()),
+        stranger_silence: Duration::from_secs(config.ocpp.unknown_silence_s.into()),
         only_known: config.ocpp.unknown_stations == UnknownStations::Reject,
         stations: config.stations.iter().map(|station| StationId::new(&station.id)).collect(),
         assume_v16: config.stations.iter().filter(quirky).map(|station| StationId::new(&station.id)).collect(),

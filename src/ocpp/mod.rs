@@ -34,6 +34,7 @@ mod lenient;
 mod number;
 mod quantity;
 mod sample;
+mod text;
 mod timestamp;
 mod v16;
 mod v2;
@@ -42,6 +43,7 @@ use serde_json::value::RawValue;
 
 pub use answer::{answer, refuse};
 pub use frame::{Broken, Flaw, Frame, MessageId, read};
+pub use text::text;
 
 use crate::session::{Fact, Refusal, RefusalKind, TxFact};
 use crate::units::{Finding, Version};

@@ -7,7 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rusqlite::{OptionalExtension, params};
 use tracing::{debug, error, info, warn};
 
-use super::writer::{Content, Message, Outcome, Writer};
+use super::bounds::{self, Noise, Place};
+use super::writer::{Content, Keep, Message, Outcome, Writer};
 use super::{StoreError, readings, restore, sessions};
 use crate::session::{Change, ChargingState, Evidence, State, hold, metering, phase_code};
 use crate::units::{Finding, Received, StationId, Time, Version, time};
@@ -16,7 +17,7 @@ use crate::units::{Finding, Received, StationId, Time, Version, time};
 const MAX_REMEMBERED: usize = 32;
 /// Codes of findings logged once per station and start; then the log stays quiet about them.
 const MAX_WARNED: usize = 64;
-/// Stations kept in memory; beyond it the cache is emptied and fills again.
+/// Stations kept in memory; beyond it strangers are let go first, then the one that was silent for the longest time.
 const MAX_STATIONS: usize = 10_000;
 /// `station.last_message_at` may lag by this much, to spare a row write per message.
 const LAST_MESSAGE_LAG_MS: i64 = 30_000;
@@ -30,6 +31,11 @@ pub(super) struct Station {
     remembered: VecDeque<(u64, i64)>,
     /// Codes of findings that were logged already.
     warned: Vec<Box<str>>,
+    /// It has said something valid.
+    pub(super) proven: bool,
+    pub(super) noise: Noise,
+    /// When a status from before the present connection came last.
+    pub(super) last_replay: Option<i64>,
 }
 
 /// What a message comes to.
@@ -44,7 +50,16 @@ struct Decided {
 
 impl Station {
     fn new(number: i64) -> Self {
-        Self { number, last_message_at: None, written_at: 0, remembered: VecDeque::new(), warned: Vec::new() }
+        Self {
+            number,
+            last_message_at: None,
+            written_at: 0,
+            remembered: VecDeque::new(),
+            warned: Vec::new(),
+            proven: false,
+            noise: Noise::default(),
+            last_replay: None,
+        }
     }
 
     /// Whether a finding of this code is new for the log; the journal has every one.
@@ -62,7 +77,7 @@ impl Station {
 
 impl Writer {
     /// `None`: a fault of ours, journaled; the reply is dropped, the connection closes, the station repeats later.
-    pub(super) fn message(&mut self, message: Message, outcome: &mut Outcome) -> Result<Option<Option<String>>, StoreError> {
+    pub(super) fn message(&mut self, mut message: Message, outcome: &mut Outcome) -> Result<Option<Option<String>>, StoreError> {
         let at = message.received_at;
         let station = self.station(&message.station, at)?.number;
         self.seen(&message.station, at)?;
@@ -70,19 +85,56 @@ impl Writer {
         if let Some(answer) = self.repeat(&message, id_hash)? {
             return Ok(Some(answer));
         }
+        if let Some(refused) = self.bounded(&mut message)? {
+            return Ok(refused);
+        }
         let action = message.action.as_deref();
         let Decided { answer, changes, evidence, mut findings } =
             self.decide(&message.station, station, action, at, message.version, message.content)?;
         findings.splice(0..0, message.findings);
         self.tell(&message.station, action, &findings);
         let row = self.insert(station, at, action, &message.text, &answer, evidence.as_ref(), &findings)?;
+        if let Some(bytes) = &message.bytes {
+            self.connection
+                .prepare_cached("INSERT INTO message_bytes (message, bytes) VALUES (?1, ?2)")?
+                .execute(params![row, bytes])?;
+        }
+        if self.stations.get(&message.station).is_some_and(|station| !station.proven) {
+            self.note_noise(station, row)?;
+        }
         if answer.is_some() {
             self.remember(&message.station, id_hash, row);
         }
         for change in changes {
-            self.change(station, change, at, outcome)?;
+            self.change(&message.station, station, change, at, outcome)?;
         }
         Ok(answer)
+    }
+
+    /// What of a message is kept. `Some`: nothing, and this is what comes back.
+    #[allow(clippy::option_option)] // as `message`
+    fn bounded(&mut self, message: &mut Message) -> Result<Option<Option<Option<String>>>, StoreError> {
+        let (id, at) = (&message.station, message.received_at);
+        let (answer, keep) = match &mut message.content {
+            Content::Fact { .. } => return self.prove(id, at).map(|()| None),
+            Content::Fixed { answer, keep } => (answer, *keep),
+        };
+        match self.place(id, keep, at)? {
+            Place::Row => {}
+            Place::LeftOut => return Ok(Some(Some(answer.take()))),
+            Place::Unanswered => return Ok(Some(None)),
+        }
+        let number = self.station(id, at)?.number;
+        for finding in message.findings.iter().filter(|finding| finding.code == "broken-frame") {
+            self.problem("broken-frame", Some(number), "", &finding.detail, at)?;
+        }
+        if keep == Keep::Sparingly && message.text.len() > bounds::MAX_TEXT {
+            let end = message.text.floor_char_boundary(bounds::MAX_TEXT);
+            message.findings.push(Finding::new("text-cut", format!("{end} of {} bytes are kept", message.text.len())));
+            message.text.truncate(end);
+            message.bytes = None;
+        }
+        Ok(None)
     }
 
     /// Lets the machine say what a message means. If it panics, its memory of the station is read anew from the transaction.
@@ -96,7 +148,7 @@ impl Writer {
         content: Content,
     ) -> Result<Decided, StoreError> {
         let (fact, encode) = match content {
-            Content::Fixed { answer } => return Ok(Decided { answer: Some(answer), ..Decided::default() }),
+            Content::Fixed { answer, .. } => return Ok(Decided { answer: Some(answer), ..Decided::default() }),
             Content::Fact { fact, encode } => (fact, encode),
         };
         if let Some(lookup) = self.machine.lookup(id, &fact) {
@@ -185,7 +237,14 @@ impl Writer {
         Ok(None)
     }
 
-    fn change(&mut self, station: i64, change: Change, at: Time, outcome: &mut Outcome) -> Result<(), StoreError> {
+    fn change(
+        &mut self,
+        id: &StationId,
+        station: i64,
+        change: Change,
+        at: Time,
+        outcome: &mut Outcome,
+    ) -> Result<(), StoreError> {
         let connection = &self.connection;
         match change {
             // At most one per message, and that one went into its row.
@@ -218,57 +277,52 @@ impl Writer {
                     )?
                     .execute(params![station, boot.vendor, boot.model, boot.serial, boot.firmware, boot.meter_serial, time::to_millis(at)])?;
             }
-            Change::Connector(status) => {
-                // An event older than the present state must not change it (stations replay days-old statuses).
-                let since = time::to_millis(status.reported_at.filter(|reported| *reported <= at).unwrap_or(at));
-                connection
-                    .prepare_cached(
-                        "INSERT INTO connector (station, evse, connector, state, error, since) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
-                         ON CONFLICT DO UPDATE SET state = excluded.state, error = excluded.error, since = excluded.since WHERE excluded.since >= since",
-                    )?
-                    .execute(params![station, status.evse, status.connector, status.state, status.error, since])?;
-            }
+            Change::Connector(status) => self.connector(id, station, &status, at)?,
             Change::Problem { kind, subject, detail } => self.problem(kind, Some(station), &subject, &detail, at)?,
         }
         Ok(())
     }
 
-    pub(super) fn problem(
-        &self,
-        kind: &str,
-        station: Option<i64>,
-        subject: &str,
-        detail: &str,
-        at: Time,
-    ) -> Result<(), StoreError> {
-        let cut = |text: &str| text.chars().take(500).collect::<String>();
-        self.connection
-            .prepare_cached(
-                "INSERT INTO problem (kind, station, subject, detail, first_at, last_at) VALUES (?1, ?2, ?3, ?4, ?5, ?5) \
-                 ON CONFLICT (kind, coalesce(station, 0), subject) DO UPDATE SET count = count + 1, last_at = excluded.last_at, detail = excluded.detail",
-            )?
-            .execute(params![kind, station, cut(subject), cut(detail), time::to_millis(at)])?;
-        Ok(())
-    }
-
     pub(super) fn station(&mut self, id: &StationId, at: Time) -> Result<&mut Station, StoreError> {
         if !self.stations.contains_key(id) {
-            if self.stations.len() >= MAX_STATIONS {
-                self.stations.clear();
-            }
-            let number = self
+            let known: Option<(i64, bool)> = self
                 .connection
-                .prepare_cached(
-                    "INSERT INTO station (name, first_seen_at) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET name = name RETURNING number",
-                )?
-                .query_row(params![id.as_str(), time::to_millis(at)], |row| row.get(0))?;
-            self.stations.insert(id.clone(), Station::new(number));
+                .prepare_cached("SELECT number, proven_at IS NOT NULL FROM station WHERE name = ?1")?
+                .query_row([id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            let (number, proven) = match known {
+                Some(known) => known,
+                None => {
+                    self.forget_strangers()?;
+                    self.connection
+                        .prepare_cached("INSERT INTO station (name, first_seen_at) VALUES (?1, ?2)")?
+                        .execute(params![id.as_str(), time::to_millis(at)])?;
+                    (self.connection.last_insert_rowid(), false)
+                }
+            };
+            self.make_room();
+            let mut station = Station::new(number);
+            station.proven = proven;
+            self.stations.insert(id.clone(), station);
         }
         self.stations.get_mut(id).ok_or_else(|| StoreError::Content(format!("station {id} vanished")))
     }
 
+    /// Strangers must not push out what is remembered of stations.
+    fn make_room(&mut self) {
+        if self.stations.len() < MAX_STATIONS {
+            return;
+        }
+        self.stations.retain(|_, station| station.proven);
+        if self.stations.len() >= MAX_STATIONS {
+            let silent = self.stations.iter().min_by_key(|(_, station)| station.last_message_at).map(|(id, _)| id.clone());
+            silent.map(|id| self.stations.remove(&id));
+        }
+    }
+
     pub(super) fn seen(&mut self, id: &StationId, at: Time) -> Result<(), StoreError> {
         let now = time::to_millis(at);
+        self.tell_left_out(id, false, at)?;
         let station = self.station(id, at)?;
         station.last_message_at = Some(now);
         if (now - station.written_at).abs() < LAST_MESSAGE_LAG_MS {

@@ -7,6 +7,8 @@
 //! Limits: [`writer::MAX_GROUP`] jobs per transaction; every connection waits for its message before it reads the next, so the
 //! queue holds a few jobs per connection. Deliberately absent: a connection pool, an ORM, a status column that says what a join can say.
 
+mod bounds;
+mod connectors;
 mod copies;
 mod journal;
 mod ledger;
@@ -22,7 +24,7 @@ pub use open::{Epoch, OpenError, SiteFacts, lock_path};
 pub use reader::{Link, OutboxRow, Reader, Rows, StoredRecord, Summary};
 pub use sessions::Due;
 pub use writer::{
-    Bill, Content, Job, Message, Parts, Released, Settlement, Signals, Signing, Unavailable, Verdict, Writer, WriterHandle,
+    Bill, Content, Job, Keep, Message, Parts, Released, Settlement, Signals, Signing, Unavailable, Verdict, Writer, WriterHandle,
 };
 
 /// What went wrong while working with an open store.

@@ -12,3 +12,31 @@ ALTER TABLE station ADD COLUMN learned_kw TEXT;
 ALTER TABLE message ADD COLUMN clock_unproven INTEGER;
 -- States of a whole station (connector 0): evidence for every session of their time.
 CREATE INDEX message_whole_station ON message (station) WHERE session IS NULL AND charging IS NOT NULL;
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Strangers, noise, connectors.
+
+-- When a station first said something valid. NULL: nothing but noise so far; such rows are few, and the oldest are forgotten.
+ALTER TABLE station ADD COLUMN proven_at INTEGER;
+UPDATE station SET proven_at = coalesce(booted_at, first_seen_at)
+ WHERE booted_at IS NOT NULL OR number IN (SELECT station FROM session) OR number IN (SELECT station FROM connector)
+    OR number IN (SELECT station FROM message WHERE answer LIKE '[3,%');
+
+-- The journal rows of stations that have said nothing valid, to be forgotten with them.
+CREATE TABLE noise (
+    station INTEGER NOT NULL,
+    message INTEGER NOT NULL,
+    PRIMARY KEY (station, message)
+) STRICT, WITHOUT ROWID;
+
+-- The bytes of frames that were not UTF-8; message.text is how they were read.
+CREATE TABLE message_bytes (
+    message INTEGER PRIMARY KEY REFERENCES message ON DELETE CASCADE,
+    bytes   BLOB NOT NULL
+) STRICT;
+
+-- The station's own time of its last status; `since` may be ours.
+ALTER TABLE connector ADD COLUMN reported_at INTEGER;
+UPDATE connector SET reported_at = since;
+
+CREATE INDEX problem_station ON problem (station);
+-- ---------------------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ CREATE VIEW v_station AS
 SELECT st.name AS station, st.version AS ocpp_version, st.vendor, st.model, st.serial, st.firmware, st.meter_serial,
        st.connected_at IS NOT NULL AS connected,
        ISO(st.connected_at) AS connected_at, ISO(st.disconnected_at) AS disconnected_at,
-       ISO(st.last_message_at) AS last_message_at, ISO(st.booted_at) AS booted_at, ISO(st.first_seen_at) AS first_seen_at,
+       ISO(st.last_message_at) AS last_message_at, ISO(st.booted_at) AS booted_at, ISO(st.first_seen_at) AS first_seen_at, ISO(st.proven_at) AS proven_at,
        st.connects, st.peer,
        (SELECT group_concat(c.evse || CASE WHEN c.connector > 1 THEN '.' || c.connector ELSE '' END || ' ' || c.state, ', ')
           FROM connector c WHERE c.station = st.number AND c.evse > 0) AS connectors,

@@ -49,6 +49,8 @@ pub struct Message {
     /// The message id of a transaction message: the same id with the same text again is a repeat and gets the same answer.
     pub repeatable: Option<Box<str>>,
     pub text: String,
+    /// As received, when that was not UTF-8.
+    pub bytes: Option<Box<[u8]>>,
     pub content: Content,
     pub findings: Vec<Finding>,
 }
@@ -61,7 +63,17 @@ pub enum Content {
     /// Nothing to decide: journaled with the answer it gets.
     Fixed {
         answer: Option<String>,
+        keep: Keep,
     },
+}
+
+/// Whether a frame that was not understood must be in the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// A broken transaction message.
+    Always,
+    /// Within the limits of `bounds.rs`.
+    Sparingly,
 }
 
 /// The verdict on an ended session.
@@ -463,16 +475,18 @@ impl Writer {
                     .execute(params![number, version.number(), time::to_millis(at), peer])?;
             }
             Job::Disconnected { station, at } => {
-                let entry = self.station(&station, at)?;
-                let (number, last) = (entry.number, entry.last_message_at);
+                self.tell_left_out(&station, true, at)?;
+                // One that said nothing has no row, and needs none.
+                let last = self.stations.get(&station).and_then(|known| known.last_message_at);
                 self.connection
                     .prepare_cached(
-                        "UPDATE station SET connected_at = NULL, disconnected_at = ?2, last_message_at = coalesce(?3, last_message_at) WHERE number = ?1",
+                        "UPDATE station SET connected_at = NULL, disconnected_at = ?2, last_message_at = coalesce(?3, last_message_at) WHERE name = ?1",
                     )?
-                    .execute(params![number, time::to_millis(at), last])?;
+                    .execute(params![station.as_str(), time::to_millis(at), last])?;
             }
             Job::Seen { station, at } => {
                 self.machine.heard(&station, at);
+                self.prove(&station, at)?;
                 self.seen(&station, at)?;
             }
             Job::Problem { kind, station, subject, detail, at } => {

@@ -6,6 +6,8 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
@@ -53,6 +55,17 @@ impl Socket {
 
     pub async fn send_frame(&mut self, frame: Message) -> Result<(), Error> {
         self.inner.send(frame).await
+    }
+
+    /// A text frame of any bytes, UTF-8 or not, in fragments of this many bytes.
+    pub async fn send_bytes(&mut self, bytes: &[u8], fragment: usize) {
+        let mut opcode = OpCode::Data(Data::Text);
+        let mut parts = bytes.chunks(fragment).peekable();
+        while let Some(part) = parts.next() {
+            let frame = Frame::message(part.to_vec(), opcode, parts.peek().is_none());
+            self.inner.send(Message::Frame(frame)).await.unwrap();
+            opcode = OpCode::Data(Data::Continue);
+        }
     }
 
     /// The next text frame; `None` when the connection ended.
