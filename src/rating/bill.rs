@@ -52,6 +52,15 @@ pub(super) fn add_vat(lines: &mut [Line], minor_digits: u32) {
     }
 }
 
+/// Gives every amount the digits of the currency. Decimal arithmetic does not: 0.00 plus 0 is the second zero, `0`.
+pub(super) fn show_minor_digits(lines: &mut [Line], minor_digits: u32) {
+    for line in lines {
+        for amount in [&mut line.amount_excl_vat, &mut line.vat, &mut line.amount_incl_vat] {
+            *amount = to_minor(*amount, minor_digits);
+        }
+    }
+}
+
 pub(super) fn totals(lines: &[Line], minor_digits: u32) -> Totals {
     let zero = Decimal::new(0, minor_digits);
     let sum = |wanted: &dyn Fn(&LineSource) -> bool| {
@@ -171,7 +180,6 @@ fn spread(
 }
 
 fn limit_line(tariff: &Tariff, metered: &Metered, percent: Option<Decimal>, change: Group, minor_digits: u32) -> Line {
-    let zero = Decimal::new(0, minor_digits);
     let incl = change.net + change.vat;
     let (name, bound) = if incl.is_sign_positive() { ("minimum", tariff.min_price) } else { ("maximum", tariff.max_price) };
     let bound = bound.map_or_else(String::new, |bound| {
@@ -185,12 +193,12 @@ fn limit_line(tariff: &Tariff, metered: &Metered, percent: Option<Decimal>, chan
         end: metered.end(),
         measured: Decimal::ONE,
         billed: Decimal::ONE,
-        unit_price: zero + change.net,
+        unit_price: to_minor(change.net, minor_digits),
         vat_percent: percent,
         exact: change.net.normalize(),
-        amount_excl_vat: zero + change.net,
-        vat: zero + change.vat,
-        amount_incl_vat: zero + incl,
+        amount_excl_vat: change.net,
+        vat: change.vat,
+        amount_incl_vat: incl,
         reason: format!("{name} price per session{bound}; adjustment of the prices {rate}"),
     }
 }

@@ -53,6 +53,7 @@ pub fn price(tariff: &Tariff, metered: &Metered, zone: Tz, minor_digits: u32) ->
     bill::add_vat(&mut lines, minor_digits);
     let aborted = metered.duration_ms() == 0 && metered.energy() == MilliWh(0);
     findings.extend(bill::apply_limits(&mut lines, tariff, metered, minor_digits, aborted));
+    bill::show_minor_digits(&mut lines, minor_digits);
     let mut totals = bill::totals(&lines, minor_digits);
     totals.energy_delivered = metered.energy();
     totals.duration_ms = metered.duration_ms();
