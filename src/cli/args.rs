@@ -70,7 +70,7 @@ pub enum Command {
     Check,
     /// The site at a glance
     Status,
-    /// Every station that ever connected
+    /// Every station: connected, known, configured, turned away
     Stations,
     /// Charging sessions, newest first
     Sessions(SessionFilter),
@@ -87,6 +87,8 @@ pub enum Command {
         /// Last record number
         #[arg(long, value_name = "SEQ")]
         to: Option<u64>,
+        #[command(flatten)]
+        limit: Limit,
     },
     /// One billing record
     Record {
@@ -110,6 +112,29 @@ pub enum Command {
         #[command(subcommand)]
         verb: OutboxVerb,
     },
+    /// What went wrong, newest last
+    Problems {
+        #[command(flatten)]
+        limit: Limit,
+    },
+    /// What stations said, newest last
+    Messages {
+        /// Only this station
+        #[arg(long, value_name = "ID")]
+        station: Option<String>,
+        /// Only this session, by any of its names
+        #[arg(long, value_name = "ID", conflicts_with = "station")]
+        session: Option<String>,
+        #[command(flatten)]
+        limit: Limit,
+    },
+}
+
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Limit {
+    /// At most this many, 0 for all [default: 50 in a table, all with --json, --jsonl, --csv]
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -126,17 +151,17 @@ pub struct SessionFilter {
     /// Last characters of the token, as shown
     #[arg(long, value_name = "TOKEN")]
     pub token: Option<String>,
-    /// Only sessions in this state; held ones wait for a person
+    /// Only sessions in this state: waiting ones wait for their bill, held ones for a person
     #[arg(long, value_name = "STATE")]
     pub state: Option<SessionState>,
-    /// At most this many
-    #[arg(long, default_value_t = 50, value_name = "N")]
-    pub limit: u32,
+    #[command(flatten)]
+    pub limit: Limit,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SessionState {
     Open,
+    Waiting,
     Done,
     Held,
 }
@@ -145,6 +170,7 @@ impl SessionState {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
+            Self::Waiting => "waiting",
             Self::Done => "done",
             Self::Held => "held",
         }
@@ -183,5 +209,8 @@ pub enum OutboxVerb {
     /// How many wait, since when, and why
     Status,
     /// Every waiting or faulty record
-    List,
+    List {
+        #[command(flatten)]
+        limit: Limit,
+    },
 }

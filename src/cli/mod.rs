@@ -6,11 +6,13 @@
 mod args;
 mod check;
 mod exit;
+mod list;
 mod output;
 mod records;
 mod run;
 mod sessions;
 mod status;
+mod table;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,6 +21,7 @@ use clap::Parser;
 
 use crate::config::{self, Config};
 use crate::store::Reader;
+use crate::units::printable;
 use args::{Args, Command, OutboxVerb, RecordVerb, SessionVerb};
 use exit::{Exit, Failure};
 use output::Output;
@@ -30,7 +33,9 @@ pub fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(failure) => {
             if !failure.text.is_empty() {
-                eprintln!("forecourt: {}", failure.text);
+                // Line by line: the breaks are ours, what stands between may come from anywhere.
+                let lines: Vec<_> = failure.text.split('\n').map(printable).collect();
+                eprintln!("forecourt: {}", lines.join("\n"));
             }
             failure.exit.into()
         }
@@ -47,7 +52,7 @@ fn dispatch(args: &Args) -> Result<Exit, Failure> {
         Command::Sessions(filter) => sessions::list(&open(args, &output)?, filter, &output),
         Command::Session { verb: SessionVerb::Show { id } } => sessions::show(&open(args, &output)?, id, &output),
         Command::Session { verb: SessionVerb::Explain { id } } => sessions::explain(&open(args, &output)?, id, &output),
-        Command::Records { from, to } => records::list(&open(args, &output)?, *from, *to, &output),
+        Command::Records { from, to, limit } => records::list(&open(args, &output)?, *from, *to, *limit, &output),
         Command::Record { verb: RecordVerb::Show { seq, epoch } } => records::show(&open(args, &output)?, *seq, *epoch, &output),
         Command::Record { verb: RecordVerb::Verify { seq, epoch } } => {
             records::verify_one(&open(args, &output)?, *seq, *epoch, &output)
@@ -57,8 +62,10 @@ fn dispatch(args: &Args) -> Result<Exit, Failure> {
         }
         Command::Verify { .. } => records::verify_all(&open(args, &output)?, &output),
         Command::Outbox { verb: OutboxVerb::Status } => status::outbox(&open(args, &output)?, &store_path(args)?, &output),
-        Command::Outbox { verb: OutboxVerb::List } => {
-            output.rows(&open(args, &output)?.query("SELECT * FROM v_outbox ORDER BY epoch, seq", &[])?, output::ALL)
+        Command::Outbox { verb: OutboxVerb::List { limit } } => records::outbox(&open(args, &output)?, *limit, &output),
+        Command::Problems { limit } => status::problems(&open(args, &output)?, *limit, &output),
+        Command::Messages { station, session, limit } => {
+            sessions::messages(&open(args, &output)?, station.as_deref(), session.as_deref(), *limit, &output)
         }
     }
 }

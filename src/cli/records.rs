@@ -5,10 +5,13 @@ use std::path::Path;
 
 use serde_json::json;
 
+use super::args::Limit;
 use super::exit::{Exit, Failure};
+use super::list::List;
 use super::output::{Columns, Output};
 use crate::record::{self, Chain, Head, JwkSet, Severity};
 use crate::store::{Copies, Reader, StoredRecord};
+use crate::units::printable;
 
 const LIST: Columns = &[
     "seq",
@@ -22,15 +25,34 @@ const LIST: Columns = &[
     "currency",
     "acknowledged",
 ];
+const OUTBOX: Columns = &["seq", "kind", "session_id", "created_at", "state", "fault", "fault_detail", "record_id", "bytes"];
 /// Problems printed one by one; the rest are counted.
 const MAX_SHOWN: usize = 100;
 
-pub fn list(store: &Reader, from: Option<u64>, to: Option<u64>, output: &Output) -> Result<Exit, Failure> {
-    let rows = store.query(
-        "SELECT * FROM v_record WHERE (?1 IS NULL OR seq >= ?1) AND (?2 IS NULL OR seq <= ?2) ORDER BY epoch, seq",
-        &[&from, &to],
-    )?;
-    output.rows(&rows, LIST)
+/// A cut table shows the last records, or the first from where it was told to begin.
+pub fn list(
+    store: &Reader,
+    from: Option<u64>,
+    to: Option<u64>,
+    Limit { limit }: Limit,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let list = List {
+        what: "records",
+        select: "SELECT * FROM v_record WHERE (?1 IS NULL OR seq >= ?1) AND (?2 IS NULL OR seq <= ?2)",
+        order: "epoch, seq",
+        end_first: from.is_none().then_some("epoch DESC, seq DESC"),
+        values: &[&from, &to],
+        limit,
+        columns: LIST,
+    };
+    list.print(store, output)
+}
+
+/// Oldest first: what waits longest matters most.
+pub fn outbox(store: &Reader, Limit { limit }: Limit, output: &Output) -> Result<Exit, Failure> {
+    let (select, order) = ("SELECT * FROM v_outbox", "epoch, seq");
+    List { what: "records", select, order, end_first: None, values: &[], limit, columns: OUTBOX }.print(store, output)
 }
 
 fn find(store: &Reader, seq: u64, epoch: Option<i64>) -> Result<StoredRecord, Failure> {
@@ -42,14 +64,37 @@ fn find(store: &Reader, seq: u64, epoch: Option<i64>) -> Result<StoredRecord, Fa
     store.record(epoch, seq)?.ok_or_else(missing)
 }
 
-/// The payload as it was signed. Its numbers keep every digit, so it is printed as it stands, only indented.
+/// The payload as it was signed. Its numbers keep every digit, so it is printed as it stands, only indented for people, and in
+/// one line where a line is an object.
 pub fn show(store: &Reader, seq: u64, epoch: Option<i64>, output: &Output) -> Result<Exit, Failure> {
+    if output.form().csv {
+        let text = format!(
+            "a record is one JSON document and has no CSV form: use --json, or for its columns: records --from {seq} --to {seq} --csv"
+        );
+        return Err(Failure::new(Exit::Usage, text));
+    }
     let stored = find(store, seq, epoch)?;
     let opened = record::open(&stored.jws, &keys(store)?);
     let verified =
         opened.map_err(|error| Failure::new(Exit::Verification, format!("record {seq} cannot be trusted: {error}")))?;
-    output.line(if output.machine() { verified.text } else { indent(&verified.text) })?;
+    output.json(&match output.form() {
+        form if form.jsonl => compact(&verified.text),
+        form if form.json => verified.text,
+        _ => indent(&verified.text),
+    })?;
     Ok(Exit::Ok)
+}
+
+/// JSON text without the space between its parts.
+fn compact(json: &str) -> String {
+    let (mut quoted, mut escaped) = (false, false);
+    let keep = |c: &char| {
+        let space = !quoted && c.is_ascii_whitespace();
+        quoted ^= *c == '"' && !escaped;
+        escaped = quoted && *c == '\\' && !escaped;
+        !space
+    };
+    json.chars().filter(keep).collect()
 }
 
 /// Pretty-prints JSON text without reading its numbers, so that `1.10` stays `1.10`.
@@ -245,7 +290,11 @@ fn verdict(faults: &[String], count: usize, output: &Output) -> Result<Exit, Fai
     if count == 0 {
         return Ok(Exit::Ok);
     }
-    let mut text = if output.machine() { String::new() } else { faults.join("\nforecourt: ") };
+    let mut text = if output.machine() {
+        String::new()
+    } else {
+        faults.iter().map(|fault| printable(fault)).collect::<Vec<_>>().join("\nforecourt: ")
+    };
     if count > faults.len() && !output.machine() {
         text.push_str(&format!("\nforecourt: and {} more", count - faults.len()));
     }
@@ -262,6 +311,8 @@ mod tests {
         let shown = indent(json);
         assert!(shown.contains("\"a\": 1.10,\n"), "{shown}");
         assert!(shown.contains(r#""x,{\"y\":[]}""#), "{shown}");
+        let lines = "{ \"a\" : 1.10,\n\t\"b c\\\\\": \"\\\" x\" }";
+        assert_eq!(compact(lines), r#"{"a":1.10,"b c\\":"\" x"}"#);
         let reread = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
         assert_eq!(reread(&shown), reread(json));
     }

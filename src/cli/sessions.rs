@@ -3,11 +3,12 @@
 use chrono::{NaiveDate, TimeDelta, Utc};
 use serde_json::{Value as Json, json};
 
-use super::args::SessionFilter;
+use super::args::{Limit, SessionFilter};
 use super::exit::{Exit, Failure};
+use super::list::List;
 use super::output::{Columns, Output, object};
 use crate::session::hold;
-use crate::store::{Reader, Rows};
+use crate::store::{Reader, Rows, Values};
 use crate::units::Time;
 
 const LIST: Columns = &[
@@ -25,7 +26,8 @@ const LIST: Columns = &[
     "hold_reason",
 ];
 const LINES: Columns =
-    &["line", "dimension", "quantity", "unit", "unit_price", "amount_excl_vat", "vat", "amount_incl_vat", "reason"];
+    &["line", "dimension", "quantity", "unit", "unit_price", "amount_excl_vat", "vat", "amount_incl_vat", "currency", "reason"];
+const MESSAGES: Columns = &["message_id", "received_at", "station", "action", "session_id", "repeats", "findings"];
 
 pub fn list(store: &Reader, filter: &SessionFilter, output: &Output) -> Result<Exit, Failure> {
     let zone = store.time_zone()?;
@@ -35,14 +37,37 @@ pub fn list(store: &Reader, filter: &SessionFilter, output: &Output) -> Result<E
         .token
         .as_deref()
         .map(|token| token.chars().rev().take(4).collect::<Vec<_>>().into_iter().rev().collect::<String>());
-    let rows = store.query(
-        "SELECT * FROM v_session WHERE (?1 IS NULL OR unixepoch(coalesce(started_at, opened_at)) >= ?1) \
-         AND (?2 IS NULL OR unixepoch(coalesce(started_at, opened_at)) < ?2) \
-         AND (?3 IS NULL OR station = ?3 COLLATE NOCASE) AND (?4 IS NULL OR token LIKE '%' || ?4) AND (?5 IS NULL OR state = ?5) \
-         ORDER BY coalesce(started_at, opened_at) DESC, session_id DESC LIMIT ?6",
-        &[&since, &until, &filter.station, &token, &filter.state.map(|state| state.as_str()), &filter.limit],
-    )?;
-    output.rows(&rows, LIST)
+    let list = List {
+        what: "sessions",
+        select: "SELECT * FROM v_session WHERE (?1 IS NULL OR unixepoch(coalesce(started_at, opened_at)) >= ?1) \
+                 AND (?2 IS NULL OR unixepoch(coalesce(started_at, opened_at)) < ?2) \
+                 AND (?3 IS NULL OR station = ?3 COLLATE NOCASE) AND (?4 IS NULL OR token LIKE '%' || ?4) AND (?5 IS NULL OR state = ?5)",
+        order: "coalesce(started_at, opened_at) DESC, session_id DESC",
+        end_first: None,
+        values: &[&since, &until, &filter.station, &token, &filter.state.map(|state| state.as_str())],
+        limit: filter.limit.limit,
+        columns: LIST,
+    };
+    list.print(store, output)
+}
+
+/// The journal. A cut table shows its end.
+pub fn messages(
+    store: &Reader,
+    station: Option<&str>,
+    session: Option<&str>,
+    Limit { limit }: Limit,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let session = session.map(|name| id_of(store, name)).transpose()?;
+    let name = session.as_deref().or(station).unwrap_or_default();
+    let (select, values): (_, Values<'_>) = match (&session, station) {
+        (Some(_), _) => ("SELECT * FROM v_message WHERE session_id = ?1", &[&name]),
+        (None, Some(_)) => ("SELECT * FROM v_message WHERE station = ?1 COLLATE NOCASE", &[&name]),
+        (None, None) => ("SELECT * FROM v_message", &[]),
+    };
+    let (order, end_first) = ("message_id", Some("message_id DESC"));
+    List { what: "messages", select, order, end_first, values, limit, columns: MESSAGES }.print(store, output)
 }
 
 /// `90m`, `2h`, `7d` ago; a local date; or an RFC 3339 instant.
@@ -73,13 +98,20 @@ struct Found {
     lines: Rows,
 }
 
+fn missing(name: &str) -> Failure {
+    Failure::new(Exit::NotFound, format!("no session {name}; forecourt sessions lists them"))
+}
+
+fn id_of(store: &Reader, name: &str) -> Result<String, Failure> {
+    let number = store.find_session(name)?.ok_or_else(|| missing(name))?;
+    Ok(store.session(number)?.ok_or_else(|| missing(name))?.id.as_str().to_owned())
+}
+
 fn find(store: &Reader, name: &str) -> Result<Found, Failure> {
-    let missing = || Failure::new(Exit::NotFound, format!("no session {name}; forecourt sessions lists them"));
-    let number = store.find_session(name)?.ok_or_else(missing)?;
-    let id = store.session(number)?.ok_or_else(missing)?.id;
-    let rows = store.query("SELECT * FROM v_session WHERE session_id = ?1", &[&id.as_str()])?;
-    let session = rows.rows.first().map(|row| object(&rows.columns, row)).ok_or_else(missing)?;
-    let lines = store.query("SELECT * FROM v_price_line WHERE session_id = ?1 ORDER BY epoch, seq, line", &[&id.as_str()])?;
+    let id = id_of(store, name)?;
+    let rows = store.query("SELECT * FROM v_session WHERE session_id = ?1", &[&id])?;
+    let session = rows.rows.first().map(|row| object(&rows.columns, row)).ok_or_else(|| missing(name))?;
+    let lines = store.query("SELECT * FROM v_price_line WHERE session_id = ?1 ORDER BY epoch, seq, line", &[&id])?;
     Ok(Found { session, lines })
 }
 
@@ -95,16 +127,26 @@ pub fn show(store: &Reader, name: &str, output: &Output) -> Result<Exit, Failure
         return Ok(Exit::Ok);
     }
     if let Json::Object(facts) = &found.session {
-        for (name, value) in facts.iter().filter(|(_, value)| !value.is_null()) {
+        for (name, value) in facts.iter().filter(|(name, value)| !value.is_null() && *name != "findings") {
             output.line(format!("{name:<20} {}", output.cell(name, value)))?;
         }
     }
+    notes(&found, output)?;
     if !found.lines.rows.is_empty() {
         output.line("")?;
         output.rows(&found.lines, LINES)?;
     }
     output.line("")?;
-    output.rows(&messages, &["message_id", "received_at", "action", "repeats", "findings"])
+    output.rows(&messages, MESSAGES)
+}
+
+/// What was odd.
+fn notes(found: &Found, output: &Output) -> Result<(), Failure> {
+    for finding in found.session["findings"].as_array().into_iter().flatten() {
+        let text = |key: &str| finding[key].as_str().unwrap_or_default();
+        output.line(format!("note {}: {}", text("code"), text("detail")))?;
+    }
+    Ok(())
 }
 
 pub fn explain(store: &Reader, name: &str, output: &Output) -> Result<Exit, Failure> {
@@ -143,20 +185,12 @@ pub fn explain(store: &Reader, name: &str, output: &Output) -> Result<Exit, Fail
         "open" => {
             output.line(format!("running; tariff {} is locked for it; the price is made when it ends", text("tariff_id")))?
         }
-        _ if found.session["record_seq"].is_null() => output.line(
+        "waiting" => output.line(
             "ended; its bill is made by the running daemon: at once, or after ten minutes when events are missing that the station numbered",
         )?,
         _ => bill(&found, output)?,
     }
-    if let Json::Array(findings) = &found.session["findings"] {
-        for finding in findings {
-            output.line(format!(
-                "note {}: {}",
-                finding["code"].as_str().unwrap_or(""),
-                finding["detail"].as_str().unwrap_or("")
-            ))?;
-        }
-    }
+    notes(&found, output)?;
     Ok(Exit::Ok)
 }
 

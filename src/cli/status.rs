@@ -6,21 +6,39 @@ use std::path::Path;
 use chrono::Utc;
 use serde_json::{Value as Json, json};
 
+use super::args::Limit;
 use super::exit::{Exit, Failure};
-use super::output::{Output, STATIONS};
-use crate::store::{Link, Reader, Summary, lock_path};
+use super::list::List;
+use super::output::{Columns, Output};
+use crate::store::{Link, Reader, Rows, Summary, lock_path};
 use crate::units::{Time, time};
+
+const STATIONS: Columns = &[
+    "station",
+    "state",
+    "ocpp_version",
+    "vendor",
+    "model",
+    "connectors",
+    "open_sessions",
+    "last_message_at",
+    "firmware",
+    "refused_at",
+    "refused_reason",
+];
+const PROBLEMS: Columns = &["kind", "severity", "station", "subject", "detail", "count", "first_at", "last_at"];
 
 pub fn status(store: &Reader, path: &Path, output: &Output) -> Result<Exit, Failure> {
     let summary = store.summary()?;
     let running = daemon_runs(path);
     let mut connectors = store.query(
-        "SELECT st.station, st.connected, st.connectors, st.last_message_at, s.session_id, s.energy_wh, s.started_at, s.tariff_id \
-         FROM v_station st LEFT JOIN v_session s ON s.station = st.station AND s.state = 'open' ORDER BY st.station, s.started_at",
+        "SELECT st.station, st.state, st.connected, st.connectors, st.last_message_at, s.session_id, s.energy_wh, s.started_at, s.tariff_id \
+         FROM v_station st LEFT JOIN v_session s ON s.station = st.station AND s.state = 'open' \
+         WHERE st.configured OR st.first_seen_at IS NOT NULL ORDER BY st.station, s.started_at",
         &[],
     )?;
     if !running {
-        connectors.overwrite("connected", &json!(0));
+        nobody_connected(&mut connectors);
     }
     if output.machine() {
         let rows: Vec<Json> = connectors.rows.iter().map(|row| super::output::object(&connectors.columns, row)).collect();
@@ -41,24 +59,42 @@ pub fn status(store: &Reader, path: &Path, output: &Output) -> Result<Exit, Fail
         "sessions: {} open, {} held, {} waiting for their bill · problems: {}",
         summary.open_sessions, summary.held_sessions, summary.unsettled_sessions, summary.problems
     ))?;
-    output
-        .rows(&connectors, &["station", "connected", "connectors", "last_message_at", "session_id", "energy_wh", "tariff_id"])?;
+    output.rows(&connectors, &["station", "state", "connectors", "last_message_at", "session_id", "energy_wh", "tariff_id"])?;
     if summary.held_sessions > 0 {
         output.remark("held sessions: forecourt sessions --state held");
     }
     if summary.problems > 0 {
-        output.remark(&format!("problems: sqlite3 -readonly -box {} \"SELECT * FROM v_problem\"", path.display()));
+        output.remark("problems: forecourt problems");
     }
     Ok(Exit::Ok)
 }
 
 /// Nobody is connected to a daemon that does not run, whatever it wrote last.
+fn nobody_connected(stations: &mut Rows) {
+    stations.overwrite("connected", |_| json!(0));
+    stations.overwrite("state", |state| if state == "connected" { json!("disconnected") } else { state.clone() });
+}
+
+/// Those that connected, those of the configuration that never did, and those that were turned away.
 pub fn stations(store: &Reader, path: &Path, output: &Output) -> Result<Exit, Failure> {
     let mut rows = store.query("SELECT * FROM v_station ORDER BY station", &[])?;
     if !daemon_runs(path) {
-        rows.overwrite("connected", &json!(0));
+        nobody_connected(&mut rows);
     }
     output.rows(&rows, STATIONS)
+}
+
+pub fn problems(store: &Reader, Limit { limit }: Limit, output: &Output) -> Result<Exit, Failure> {
+    let list = List {
+        what: "problems",
+        select: "SELECT * FROM v_problem",
+        order: "last_at, kind, subject",
+        end_first: Some("last_at DESC, kind DESC, subject DESC"),
+        values: &[],
+        limit,
+        columns: PROBLEMS,
+    };
+    list.print(store, output)
 }
 
 pub fn outbox(store: &Reader, path: &Path, output: &Output) -> Result<Exit, Failure> {
@@ -96,6 +132,8 @@ fn facts(summary: &Summary, running: bool) -> Json {
         "record_faults": summary.faults,
         "open_sessions": summary.open_sessions,
         "held_sessions": summary.held_sessions,
+        "waiting_sessions": summary.unsettled_sessions,
+        // The name before sessions had the state.
         "unsettled_sessions": summary.unsettled_sessions,
         "problems": summary.problems,
     })

@@ -110,6 +110,11 @@ impl Session {
         self.state == State::Open
     }
 
+    /// The connector within its EVSE, as records and views name it: the first while the station has not said which.
+    pub fn connector_number(&self) -> u32 {
+        self.connector.max(1)
+    }
+
     /// Notes an oddity, once.
     pub fn note(&mut self, finding: Finding) {
         let of_code = self.findings.iter().filter(|known| known.code == finding.code).count();

@@ -21,7 +21,7 @@ pub mod writer;
 
 pub use copies::Copies;
 pub use open::{Epoch, OpenError, SiteFacts, lock_path};
-pub use reader::{Link, OutboxRow, Reader, Rows, StoredRecord, Summary};
+pub use reader::{Link, OutboxRow, Reader, Rows, StoredRecord, Summary, TakeRows, Values};
 pub use sessions::Due;
 pub use writer::{
     Bill, Content, Job, Keep, Message, Parts, Released, Settlement, Signals, Signing, Unavailable, Verdict, Writer, WriterHandle,

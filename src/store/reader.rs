@@ -15,6 +15,17 @@ pub struct Reader {
     connection: Connection,
 }
 
+/// What stands for `?1`, `?2`, … in a query.
+pub type Values<'a> = &'a [&'a dyn ToSql];
+
+/// Takes the rows of a query one by one.
+pub trait TakeRows {
+    type Error: From<StoreError>;
+    /// First, and once.
+    fn columns(&mut self, columns: Vec<String>) -> Result<(), Self::Error>;
+    fn row(&mut self, row: Vec<Json>) -> Result<(), Self::Error>;
+}
+
 /// The rows of a query under their column names: what tables, JSON and CSV are made of.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rows {
@@ -23,11 +34,25 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Puts one value into a column of every row.
-    pub fn overwrite(&mut self, column: &str, value: &Json) {
+    /// Replaces the values of one column.
+    pub fn overwrite(&mut self, column: &str, value: impl Fn(&Json) -> Json) {
         if let Some(place) = self.columns.iter().position(|name| name == column) {
-            self.rows.iter_mut().for_each(|row| row[place].clone_from(value));
+            self.rows.iter_mut().for_each(|row| row[place] = value(&row[place]));
         }
+    }
+}
+
+impl TakeRows for Rows {
+    type Error = StoreError;
+
+    fn columns(&mut self, columns: Vec<String>) -> Result<(), StoreError> {
+        self.columns = columns;
+        Ok(())
+    }
+
+    fn row(&mut self, row: Vec<Json>) -> Result<(), StoreError> {
+        self.rows.push(row);
+        Ok(())
     }
 }
 
@@ -75,16 +100,28 @@ impl Reader {
     }
 
     /// Any query over the promised views.
-    pub fn query(&self, sql: &str, values: &[&dyn ToSql]) -> Result<Rows, StoreError> {
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
-        let width = columns.len();
-        let mut found = statement.query(values)?;
-        let mut rows = Vec::new();
-        while let Some(row) = found.next()? {
-            rows.push((0..width).map(|place| Ok(json(row.get_ref(place)?))).collect::<Result<Vec<_>, rusqlite::Error>>()?);
+    pub fn query(&self, sql: &str, values: Values<'_>) -> Result<Rows, StoreError> {
+        let mut rows = Rows::default();
+        self.each(sql, values, &mut rows)?;
+        Ok(rows)
+    }
+
+    /// The same row by row, for results of any length. The store keeps what it had at the first row until the last is taken.
+    pub fn each<T: TakeRows>(&self, sql: &str, values: Values<'_>, taker: &mut T) -> Result<(), T::Error> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(StoreError::from)?;
+        taker.columns(statement.column_names().map(str::to_owned).collect())?;
+        let width = statement.column_count();
+        let mut found = statement.query(values).map_err(StoreError::from)?;
+        while let Some(row) = found.next().map_err(StoreError::from)? {
+            let cells = (0..width).map(|place| Ok(json(row.get_ref(place)?))).collect::<Result<Vec<_>, rusqlite::Error>>();
+            taker.row(cells.map_err(StoreError::from)?)?;
         }
-        Ok(Rows { columns, rows })
+        Ok(())
+    }
+
+    /// How many rows a query has.
+    pub fn count(&self, select: &str, values: Values<'_>) -> Result<u64, StoreError> {
+        Ok(self.connection.query_row(&format!("SELECT count(*) FROM ({select})"), values, |row| row.get(0))?)
     }
 
     /// The site's IANA time zone.

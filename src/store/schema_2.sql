@@ -40,3 +40,7 @@ UPDATE connector SET reported_at = since;
 
 CREATE INDEX problem_station ON problem (station);
 -- ---------------------------------------------------------------------------------------------------------------------
+-- Stations that the configuration names, as of the last start: those that never connected are shown, too.
+CREATE TABLE configured_station (
+    name TEXT PRIMARY KEY COLLATE NOCASE
+) STRICT, WITHOUT ROWID;

@@ -1,27 +1,49 @@
 -- The promise: documented names, units in the names, times as RFC 3339 UTC. Made anew at each start of the daemon.
 -- ISO(x) is replaced by an expression that prints milliseconds; see open.rs.
 
+-- Every station that ever connected, those of the configuration that never did, and those that were turned away: problems of
+-- the kind 'station-refused', whose subject is the identity.
 CREATE VIEW v_station AS
-SELECT st.name AS station, st.version AS ocpp_version, st.vendor, st.model, st.serial, st.firmware, st.meter_serial,
+WITH refused AS (SELECT p.subject AS name, max(p.last_at) AS at, p.detail AS why FROM problem p
+                  WHERE p.kind = 'station-refused' GROUP BY p.subject COLLATE NOCASE)
+SELECT st.name AS station,
+       CASE WHEN st.connected_at IS NOT NULL THEN 'connected'
+            WHEN rf.at > max(coalesce(st.last_message_at, 0), coalesce(st.disconnected_at, 0)) THEN 'refused'
+            ELSE 'disconnected' END AS state,
+       st.version AS ocpp_version, st.vendor, st.model, st.serial, st.firmware, st.meter_serial,
        st.connected_at IS NOT NULL AS connected,
        ISO(st.connected_at) AS connected_at, ISO(st.disconnected_at) AS disconnected_at,
        ISO(st.last_message_at) AS last_message_at, ISO(st.booted_at) AS booted_at, ISO(st.first_seen_at) AS first_seen_at, ISO(st.proven_at) AS proven_at,
        st.connects, st.peer,
        (SELECT group_concat(c.evse || CASE WHEN c.connector > 1 THEN '.' || c.connector ELSE '' END || ' ' || c.state, ', ')
           FROM connector c WHERE c.station = st.number AND c.evse > 0) AS connectors,
-       (SELECT count(*) FROM session s WHERE s.station = st.number AND s.state = 'open') AS open_sessions
-  FROM station st;
+       (SELECT count(*) FROM session s WHERE s.station = st.number AND s.state = 'open') AS open_sessions,
+       cf.name IS NOT NULL AS configured, ISO(rf.at) AS refused_at, rf.why AS refused_reason
+  FROM station st
+  LEFT JOIN configured_station cf ON cf.name = st.name COLLATE NOCASE
+  LEFT JOIN refused rf ON rf.name = st.name COLLATE NOCASE
+UNION ALL
+SELECT coalesce(cf.name, rf.name), CASE WHEN rf.at IS NULL THEN 'never-connected' ELSE 'refused' END,
+       NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, 0,
+       cf.name IS NOT NULL, ISO(rf.at), rf.why
+  FROM (SELECT name FROM configured_station UNION SELECT name FROM refused) x
+  LEFT JOIN configured_station cf ON cf.name = x.name COLLATE NOCASE
+  LEFT JOIN refused rf ON rf.name = x.name COLLATE NOCASE
+ WHERE NOT EXISTS (SELECT 1 FROM station st WHERE st.name = x.name COLLATE NOCASE);
 
 CREATE VIEW v_session AS
-SELECT s.id AS session_id, st.name AS station, s.evse, s.connector, s.version AS ocpp_version, s.tx AS transaction_id,
+SELECT s.id AS session_id, st.name AS station, s.evse,
+       -- As Session::connector_number says it in records.
+       max(s.connector, 1) AS connector, s.version AS ocpp_version, s.tx AS transaction_id,
        CASE WHEN s.token IS NULL THEN NULL WHEN length(s.token) > 4 THEN '…' || substr(s.token, -4) ELSE '…' END AS token,
        s.token_kind, s.token_status,
-       CASE s.state WHEN 'ended' THEN 'done' ELSE s.state END AS state, s.hold_reason, s.hold_detail,
+       CASE WHEN s.state <> 'ended' THEN s.state WHEN r.seq IS NULL THEN 'waiting' ELSE 'done' END AS state, s.hold_reason, s.hold_detail,
        ISO(s.opened_at) AS opened_at, ISO(s.started_at) AS started_at, ISO(s.stopped_at) AS stopped_at, s.stop_reason,
        (s.stopped_at - s.started_at) / 1000 AS duration_s,
-       CASE WHEN s.start_register % 1000 = 0 THEN s.start_register / 1000 ELSE s.start_register / 1000.0 END AS start_register_wh,
-       CASE WHEN s.stop_register % 1000 = 0 THEN s.stop_register / 1000 ELSE s.stop_register / 1000.0 END AS stop_register_wh,
-       CASE WHEN e.energy < 0 THEN NULL WHEN e.energy % 1000 = 0 THEN e.energy / 1000 ELSE e.energy / 1000.0 END AS energy_wh,
+       CASE WHEN e.first_register % 1000 = 0 THEN e.first_register / 1000 ELSE e.first_register / 1000.0 END AS start_register_wh,
+       CASE WHEN e.last_register % 1000 = 0 THEN e.last_register / 1000 ELSE e.last_register / 1000.0 END AS stop_register_wh,
+       CASE WHEN e.last_register < e.first_register THEN NULL WHEN (e.last_register - e.first_register) % 1000 = 0 THEN (e.last_register - e.first_register) / 1000
+            ELSE (e.last_register - e.first_register) / 1000.0 END AS energy_wh,
        r.cost_excl_vat, r.cost_incl_vat, r.currency,
        t.id AS tariff_id, r.epoch AS record_epoch, r.seq AS record_seq, r.record_id,
        coalesce(r.seq <= rc.through, 0) AS acknowledged, s.findings
@@ -30,11 +52,14 @@ SELECT s.id AS session_id, st.name AS station, s.evse, s.connector, s.version AS
   LEFT JOIN tariff t ON t.hash = s.tariff
   LEFT JOIN record r ON r.session = s.number AND r.kind = 'charge'
   LEFT JOIN receipt rc ON rc.epoch = r.epoch
+  -- Until the session is billed, what its messages measured stands in for an end that it does not name itself, as in 2.x.
   JOIN (SELECT number,
+               coalesce(start_register,
+                        (SELECT x.register FROM message x WHERE x.session = number AND x.register IS NOT NULL AND x.phase < 2
+                          ORDER BY x.phase, x.reported_at, x.id LIMIT 1)) AS first_register,
                coalesce(stop_register,
-                        (SELECT x.register FROM message x WHERE x.session = number AND x.register IS NOT NULL ORDER BY x.id DESC LIMIT 1))
-               - coalesce(start_register,
-                        (SELECT x.register FROM message x WHERE x.session = number AND x.register IS NOT NULL ORDER BY x.id LIMIT 1)) AS energy
+                        (SELECT x.register FROM message x WHERE x.session = number AND x.register IS NOT NULL AND x.phase > 0
+                          ORDER BY x.phase DESC, x.reported_at DESC, x.id DESC LIMIT 1)) AS last_register
           FROM session) e ON e.number = s.number;
 
 CREATE VIEW v_meter_value AS
@@ -114,7 +139,8 @@ SELECT CASE WHEN length(s.token) > 4 THEN '…' || substr(s.token, -4) ELSE '…
 -- The local day is in the session id, which is named by the site's civil date.
 CREATE VIEW v_kpi_daily AS
 SELECT substr(session_id, 3, 4) || '-' || substr(session_id, 7, 2) || '-' || substr(session_id, 9, 2) AS local_date,
-       count(*) AS sessions, sum(state = 'done') AS done, sum(state = 'held') AS held, sum(state = 'open') AS open,
+       count(*) AS sessions, sum(state = 'open') AS open, sum(state = 'waiting') AS waiting,
+       sum(state = 'done') AS done, sum(state = 'held') AS held,
        sum(CASE WHEN record_seq IS NOT NULL THEN energy_wh END) AS billed_energy_wh, count(record_seq) AS records
   FROM v_session GROUP BY 1;
 

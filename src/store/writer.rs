@@ -533,9 +533,13 @@ impl Writer {
     /// No station is connected yet, the link is not up, our key is known, and stations are called as the configuration spells them.
     fn begin_life(&mut self, configured: &[String]) -> rusqlite::Result<()> {
         let now = time::to_millis((self.now)());
+        let names = self.connection.transaction()?;
+        names.execute("DELETE FROM configured_station", [])?;
         for name in configured {
-            self.connection.execute("UPDATE station SET name = ?1 WHERE name = ?1", [name])?;
+            names.execute("UPDATE station SET name = ?1 WHERE name = ?1", [name])?;
+            names.execute("INSERT OR IGNORE INTO configured_station (name) VALUES (?1)", [name])?;
         }
+        names.commit()?;
         self.connection.execute("UPDATE station SET connected_at = NULL", [])?;
         self.connection.execute("UPDATE uplink SET up = 0, since = ?1, error = NULL WHERE up", [now])?;
         let kid = self.signing.signer.kid();

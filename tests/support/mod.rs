@@ -257,7 +257,7 @@ impl Site {
 
     /// Waits until every ended session has its record or is held.
     pub async fn settled(&self) {
-        let waiting = "SELECT count(*) FROM v_session WHERE state = 'done' AND record_seq IS NULL";
+        let waiting = "SELECT count(*) FROM v_session WHERE state = 'waiting'";
         until("every ended session is billed or held", || self.count(waiting, &[]) == 0).await;
     }
 }
