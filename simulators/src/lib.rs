@@ -13,8 +13,9 @@
 //! | [`broker`] | an MQTT 5 broker inside this program |
 //! | [`clock`] | simulated time |
 //! | [`load`] | many small stations at once, for measuring |
+//! | [`model`] | sessions with a known truth through faulty stations, and what the daemon's pure library bills for them |
 //!
-//! Deliberately absent: any import of the package `forecourt`, TLS, signed meter values, tariffs and prices.
+//! Deliberately absent: any import of the package `forecourt` (but for `model::machine`, which holds its library to the truth), TLS, signed meter values, tariffs and prices.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -25,6 +26,7 @@ pub mod clock;
 #[cfg(test)]
 mod csms;
 pub mod load;
+pub mod model;
 pub mod office;
 pub mod scenario;
 pub mod station;

@@ -1,0 +1,74 @@
+//! Sends sessions with a known truth through faulty stations into the daemon's pure machine and says what came of them.
+//!
+//! Exit code 1 when a bill was wrong or a session lost.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use simulators::model::machine::Tariffs;
+use simulators::model::{Case, Class, report, run};
+
+#[derive(Parser)]
+struct Args {
+    /// How many true sessions, about.
+    #[arg(long, default_value_t = 1_000_000)]
+    sessions: u64,
+    /// Where everything begins: the same seed gives the same sessions, messages and bills.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Only this class of fault, one a case; may be given several times.
+    #[arg(long = "fault", value_parser = class)]
+    faults: Vec<Class>,
+    /// One case, by its own seed (with the same --fault), told in full.
+    #[arg(long)]
+    replay: Option<u64>,
+    /// Prints the table as Markdown and what the classes mean.
+    #[arg(long)]
+    table: bool,
+    /// Does not tell the failures one by one.
+    #[arg(long)]
+    quiet: bool,
+    #[arg(long)]
+    threads: Option<usize>,
+}
+
+fn class(name: &str) -> Result<Class, String> {
+    Class::from_name(name).ok_or_else(|| {
+        let known: Vec<&str> = Class::ALL.iter().map(|class| class.name()).collect();
+        format!("no such class of fault; there are: {}", known.join(", "))
+    })
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let args = Args::parse();
+    let tariffs = Tariffs::new()?;
+    if let Some(seed) = args.replay {
+        print!("{}", report::tell(&Case::new(seed, &args.faults), &tariffs));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let threads = args.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let began = Instant::now();
+    let result = run::run(args.seed, args.sessions, &args.faults, threads, &tariffs);
+    let took = began.elapsed();
+    let total = result.total();
+    if !args.quiet {
+        print!("{}", report::failures(&result, &tariffs));
+    }
+    print!("{}", report::table(&result));
+    if args.table {
+        print!("\n{}", report::legend());
+    }
+    eprintln!(
+        "seed {}: {} sessions in {} cases, {} billed right, {} too little, {} held, {} wrong; {} ms with {threads} threads",
+        args.seed,
+        total.sessions - total.never_told,
+        result.cases,
+        total.right,
+        total.too_little,
+        total.helds(),
+        total.wrongs(),
+        took.as_millis()
+    );
+    Ok(if total.wrongs() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

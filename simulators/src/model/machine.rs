@@ -1,0 +1,400 @@
+//! The only contact with the daemon's library: a script's messages as facts into the session machine, its effects into a store
+//! made of lists, ended sessions metered and priced as by the settler.
+//!
+//! What the store does for the daemon is done here in small: a repeated message (same id, same text) gets its stored answer;
+//! sessions of the past are found again; evidence is kept per session.
+
+use std::collections::HashMap;
+
+use chrono::{NaiveDate, TimeDelta};
+use chrono_tz::Tz;
+use forecourt::rating::{self, Activity, LoadSample, Metered};
+use forecourt::session::metering::{self, Proof};
+use forecourt::session::{
+    Answer, AuthStatus, Boot, Change, ChargingState, Context as ReadingContext, Events, Fact, LinePhase, Location, Lookup,
+    Machine, Measurand, Origin, Phase as TxPhase, Policy, Reading as FactReading, Sample, Session, State as SessionState,
+    Status as FactStatus, TariffRef, TxFact, Value, phase_code,
+};
+use forecourt::units::{Decimal, StationId, Time, Token, TokenKind, TxRef, Version as OcppVersion, time};
+
+use super::script::{Body, Context, Message, Name, Phase, Quantity, State, Status, Tx, Version};
+use super::world::{Tariff, World, offset};
+use super::{DAY, MilliWh, Millis};
+
+/// A session of the daemon after all was said.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    pub number: i64,
+    /// The true session that its start tells of, and its stop.
+    pub start_of: Option<usize>,
+    pub stop_of: Option<usize>,
+    /// True sessions that any of its messages tell of.
+    pub all_of: Vec<usize>,
+    pub end: End,
+    pub findings: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+pub enum End {
+    Billed(Bill),
+    Held(String),
+    /// Never ended, or never judged.
+    Open,
+}
+
+#[derive(Clone, Debug)]
+pub struct Bill {
+    pub tag: Option<String>,
+    pub evse: u32,
+    pub start: Millis,
+    pub end: Millis,
+    pub first: MilliWh,
+    pub last: MilliWh,
+    pub idle: Millis,
+    pub charging: Millis,
+    /// Cents, excluding VAT.
+    pub cost: i64,
+}
+
+struct Site;
+
+impl Policy for Site {
+    fn tariff(&self, _: &StationId, _: Time) -> Option<TariffRef> {
+        Some(TariffRef("tariff".into()))
+    }
+
+    fn judge(&self, _: &StationId, _: &Token) -> AuthStatus {
+        AuthStatus::Accepted
+    }
+
+    fn heartbeat_s(&self) -> u32 {
+        300
+    }
+
+    fn local_date(&self, at: Time) -> NaiveDate {
+        (at + TimeDelta::hours(1)).date_naive()
+    }
+}
+
+const PLAIN: &str = r#"{"country_code":"DE","party_id":"FCT","id":"plain","currency":"EUR","elements":[{"price_components":[
+    {"type":"ENERGY","price":0.40,"step_size":1},{"type":"PARKING_TIME","price":6.00,"step_size":1}]}],
+    "last_updated":"2026-01-01T00:00:00Z"}"#;
+const TIME_OF_USE: &str = r#"{"country_code":"DE","party_id":"FCT","id":"tou","currency":"EUR","elements":[
+    {"price_components":[{"type":"ENERGY","price":0.50,"step_size":1}],"restrictions":{"start_time":"06:00","end_time":"22:00"}},
+    {"price_components":[{"type":"ENERGY","price":0.30,"step_size":1}],"restrictions":{"start_time":"22:00","end_time":"06:00"}},
+    {"price_components":[{"type":"TIME","price":1.50,"step_size":1},{"type":"PARKING_TIME","price":3.00,"step_size":1}]}],
+    "last_updated":"2026-01-01T00:00:00Z"}"#;
+
+/// The tariffs, parsed once.
+pub struct Tariffs {
+    plain: rating::Tariff,
+    time_of_use: rating::Tariff,
+}
+
+impl Tariffs {
+    pub fn new() -> Result<Self, rating::TariffError> {
+        Ok(Self { plain: rating::Tariff::parse(PLAIN)?, time_of_use: rating::Tariff::parse(TIME_OF_USE)? })
+    }
+
+    fn of(&self, tariff: Tariff) -> &rating::Tariff {
+        match tariff {
+            Tariff::Plain => &self.plain,
+            Tariff::TimeOfUse => &self.time_of_use,
+        }
+    }
+}
+
+struct Daemon<'a> {
+    world: &'a World,
+    tariffs: &'a Tariffs,
+    machine: Machine,
+    station: StationId,
+    sessions: Vec<Session>,
+    /// Beside each: the message it came with.
+    proofs: Vec<(Proof, usize)>,
+    bills: HashMap<i64, (Bill, Vec<String>)>,
+    /// The id answered to the start of a true session.
+    given: HashMap<usize, String>,
+    seen: HashMap<u64, Answer>,
+}
+
+/// Tells the machine everything, in the order of arrival, and returns what it made of it.
+pub fn play(world: &World, messages: &[Message], tariffs: &Tariffs) -> Vec<Kept> {
+    let machine = Machine::new(Box::new(Site), origin(&[]));
+    let mut daemon = Daemon {
+        world,
+        tariffs,
+        machine,
+        station: StationId::new("CP-1"),
+        sessions: Vec::new(),
+        proofs: Vec::new(),
+        bills: HashMap::new(),
+        given: HashMap::new(),
+        seen: HashMap::new(),
+    };
+    let mut restarts = world.restarts.iter().copied().peekable();
+    let mut last = world.begin;
+    for (place, message) in messages.iter().enumerate() {
+        while restarts.next_if(|at| *at <= message.sent).is_some() {
+            daemon.restart();
+        }
+        daemon.settle(message.sent);
+        daemon.hear(place, message);
+        daemon.settle(message.sent);
+        last = message.sent;
+    }
+    daemon.settle(last + 2 * DAY);
+    daemon.kept(messages)
+}
+
+/// Our own clock.
+fn now(world: &World, at: Millis) -> Time {
+    time::from_millis(at + offset(&world.gateway, at))
+}
+
+fn origin(sessions: &[Session]) -> Origin {
+    let last = sessions.last().map_or(0, |session| session.number);
+    let day = sessions.last().and_then(|session| {
+        let (day, count) = session.id.as_str().get(2..)?.split_once('-')?;
+        Some((NaiveDate::parse_from_str(day, "%Y%m%d").ok()?, count.parse().ok()?))
+    });
+    Origin { next_number: last + 1, tx_offset: 1_000_000, day }
+}
+
+impl Daemon<'_> {
+    fn restart(&mut self) {
+        self.machine.reset(origin(&self.sessions));
+        let open: Vec<Session> =
+            self.sessions.iter().filter(|session| session.is_open()).map(|session| self.stored(session)).collect();
+        open.into_iter().for_each(|session| self.machine.admit(session));
+    }
+
+    fn hear(&mut self, place: usize, message: &Message) {
+        if self.seen.contains_key(&message.id) {
+            return;
+        }
+        let Some(fact) = self.fact(message) else { return };
+        if let Some(lookup) = self.machine.lookup(&self.station, &fact)
+            && let Some(session) = self.find(&lookup)
+        {
+            self.machine.admit(session);
+        }
+        let at = now(self.world, message.sent);
+        let effects = self.machine.handle(&self.station, version(self.world), fact, at);
+        if let (Answer::Started { tx, .. }, Some(of)) = (&effects.answer, message.of) {
+            self.given.entry(of).or_insert_with(|| tx.as_str().to_owned());
+        }
+        if message.tx().is_some() {
+            self.seen.insert(message.id, effects.answer);
+        }
+        for change in effects.changes {
+            match change {
+                Change::Opened(session) => self.sessions.push(*session),
+                Change::Updated(session) => {
+                    if let Some(row) = self.sessions.iter_mut().find(|known| known.number == session.number) {
+                        *row = *session;
+                    }
+                }
+                Change::Evidence(evidence) => self.proofs.push((Proof { evidence, received_at: at }, place)),
+                _ => {}
+            }
+        }
+    }
+
+    fn find(&self, lookup: &Lookup) -> Option<Session> {
+        let session = self.sessions.iter().rev().find(|session| match lookup {
+            Lookup::Transaction(tx) => session.tx.as_str().eq_ignore_ascii_case(tx.as_str()),
+            Lookup::Start(key) => session.start_key.as_ref() == Some(key),
+        })?;
+        Some(self.stored(session))
+    }
+
+    /// As it comes from the store: which events came follows from the evidence.
+    fn stored(&self, session: &Session) -> Session {
+        let mut session = Session { events: Events::default(), ..session.clone() };
+        for (proof, _) in self.of(session.number) {
+            if let Some(seq) = proof.evidence.seq_no {
+                let at = proof.evidence.reported_at.timestamp_millis();
+                session.events.add(seq, at, phase_code(proof.evidence.phase));
+            }
+        }
+        session
+    }
+
+    fn of(&self, number: i64) -> impl Iterator<Item = &(Proof, usize)> {
+        self.proofs.iter().filter(move |(proof, _)| proof.evidence.session == Some(number))
+    }
+
+    /// Judges what is due: a bill, or a reason to hold that the machine is told.
+    fn settle(&mut self, at: Millis) {
+        let now = now(self.world, at);
+        for place in 0..self.sessions.len() {
+            let session = &self.sessions[place];
+            let due = matches!(session.state, SessionState::Ended { settle_after } if settle_after <= now);
+            if !due || self.bills.contains_key(&session.number) {
+                continue;
+            }
+            let number = session.number;
+            match self.judge(&self.stored(session)) {
+                Ok(bill) => {
+                    self.bills.insert(number, bill);
+                }
+                Err(code) => {
+                    self.machine.held(number, code);
+                    self.sessions[place].state = SessionState::Held { reason: code.to_owned() };
+                }
+            }
+        }
+    }
+
+    fn judge(&self, session: &Session) -> Result<(Bill, Vec<String>), &'static str> {
+        let proofs: Vec<Proof> = self.of(session.number).map(|(proof, _)| proof.clone()).collect();
+        let limit = self.world.limit_known.then(|| Decimal::new(self.world.watts, 3));
+        let curve = metering::meter(session, &proofs, limit).map_err(|(code, _)| code)?;
+        let loads = curve.power.iter().map(|(at, kw, amperes)| LoadSample { at: *at, kw: *kw, amperes: *amperes }).collect();
+        let metered = Metered::new(curve.start, curve.end, curve.registers.clone(), curve.activity.clone(), loads)
+            .map_err(|_| "rating-failed")?;
+        let tariff = self.tariffs.of(self.world.tariff);
+        let rated = rating::price(tariff, &metered, Tz::Europe__Berlin, 2).map_err(|_| "rating-failed")?;
+        let spent = |activity: Activity| -> Millis {
+            let periods = rated.periods.iter().filter(|period| period.activity == activity);
+            periods.map(|period| (period.end - period.start).num_milliseconds()).sum()
+        };
+        let cents = (rated.totals.cost.excl_vat * Decimal::ONE_HUNDRED).round();
+        let bill = Bill {
+            tag: session.token.as_ref().map(|token| token.reveal().to_owned()),
+            evse: session.evse,
+            start: time::to_millis(curve.start),
+            end: time::to_millis(curve.end),
+            first: curve.registers.first().map_or(0, |(_, register)| register.0),
+            last: curve.registers.last().map_or(0, |(_, register)| register.0),
+            idle: spent(Activity::Idle),
+            charging: spent(Activity::Charging),
+            cost: i64::try_from(cents).unwrap_or(i64::MAX),
+        };
+        let findings = session.findings.iter().chain(&curve.findings).map(|finding| finding.code.to_string()).collect();
+        Ok((bill, findings))
+    }
+
+    fn kept(mut self, messages: &[Message]) -> Vec<Kept> {
+        let sessions = std::mem::take(&mut self.sessions);
+        let one = |session: &Session| {
+            let told = |phase: TxPhase| {
+                let mut of = self.of(session.number).filter(|(proof, _)| proof.evidence.phase == phase);
+                of.next().and_then(|(_, place)| messages[*place].of)
+            };
+            let mut all_of: Vec<usize> = self.of(session.number).filter_map(|(_, place)| messages[*place].of).collect();
+            all_of.dedup();
+            let mut findings: Vec<String> = session.findings.iter().map(|finding| finding.code.to_string()).collect();
+            let end = match (self.bills.get(&session.number), &session.state) {
+                (Some((bill, found)), _) => {
+                    findings.clone_from(found);
+                    End::Billed(bill.clone())
+                }
+                (None, SessionState::Held { reason }) => End::Held(reason.clone()),
+                _ => End::Open,
+            };
+            let (start_of, stop_of) = (told(TxPhase::Start), told(TxPhase::Stop));
+            Kept { number: session.number, start_of, stop_of, all_of, end, findings }
+        };
+        sessions.iter().map(one).collect()
+    }
+
+    fn fact(&self, message: &Message) -> Option<Fact> {
+        Some(match &message.body {
+            Body::Boot => Fact::Boot(Boot::default()),
+            Body::Status(status) => Fact::Status(self.status(status)),
+            Body::Tx(tx) => Fact::Tx(Box::new(self.tx(tx))),
+        })
+    }
+
+    fn status(&self, status: &Status) -> FactStatus {
+        let charging = match status.state {
+            _ if self.world.version != Version::V16 => None,
+            "Charging" => Some(ChargingState::Charging),
+            "SuspendedEV" => Some(ChargingState::SuspendedEv),
+            "SuspendedEVSE" => Some(ChargingState::SuspendedEvse),
+            "Preparing" | "Finishing" => Some(ChargingState::EvConnected),
+            "Available" => Some(ChargingState::Idle),
+            _ => None,
+        };
+        FactStatus {
+            evse: status.evse,
+            connector: 1,
+            state: status.state.to_owned(),
+            charging,
+            error: None,
+            reported_at: status.at.map(time::from_millis),
+            findings: Vec::new(),
+        }
+    }
+
+    fn tx(&self, tx: &Tx) -> TxFact {
+        let v16 = self.world.version == Version::V16;
+        let mut fact = TxFact::new(match tx.phase {
+            Phase::Start => TxPhase::Start,
+            Phase::Update => TxPhase::Update,
+            Phase::Stop => TxPhase::Stop,
+        });
+        fact.tx = match &tx.name {
+            Name::Nothing => None,
+            Name::Given(session) => self.given.get(session).map(|id| TxRef::new(id)),
+            Name::Text(text) => Some(TxRef::new(text)),
+        };
+        fact.seq_no = tx.seq;
+        fact.offline = tx.offline;
+        fact.evse = tx.evse;
+        fact.connector = (!v16).then_some(1);
+        fact.reported_at = tx.at.map(time::from_millis);
+        fact.token = tx
+            .tag
+            .map(|tag| Token::new(if v16 { TokenKind::Unstated } else { TokenKind::Named("ISO14443".into()) }, &tag_text(tag)));
+        fact.register_wh = tx.register.map(|register| Decimal::new(register, 3));
+        fact.readings = tx.readings.iter().map(reading).collect();
+        fact.charging = tx.state.map(|state| match state {
+            State::Charging => ChargingState::Charging,
+            State::Connected => ChargingState::EvConnected,
+            State::SuspendedEv => ChargingState::SuspendedEv,
+            State::SuspendedEvse => ChargingState::SuspendedEvse,
+        });
+        fact.stop_reason = tx.reason.map(str::to_owned);
+        fact.trigger = tx.trigger.map(str::to_owned);
+        fact
+    }
+}
+
+/// A driver's token as text.
+pub fn tag_text(tag: u32) -> String {
+    format!("04A1B2C3{tag:06}")
+}
+
+fn version(world: &World) -> OcppVersion {
+    match world.version {
+        Version::V16 => OcppVersion::V16,
+        Version::V201 => OcppVersion::V201,
+        Version::V21 => OcppVersion::V21,
+    }
+}
+
+fn reading(reading: &super::script::Reading) -> FactReading {
+    let context = match reading.context {
+        Context::Periodic => ReadingContext::SamplePeriodic,
+        Context::Begin => ReadingContext::TransactionBegin,
+        Context::End => ReadingContext::TransactionEnd,
+    };
+    let sample = |value: &super::script::Measured| {
+        let (measurand, digits, phase) = match value.quantity {
+            Quantity::Register => (Measurand::EnergyActiveImportRegister, 3, LinePhase::Total),
+            Quantity::RegisterOfPhase(1) => (Measurand::EnergyActiveImportRegister, 3, LinePhase::L1),
+            Quantity::RegisterOfPhase(2) => (Measurand::EnergyActiveImportRegister, 3, LinePhase::L2),
+            Quantity::RegisterOfPhase(_) => (Measurand::EnergyActiveImportRegister, 3, LinePhase::L3),
+            Quantity::Interval => (Measurand::EnergyActiveImportInterval, 3, LinePhase::Total),
+            Quantity::Power => (Measurand::PowerActiveImport, 0, LinePhase::Total),
+            Quantity::Current => (Measurand::CurrentImport, 3, LinePhase::Total),
+            Quantity::StateOfCharge => (Measurand::SoC, 0, LinePhase::Total),
+        };
+        let value = Value::Number(Decimal::new(value.value, digits));
+        Sample { measurand, context: context.clone(), location: Location::Outlet, phase, value }
+    };
+    FactReading { measured_at: reading.at.map(time::from_millis), samples: reading.values.iter().map(sample).collect() }
+}

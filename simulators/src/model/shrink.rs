@@ -1,0 +1,42 @@
+//! A failing case made smaller: fewer faults, fewer sessions, the same check failing for the same session.
+
+use super::case::Case;
+use super::check::{Outcome, check};
+use super::machine::{self, Tariffs};
+
+/// What fails in a case: the session and the check.
+pub fn fails(case: &Case, session: usize, failing: &str, tariffs: &Tariffs) -> bool {
+    let told = case.tell();
+    let kept = machine::play(&told.world, &told.messages, tariffs);
+    match check(&told.world, &told.messages, &told.marks, &kept).get(session) {
+        Some(Outcome::Wrong(check)) => *check == failing,
+        Some(Outcome::Held(_)) => failing == "held-without-fault",
+        Some(Outcome::TooLittle { silent: true }) => failing == "no-finding",
+        _ => false,
+    }
+}
+
+/// Leaves out whatever can be left out.
+pub fn shrink(case: &Case, session: usize, failing: &str, tariffs: &Tariffs) -> Case {
+    let mut small = case.clone();
+    loop {
+        let mut tries: Vec<Case> = Vec::new();
+        for place in 0..small.faults.len() {
+            let mut next = small.clone();
+            next.faults.remove(place);
+            tries.push(next);
+        }
+        for index in (0..case.tell().world.sessions.len()).filter(|index| *index != session && !small.without.contains(index)) {
+            if case.tell().world.sessions[index].closer {
+                continue;
+            }
+            let mut next = small.clone();
+            next.without.push(index);
+            tries.push(next);
+        }
+        match tries.into_iter().find(|next| fails(next, session, failing, tariffs)) {
+            Some(next) => small = next,
+            None => return small,
+        }
+    }
+}
