@@ -186,9 +186,6 @@ fn measure(
     let limit = Limit::of_session(power, highest_kw, limit::slope_kw(&plain));
     let fitted = curve::fit(points, ends, (start, stop), &limit, findings)?;
     let Ends { first, last, .. } = fitted.ends;
-    if last < first {
-        return Err((hold::REGISTER_DECREASED, format!("start {} Wh, stop {} Wh", first.wh(), last.wh())));
-    }
     if !limit.allows_whole(stop - start, last - first, fitted.step) {
         let minutes = (stop - start).num_seconds() / 60;
         let detail = format!("{} kWh in {minutes} min, at most {} kW", (last - first).kwh(), limit.kw.normalize());

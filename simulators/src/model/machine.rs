@@ -9,13 +9,16 @@ use std::collections::HashMap;
 use chrono::{NaiveDate, TimeDelta};
 use chrono_tz::Tz;
 use forecourt::rating::{self, Activity, LoadSample, Metered};
-use forecourt::session::metering::{self, Proof};
+use forecourt::session::metering::{self, Proof, StationPower};
+use forecourt::session::overlap::{self, Neighbour, Span};
 use forecourt::session::{
-    Answer, AuthStatus, Boot, Change, ChargingState, Context as ReadingContext, Events, Fact, LinePhase, Location, Lookup,
-    Machine, Measurand, Origin, Phase as TxPhase, Policy, Reading as FactReading, Sample, Session, State as SessionState,
-    Status as FactStatus, TariffRef, TxFact, Value, phase_code,
+    Answer, AuthStatus, Boot, Change, ChargingState, Context as ReadingContext, Fact, LinePhase, Location, Lookup, Machine,
+    Measurand, Memory, Origin, Phase as TxPhase, Policy, Reading as FactReading, Sample, Session, State as SessionState,
+    Status as FactStatus, TariffRef, TxFact, Value,
 };
-use forecourt::units::{Decimal, StationId, Time, Token, TokenKind, TxRef, Version as OcppVersion, time};
+use forecourt::units::{
+    Decimal, MilliWh as Energy, Received, StationId, Time, Token, TokenKind, TxRef, Version as OcppVersion, time,
+};
 
 use super::script::{Body, Context, Message, Name, Phase, Quantity, State, Status, Tx, Version};
 use super::world::{Tariff, World, offset};
@@ -56,7 +59,9 @@ pub struct Bill {
     pub cost: i64,
 }
 
-struct Site;
+struct Site {
+    max_power_kw: Option<Decimal>,
+}
 
 impl Policy for Site {
     fn tariff(&self, _: &StationId, _: Time) -> Option<TariffRef> {
@@ -65,6 +70,10 @@ impl Policy for Site {
 
     fn judge(&self, _: &StationId, _: &Token) -> AuthStatus {
         AuthStatus::Accepted
+    }
+
+    fn max_power_kw(&self, _: &StationId) -> Option<Decimal> {
+        self.max_power_kw
     }
 
     fn heartbeat_s(&self) -> u32 {
@@ -116,11 +125,14 @@ struct Daemon<'a> {
     /// The id answered to the start of a true session.
     given: HashMap<usize, String>,
     seen: HashMap<u64, Answer>,
+    /// The most power that the station measured in sessions that were billed.
+    learned_kw: Option<Decimal>,
 }
 
 /// Tells the machine everything, in the order of arrival, and returns what it made of it.
 pub fn play(world: &World, messages: &[Message], tariffs: &Tariffs) -> Vec<Kept> {
-    let machine = Machine::new(Box::new(Site), origin(&[]));
+    let max_power_kw = world.limit_known.then(|| Decimal::new(world.watts, 3));
+    let machine = Machine::new(Box::new(Site { max_power_kw }), origin(&[]));
     let mut daemon = Daemon {
         world,
         tariffs,
@@ -131,6 +143,7 @@ pub fn play(world: &World, messages: &[Message], tariffs: &Tariffs) -> Vec<Kept>
         bills: HashMap::new(),
         given: HashMap::new(),
         seen: HashMap::new(),
+        learned_kw: None,
     };
     let mut restarts = world.restarts.iter().copied().peekable();
     let mut last = world.begin;
@@ -147,9 +160,9 @@ pub fn play(world: &World, messages: &[Message], tariffs: &Tariffs) -> Vec<Kept>
     daemon.kept(messages)
 }
 
-/// Our own clock.
-fn now(world: &World, at: Millis) -> Time {
-    time::from_millis(at + offset(&world.gateway, at))
+/// Our own clock. While it is wrong and has proven so, the daemon goes on from the last time known to be true.
+fn now(world: &World, at: Millis) -> Received {
+    Received { at: time::from_millis(at), proven: offset(&world.gateway, at) == 0 }
 }
 
 fn origin(sessions: &[Session]) -> Origin {
@@ -174,13 +187,13 @@ impl Daemon<'_> {
             return;
         }
         let Some(fact) = self.fact(message) else { return };
-        if let Some(lookup) = self.machine.lookup(&self.station, &fact)
-            && let Some(session) = self.find(&lookup)
-        {
-            self.machine.admit(session);
+        if let Some(lookup) = self.machine.lookup(&self.station, &fact) {
+            for session in self.find(&lookup) {
+                self.machine.admit(session);
+            }
         }
-        let at = now(self.world, message.sent);
-        let effects = self.machine.handle(&self.station, version(self.world), fact, at);
+        let received = now(self.world, message.sent);
+        let effects = self.machine.handle(&self.station, version(self.world), fact, received);
         if let (Answer::Started { tx, .. }, Some(of)) = (&effects.answer, message.of) {
             self.given.entry(of).or_insert_with(|| tx.as_str().to_owned());
         }
@@ -195,28 +208,28 @@ impl Daemon<'_> {
                         *row = *session;
                     }
                 }
-                Change::Evidence(evidence) => self.proofs.push((Proof { evidence, received_at: at }, place)),
+                Change::Evidence(evidence) => {
+                    let row = i64::try_from(self.proofs.len()).unwrap_or(i64::MAX);
+                    self.proofs.push((Proof { row, evidence, received }, place));
+                }
                 _ => {}
             }
         }
     }
 
-    fn find(&self, lookup: &Lookup) -> Option<Session> {
-        let session = self.sessions.iter().rev().find(|session| match lookup {
+    fn find(&self, lookup: &Lookup) -> Vec<Session> {
+        let of = |session: &&Session| match lookup {
             Lookup::Transaction(tx) => session.tx.as_str().eq_ignore_ascii_case(tx.as_str()),
             Lookup::Start(key) => session.start_key.as_ref() == Some(key),
-        })?;
-        Some(self.stored(session))
+        };
+        self.sessions.iter().filter(of).map(|session| self.stored(session)).collect()
     }
 
-    /// As it comes from the store: which events came follows from the evidence.
+    /// As it comes from the store: what is remembered follows from the evidence.
     fn stored(&self, session: &Session) -> Session {
-        let mut session = Session { events: Events::default(), ..session.clone() };
+        let mut session = Session { memory: Memory::default(), ..session.clone() };
         for (proof, _) in self.of(session.number) {
-            if let Some(seq) = proof.evidence.seq_no {
-                let at = proof.evidence.reported_at.timestamp_millis();
-                session.events.add(seq, at, phase_code(proof.evidence.phase));
-            }
+            session.memory.add(&proof.evidence, proof.evidence.said_at().unwrap_or(proof.received.at));
         }
         session
     }
@@ -225,9 +238,37 @@ impl Daemon<'_> {
         self.proofs.iter().filter(move |(proof, _)| proof.evidence.session == Some(number))
     }
 
+    /// A session's evidence, with the states of the whole station in its time.
+    fn evidence(&self, number: i64) -> Vec<Proof> {
+        let rows: Vec<i64> = self.of(number).map(|(proof, _)| proof.row).collect();
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Vec::new() };
+        let is_its = |proof: &Proof| match proof.evidence.session {
+            Some(session) => session == number,
+            None => proof.evidence.charging.is_some() && (*first..=*last).contains(&proof.row),
+        };
+        self.proofs.iter().map(|(proof, _)| proof).filter(|proof| is_its(proof)).cloned().collect()
+    }
+
+    /// The other sessions of the connector, as the store knows them.
+    fn neighbours(&self, session: &Session) -> Vec<Neighbour> {
+        let others = self.sessions.iter().filter(|other| other.number != session.number && other.evse == session.evse);
+        let neighbour = |other: &Session| {
+            let bill = self.bills.get(&other.number).map(|(bill, _)| bill);
+            Some(Neighbour {
+                id: other.id.as_str().to_owned(),
+                started_at: bill.map_or(other.started_at, |bill| Some(time::from_millis(bill.start)))?,
+                stopped_at: bill.map_or(other.stopped_at, |bill| Some(time::from_millis(bill.end))),
+                first: bill.map(|bill| Energy(bill.first)),
+                last: bill.map(|bill| Energy(bill.last)),
+                billed: bill.is_some(),
+            })
+        };
+        others.filter_map(neighbour).collect()
+    }
+
     /// Judges what is due: a bill, or a reason to hold that the machine is told.
     fn settle(&mut self, at: Millis) {
-        let now = now(self.world, at);
+        let Received { at: now, proven: true } = now(self.world, at) else { return };
         for place in 0..self.sessions.len() {
             let session = &self.sessions[place];
             let due = matches!(session.state, SessionState::Ended { settle_after } if settle_after <= now);
@@ -236,8 +277,9 @@ impl Daemon<'_> {
             }
             let number = session.number;
             match self.judge(&self.stored(session)) {
-                Ok(bill) => {
-                    self.bills.insert(number, bill);
+                Ok((bill, findings, highest_kw)) => {
+                    self.learned_kw = self.learned_kw.max(highest_kw);
+                    self.bills.insert(number, (bill, findings));
                 }
                 Err(code) => {
                     self.machine.held(number, code);
@@ -247,10 +289,14 @@ impl Daemon<'_> {
         }
     }
 
-    fn judge(&self, session: &Session) -> Result<(Bill, Vec<String>), &'static str> {
-        let proofs: Vec<Proof> = self.of(session.number).map(|(proof, _)| proof.clone()).collect();
-        let limit = self.world.limit_known.then(|| Decimal::new(self.world.watts, 3));
-        let curve = metering::meter(session, &proofs, limit).map_err(|(code, _)| code)?;
+    fn judge(&self, session: &Session) -> Result<(Bill, Vec<String>, Option<Decimal>), &'static str> {
+        let configured_kw = self.world.limit_known.then(|| Decimal::new(self.world.watts, 3));
+        let power = StationPower { configured_kw, learned_kw: self.learned_kw };
+        let curve = metering::meter(session, &self.evidence(session.number), &power).map_err(|(code, _)| code)?;
+        let register = |point: Option<&(Time, Energy)>| point.map(|(_, register)| *register).unwrap_or_default();
+        let (first, last) = (register(curve.registers.first()), register(curve.registers.last()));
+        let span = Span { start: curve.start, end: curve.end, first, last };
+        overlap::check(&span, &self.neighbours(session)).map_err(|(code, _)| code)?;
         let loads = curve.power.iter().map(|(at, kw, amperes)| LoadSample { at: *at, kw: *kw, amperes: *amperes }).collect();
         let metered = Metered::new(curve.start, curve.end, curve.registers.clone(), curve.activity.clone(), loads)
             .map_err(|_| "rating-failed")?;
@@ -266,14 +312,14 @@ impl Daemon<'_> {
             evse: session.evse,
             start: time::to_millis(curve.start),
             end: time::to_millis(curve.end),
-            first: curve.registers.first().map_or(0, |(_, register)| register.0),
-            last: curve.registers.last().map_or(0, |(_, register)| register.0),
+            first: first.0,
+            last: last.0,
             idle: spent(Activity::Idle),
             charging: spent(Activity::Charging),
             cost: i64::try_from(cents).unwrap_or(i64::MAX),
         };
         let findings = session.findings.iter().chain(&curve.findings).map(|finding| finding.code.to_string()).collect();
-        Ok((bill, findings))
+        Ok((bill, findings, curve.highest_kw))
     }
 
     fn kept(mut self, messages: &[Message]) -> Vec<Kept> {
@@ -310,6 +356,7 @@ impl Daemon<'_> {
 
     fn status(&self, status: &Status) -> FactStatus {
         let charging = match status.state {
+            "Faulted" | "Unavailable" | "Reserved" => Some(ChargingState::OutOfService),
             _ if self.world.version != Version::V16 => None,
             "Charging" => Some(ChargingState::Charging),
             "SuspendedEV" => Some(ChargingState::SuspendedEv),

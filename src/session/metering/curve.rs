@@ -48,6 +48,9 @@ pub(super) fn fit(
     let chain = longest_chain(&inside, &fits);
     let ends = check_ends(ends, (start, end), &chain, &fits, findings)?;
     let Ends { first, last, .. } = ends;
+    if last < first {
+        return Err((hold::REGISTER_DECREASED, format!("start {} Wh, stop {} Wh", first.wh(), last.wh())));
+    }
     let near = |register: MilliWh, end: MilliWh| register.0.abs_diff(end.0) <= ROUNDING.0.unsigned_abs();
     let mut run: Vec<(Time, MilliWh)> = chain
         .into_iter()
