@@ -62,18 +62,16 @@ impl Output {
     /// A remark on stderr that whoever asked must not miss.
     pub fn note(&self, text: &str) {
         if !self.show.quiet {
-            eprintln!("{}", printable(text));
+            let text = printable(text);
+            let lines = if std::io::stderr().is_terminal() { broken(&text) } else { text.into_owned() };
+            eprintln!("{lines}");
         }
     }
 
     /// A line of text, for people only. On a terminal it breaks between words.
     pub fn line(&self, text: impl AsRef<str>) -> Result<(), Failure> {
         let text = printable(text.as_ref());
-        let lines = if std::io::stdout().is_terminal() {
-            table::break_words(&text, width().saturating_sub(2)).join("\n  ")
-        } else {
-            text.into_owned()
-        };
+        let lines = if std::io::stdout().is_terminal() { broken(&text) } else { text.into_owned() };
         self.print(&self.with_emphasis(lines))
     }
 
@@ -127,10 +125,7 @@ impl Output {
         } else {
             wanted.iter().filter_map(|name| rows.columns.iter().position(|column| column == name)).collect()
         };
-        let mut columns: Vec<Column> = places.iter().map(|place| self.column(rows, *place)).collect();
-        if !all {
-            currency_into_headings(&mut columns);
-        }
+        let columns = places.iter().map(|place| self.column(rows, *place)).collect();
         let laid = table::lay(columns, width(), all);
         self.print(&laid.text)?;
         if !laid.left_out.is_empty() {
@@ -203,7 +198,8 @@ impl Output {
         };
         let [on, off] = if wanted { ["\u{1b}[1m", "\u{1b}[0m"] } else { ["", ""] };
         // Whatever the text holds, emphasis ends with its line.
-        text.replace(STRONG[0], on).replace(STRONG[1], off) + off
+        let end = if text.matches(STRONG[0]).count() == text.matches(STRONG[1]).count() { "" } else { off };
+        text.replace(STRONG[0], on).replace(STRONG[1], off) + end
     }
 }
 
@@ -268,6 +264,11 @@ fn width() -> usize {
     set.or_else(|| comfy_table::Table::new().width().map(usize::from).filter(|columns| *columns > 0)).unwrap_or(WIDTH)
 }
 
+/// A line in pieces that fit the screen.
+fn broken(text: &str) -> String {
+    table::break_words(text, width().saturating_sub(2)).join("\n  ")
+}
+
 fn is_time(column: &str) -> bool {
     column.ends_with("_at") || column.starts_with("period_")
 }
@@ -279,23 +280,6 @@ fn heading(column: &str) -> String {
     let unit = units.iter().find_map(|(suffix, unit)| Some((column.strip_suffix(suffix)?, *unit)));
     let (name, unit) = unit.unwrap_or((column, ""));
     name.to_uppercase().replace('_', " ") + unit
-}
-
-/// One currency in the whole table stands in the headings, as a unit does.
-fn currency_into_headings(columns: &mut Vec<Column>) {
-    let Some(place) = columns.iter().position(|column| column.name == "currency") else { return };
-    let mut codes: Vec<&String> = columns[place].cells.iter().filter(|cell| *cell != "-").collect();
-    codes.dedup();
-    if let [code] = codes[..] {
-        let code = code.clone();
-        columns.remove(place);
-        for column in columns.iter_mut().filter(|column| {
-            column.name.starts_with("cost_") || column.name.starts_with("amount_") || column.name == "unit_price"
-        }) {
-            column.heading = format!("{} {code}", column.heading);
-            column.right = true;
-        }
-    }
 }
 
 /// Findings as their codes.

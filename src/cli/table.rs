@@ -14,7 +14,6 @@ const LEAST: &[&str] = &[
     "bytes",
     "epoch",
     "tariff_id",
-    "kind",
     "findings",
     "repeats",
     "token",
@@ -32,6 +31,7 @@ const LEAST: &[&str] = &[
     "vat",
     "amount_excl_vat",
     "evse",
+    "kind",
     "refused_at",
     "hold_reason",
     "last_message_at",
@@ -76,10 +76,10 @@ pub struct Laid {
 
 /// Lays a table out in `width` columns. `all`: no column may be left out.
 pub fn lay(mut columns: Vec<Column>, width: usize, all: bool) -> Laid {
-    let mut left_out = Vec::new();
     let whole = columns.clone();
     if !all {
         columns.iter_mut().flat_map(|column| &mut column.cells).for_each(shorten_words);
+        currency_into_headings(&mut columns);
     }
     if !all && !fits(&columns, width) {
         columns.retain(|column| !column.empty);
@@ -97,19 +97,53 @@ pub fn lay(mut columns: Vec<Column>, width: usize, all: bool) -> Laid {
             }
         }
     }
-    for name in LEAST.iter().filter(|_| !all) {
-        if fits(&columns, width) {
-            break;
-        }
-        if let Some(place) = columns.iter().position(|column| column.name == *name) {
-            left_out.push(columns.remove(place).heading.replace('\n', " "));
-        }
-    }
+    let left_out = if all { Vec::new() } else { make_room(&mut columns, width) };
     if !fits(&columns, width) {
         return Laid { text: blocks(&whole), left_out: Vec::new() };
     }
     wrap_prose(&mut columns, width);
     Laid { text: render(&columns), left_out }
+}
+
+/// One currency in the whole table stands in the headings, as a unit does.
+fn currency_into_headings(columns: &mut Vec<Column>) {
+    let Some(place) = columns.iter().position(|column| column.name == "currency") else { return };
+    let mut codes: Vec<&String> = columns[place].cells.iter().filter(|cell| *cell != "-").collect();
+    codes.dedup();
+    if let [code] = codes[..] {
+        let code = code.clone();
+        columns.remove(place);
+        for column in columns.iter_mut().filter(|column| {
+            column.name.starts_with("cost_") || column.name.starts_with("amount_") || column.name == "unit_price"
+        }) {
+            column.heading = format!("{} {code}", column.heading);
+            column.right = true;
+        }
+    }
+}
+
+/// Leaves out columns until the rest fits, then takes back what has room after all, the most important first. Returns the
+/// headings of what stays out.
+fn make_room(columns: &mut Vec<Column>, width: usize) -> Vec<String> {
+    let order: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
+    let mut out = Vec::new();
+    for name in LEAST {
+        if fits(columns, width) {
+            break;
+        }
+        if let Some(place) = columns.iter().position(|column| column.name == *name) {
+            out.push(columns.remove(place));
+        }
+    }
+    let mut left_out = Vec::new();
+    for column in out.into_iter().rev() {
+        columns.push(column);
+        if !fits(columns, width) {
+            left_out.extend(columns.pop().map(|column| column.heading.replace('\n', " ")));
+        }
+    }
+    columns.sort_by_key(|column| order.iter().position(|name| *name == column.name));
+    left_out
 }
 
 /// As narrow as the cells allow, but in no more than two lines.
@@ -274,6 +308,22 @@ mod tests {
         let narrow = lay(sessions(), 80, false);
         assert!(narrow.text.contains("11-21 10:59") && narrow.text.contains("104.00"), "{}", narrow.text);
         assert_eq!(narrow.left_out, ["TOKEN"], "{}", narrow.text);
+    }
+
+    #[test]
+    fn one_currency_is_said_once() {
+        let table = |currencies: [&str; 2]| {
+            let mut columns = sessions();
+            columns.push(column("currency", &currencies));
+            lay(columns, 200, false).text
+        };
+        let one = table(["EUR", "-"]);
+        assert!(one.contains("COST INCL VAT EUR") && !one.contains("CURRENCY"), "{one}");
+        assert!(table(["EUR", "CHF"]).contains("CURRENCY"));
+        // A block has its currency in a line of its own.
+        let mut columns = sessions();
+        columns.push(column("currency", &["EUR", "EUR"]));
+        assert!(lay(columns, 30, false).text.contains("currency       EUR"));
     }
 
     #[test]
