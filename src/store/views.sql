@@ -24,7 +24,7 @@ SELECT st.name AS station,
   LEFT JOIN refused rf ON rf.name = st.name COLLATE NOCASE
 UNION ALL
 SELECT coalesce(cf.name, rf.name), CASE WHEN rf.at IS NULL THEN 'never-connected' ELSE 'refused' END,
-       NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, 0,
+       NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, 0,
        cf.name IS NOT NULL, ISO(rf.at), rf.why
   FROM (SELECT name FROM configured_station UNION SELECT name FROM refused) x
   LEFT JOIN configured_station cf ON cf.name = x.name COLLATE NOCASE
@@ -56,10 +56,10 @@ SELECT s.id AS session_id, st.name AS station, s.evse,
   JOIN (SELECT number,
                coalesce(start_register,
                         (SELECT x.register FROM message x WHERE x.session = number AND x.register IS NOT NULL AND x.phase < 2
-                          ORDER BY x.phase, x.reported_at, x.id LIMIT 1)) AS first_register,
+                          ORDER BY x.phase, coalesce(x.reported_at, x.received_at), x.id LIMIT 1)) AS first_register,
                coalesce(stop_register,
                         (SELECT x.register FROM message x WHERE x.session = number AND x.register IS NOT NULL AND x.phase > 0
-                          ORDER BY x.phase DESC, x.reported_at DESC, x.id DESC LIMIT 1)) AS last_register
+                          ORDER BY x.phase DESC, coalesce(x.reported_at, x.received_at) DESC, x.id DESC LIMIT 1)) AS last_register
           FROM session) e ON e.number = s.number;
 
 CREATE VIEW v_meter_value AS
