@@ -99,7 +99,7 @@ pub fn lay(mut columns: Vec<Column>, width: usize, all: bool) -> Laid {
     }
     let left_out = if all { Vec::new() } else { make_room(&mut columns, width) };
     if !fits(&columns, width) {
-        return Laid { text: blocks(&whole), left_out: Vec::new() };
+        return Laid { text: blocks(&whole, width), left_out: Vec::new() };
     }
     wrap_prose(&mut columns, width);
     Laid { text: render(&columns), left_out }
@@ -258,11 +258,12 @@ fn render(columns: &[Column]) -> String {
 }
 
 /// One value a line, under the names of the view.
-fn blocks(columns: &[Column]) -> String {
+fn blocks(columns: &[Column], width: usize) -> String {
     let widest = columns.iter().map(|column| column.name.len()).max().unwrap_or(0);
     let count = columns.first().map_or(0, |column| column.cells.len());
     let block = |row: usize| {
-        let lines = columns.iter().map(|column| format!("{:<widest$}  {}", column.name, column.cells[row]));
+        let value = |cell: &str| break_words(cell, width.saturating_sub(widest + GAP)).join(&format!("\n{:widest$}  ", ""));
+        let lines = columns.iter().map(|column| format!("{:<widest$}  {}", column.name, value(&column.cells[row])));
         lines.collect::<Vec<_>>().join("\n")
     };
     (0..count).map(block).collect::<Vec<_>>().join("\n\n")
@@ -331,6 +332,8 @@ mod tests {
         let laid = lay(sessions(), 80, true);
         assert!(laid.text.contains("session_id     S-20261121-0005\n"), "{}", laid.text);
         assert!(laid.left_out.is_empty());
+        let laid = lay(vec![column("station", &["S-20261121-0005"]), column("detail", &["so many words in it"])], 25, false);
+        assert!(laid.text.ends_with("detail   so many words in\n         it"), "{}", laid.text);
     }
 
     #[test]
