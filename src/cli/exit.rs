@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use crate::daemon::StartError;
-use crate::store::{OpenError, StoreError};
+use crate::store::{OpenError, StoreError, io_may_pass};
 
 /// What a script can rely on. The numbers never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum Exit {
     Configuration = 4,
     Store = 5,
     Verification = 6,
+    /// Not now, but it may pass by itself (EX_TEMPFAIL of sysexits.h): the unit starts the daemon again.
+    Later = 75,
 }
 
 impl From<Exit> for ExitCode {
@@ -38,13 +40,13 @@ impl Failure {
 
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
-        Self::new(Exit::Store, error.to_string())
+        Self::new(if error.may_pass() { Exit::Later } else { Exit::Store }, error.to_string())
     }
 }
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self::new(Exit::Store, error.to_string())
+        Self::new(if error.may_pass() { Exit::Later } else { Exit::Store }, error.to_string())
     }
 }
 
@@ -56,13 +58,16 @@ impl From<std::io::Error> for Failure {
 
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
-        let exit = match &error {
+        let text = error.to_string();
+        let person = match error {
+            StartError::Open(error) => return error.into(),
+            StartError::Store(error) => return error.into(),
             StartError::Tariffs(_) | StartError::Key(_) | StartError::Mqtt(_) | StartError::Password { .. } => {
                 Exit::Configuration
             }
-            StartError::Open(_) | StartError::Store(_) => Exit::Store,
             StartError::Listen(_) | StartError::Thread(_) => Exit::Unexpected,
         };
-        Self::new(exit, error.to_string())
+        let of_the_system = error.io();
+        Self::new(if of_the_system.is_some_and(io_may_pass) { Exit::Later } else { person }, text)
     }
 }

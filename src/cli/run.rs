@@ -18,12 +18,16 @@ pub fn run(config: Config) -> Result<Exit, Failure> {
     let outcome = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let daemon = Daemon::start(config, clock::system()).await?;
+        let mut daemon = Daemon::start(config, clock::system()).await?;
         // Told only when stations can connect; without systemd there is nobody to tell.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         tokio::select! {
             _ = terminate.recv() => info!("SIGTERM"),
             _ = interrupt.recv() => info!("SIGINT"),
+            why = daemon.failed() => {
+                daemon.abandon().await;
+                return Err(Failure::new(Exit::Unexpected, why));
+            }
         }
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
         daemon.stop().await;

@@ -1,6 +1,5 @@
 //! `forecourt status` and `forecourt outbox status`.
 
-use std::fs::{File, TryLockError};
 use std::path::Path;
 
 use chrono::Utc;
@@ -10,7 +9,7 @@ use super::args::Limit;
 use super::exit::{Exit, Failure};
 use super::list::List;
 use super::output::{Columns, Output};
-use crate::store::{Link, Reader, Rows, Summary, lock_path};
+use crate::store::{Holder, Link, Reader, Rows, Summary, holder};
 use crate::units::{Time, time};
 
 const STATIONS: Columns = &[
@@ -30,7 +29,10 @@ const PROBLEMS: Columns = &["kind", "severity", "station", "subject", "detail", 
 
 pub fn status(store: &Reader, path: &Path, output: &Output) -> Result<Exit, Failure> {
     let summary = store.summary()?;
-    let running = daemon_runs(path);
+    let holder = holder(path);
+    let running = holder != Holder::Nobody;
+    let commits = holder == Holder::Commits;
+    let verdict = if running && !commits { Exit::Later } else { Exit::Ok };
     let mut connectors = store.query(
         "SELECT st.station, st.state, st.connected, st.connectors, st.last_message_at, s.session_id, s.energy_wh, s.started_at, s.tariff_id \
          FROM v_station st LEFT JOIN v_session s ON s.station = st.station AND s.state = 'open' \
@@ -44,9 +46,10 @@ pub fn status(store: &Reader, path: &Path, output: &Output) -> Result<Exit, Fail
         let rows: Vec<Json> = connectors.rows.iter().map(|row| super::output::object(&connectors.columns, row)).collect();
         let mut all = facts(&summary, running);
         all["daemon_running"] = json!(running);
+        all["store_commits"] = json!(running.then_some(commits));
         all["stations"] = Json::Array(rows);
         output.object(&all)?;
-        return Ok(Exit::Ok);
+        return Ok(verdict);
     }
     let version = summary.version.as_deref().unwrap_or("?");
     let daemon = match (running, summary.started_at) {
@@ -54,6 +57,12 @@ pub fn status(store: &Reader, path: &Path, output: &Output) -> Result<Exit, Fail
         _ => output.strong("not running"),
     };
     output.line(format!("site {}  forecourt {version} {daemon}  epoch {}", summary.site, summary.epoch))?;
+    if let Some(line) = epoch_line(&summary, output) {
+        output.line(line)?;
+    }
+    if running && !commits {
+        output.line(output.strong(CANNOT_COMMIT))?;
+    }
     output.line(link_line(&summary, running, output))?;
     output.line(format!(
         "sessions: {} open, {} held, {} waiting for their bill · problems: {}",
@@ -66,7 +75,16 @@ pub fn status(store: &Reader, path: &Path, output: &Output) -> Result<Exit, Fail
     if summary.problems > 0 {
         output.remark("problems: forecourt problems");
     }
-    Ok(Exit::Ok)
+    Ok(verdict)
+}
+
+const CANNOT_COMMIT: &str = "THE STORE CANNOT COMMIT: nothing is answered, stations are turned away and keep their messages. \
+     Is the disk full, read-only or failing? The log of the daemon has the error";
+
+/// Why the present epoch began, unless it is the store's first.
+fn epoch_line(summary: &Summary, output: &Output) -> Option<String> {
+    let (began, detail) = (summary.epoch_began_at?, summary.epoch_detail.as_ref()?);
+    Some(output.strong(&format!("new epoch since {}: {detail}", output.local(&time::rfc3339(began)))))
 }
 
 /// Nobody is connected to a daemon that does not run, whatever it wrote last.
@@ -78,7 +96,7 @@ fn nobody_connected(stations: &mut Rows) {
 /// Those that connected, those of the configuration that never did, and those that were turned away.
 pub fn stations(store: &Reader, path: &Path, output: &Output) -> Result<Exit, Failure> {
     let mut rows = store.query("SELECT * FROM v_station ORDER BY station", &[])?;
-    if !daemon_runs(path) {
+    if holder(path) == Holder::Nobody {
         nobody_connected(&mut rows);
     }
     output.rows(&rows, STATIONS)
@@ -99,7 +117,7 @@ pub fn problems(store: &Reader, Limit { limit }: Limit, output: &Output) -> Resu
 
 pub fn outbox(store: &Reader, path: &Path, output: &Output) -> Result<Exit, Failure> {
     let summary = store.summary()?;
-    let running = daemon_runs(path);
+    let running = holder(path) != Holder::Nobody;
     if output.machine() {
         output.object(&facts(&summary, running))?;
         return Ok(Exit::Ok);
@@ -120,6 +138,8 @@ fn facts(summary: &Summary, running: bool) -> Json {
     json!({
         "site": summary.site,
         "epoch": summary.epoch,
+        "epoch_reason": summary.epoch_reason,
+        "epoch_began_at": stamp(summary.epoch_began_at),
         "version": summary.version,
         "started_at": stamp(summary.started_at),
         "link_up": running && summary.link.as_ref().is_some_and(|link| link.up),
@@ -166,13 +186,5 @@ fn age(since: Time) -> String {
         120..7_200 => format!("{} min", seconds / 60),
         7_200..172_800 => format!("{} h", seconds / 3_600),
         _ => format!("{} d", seconds / 86_400),
-    }
-}
-
-/// The daemon holds the lock beside the store as long as it lives, however it ends.
-fn daemon_runs(store: &Path) -> bool {
-    match File::open(lock_path(store)) {
-        Ok(lock) => matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)),
-        Err(_) => false,
     }
 }

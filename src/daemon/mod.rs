@@ -13,6 +13,7 @@ mod outbox;
 mod policy;
 pub mod settle;
 mod tariffs;
+mod uplink;
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -30,7 +31,7 @@ use tracing::{error, info, warn};
 use crate::config::{Config, Mqtt, Quirk, UnknownStations};
 use crate::csms::{self, Csms};
 use crate::mqtt::{self, SettingsError};
-use crate::record::Signer as _;
+use crate::record::{Hash, Signer as _};
 use crate::store::{OpenError, Parts, Reader, Released, Signals, Signing, SiteFacts, StoreError, Writer, WriterHandle};
 use crate::units::{Now, StationId};
 
@@ -58,6 +59,18 @@ pub enum StartError {
     Password { path: String, source: std::io::Error },
 }
 
+impl StartError {
+    /// What the operating system said, where it is at fault.
+    pub fn io(&self) -> Option<&std::io::Error> {
+        match self {
+            Self::Listen(source) | Self::Thread(source) | Self::Password { source, .. } => Some(source),
+            Self::Tariffs(TariffsError::Folder { source, .. } | TariffsError::File { source, .. })
+            | Self::Key(KeyFileError::File { source, .. }) => Some(source),
+            Self::Tariffs(_) | Self::Key(_) | Self::Open(_) | Self::Store(_) | Self::Mqtt(_) => None,
+        }
+    }
+}
+
 /// A running daemon.
 pub struct Daemon {
     /// Where stations can connect, with the ports that were bound.
@@ -68,6 +81,7 @@ pub struct Daemon {
     uplink: Option<Task<()>>,
     releaser: Task<()>,
     store: WriterHandle,
+    failed: watch::Receiver<Option<String>>,
     /// The settler's bell.
     ring: mpsc::SyncSender<()>,
     threads: Vec<JoinHandle<()>>,
@@ -89,6 +103,7 @@ impl Daemon {
         let signing = Signing { signer: Box::new(key), jwk };
 
         let (records, new_records) = watch::channel(0);
+        let (epochs, current_epoch) = watch::channel(0);
         let (ring, bell) = mpsc::sync_channel(1);
         let (released, releases) = tokio_mpsc::unbounded_channel();
         let known_tariffs: Vec<_> = loaded
@@ -98,10 +113,11 @@ impl Daemon {
             .map(|tariff| (policy::tariff_ref(tariff).0.into_string(), tariff.id.clone(), tariff.source().to_owned()))
             .collect();
         let policy = Box::new(policy::SitePolicy::new(&config, loaded.catalogue));
-        let signals = Signals { records, due: ring.clone() };
+        let (fails, failed) = watch::channel(None);
+        let signals = Signals { epoch: epochs, records, due: ring.clone(), failed: fails.clone() };
         let path = &config.store.path;
         let parts = Parts { policy, signing, signals, released, now: Arc::clone(&now) };
-        let mut writer = Writer::open(path, &site_facts(&config), parts)?;
+        let mut writer = Writer::open(path, &site_facts(&config, &parts), parts)?;
         writer.keep_tariffs(&known_tariffs, now())?;
         let epoch = writer.epoch();
         let (store, store_thread) = writer.start().map_err(StartError::Thread)?;
@@ -116,22 +132,58 @@ impl Daemon {
             stop: stopping.clone(),
             tariffs: RefCell::default(),
         };
-        let rating_thread = start_settler(settler, bell)?;
-        let outbox = outbox::StoreOutbox {
+        let rating_thread = start_settler(settler, bell, fails)?;
+        let settings = mqtt_settings(&config.mqtt)?;
+        let reader = Arc::new(Mutex::new(Reader::open(path)?));
+        let uplink = settings.map(|settings| uplink::Uplink {
+            settings,
             site: config.site.id.clone(),
-            epoch,
             kid,
             since: now(),
-            reader: Mutex::new(Reader::open(path)?),
+            reader,
             store: store.clone(),
             now: Arc::clone(&now),
-        };
-        let uplink = start_uplink(&config.mqtt, outbox, new_records, stopping.clone())?;
+            epoch: current_epoch,
+            records: new_records,
+        });
+        if uplink.is_none() {
+            info!("no broker is configured: records wait in the outbox");
+        }
+        let uplink = uplink.map(|uplink| tokio::spawn(uplink.run(stopping.clone())));
 
         let csms = Csms::new(csms_settings(&config), proven_stations(path)?, store.clone(), now);
         let csms = tokio::spawn(csms.serve(listeners, stopping));
         info!(site = config.site.id, epoch, listen = ?addresses, path = config.ocpp.path, store = %path.display(), "ready");
-        Ok(Self { addresses, epoch, stop, csms, uplink, releaser, store, ring, threads: vec![rating_thread, store_thread] })
+        Ok(Self {
+            addresses,
+            epoch,
+            stop,
+            csms,
+            uplink,
+            releaser,
+            store,
+            failed,
+            ring,
+            threads: vec![rating_thread, store_thread],
+        })
+    }
+
+    /// Completes when the daemon cannot go on, with the reason. Nothing is answered from then on; call [`Self::abandon`].
+    pub async fn failed(&mut self) -> String {
+        match self.failed.wait_for(Option::is_some).await {
+            Ok(why) => why.clone().unwrap_or_default(),
+            // Nobody is left who could fail: the daemon has stopped.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Closes the connections and leaves the rest as it is; the next start finds the same books.
+    pub async fn abandon(self) {
+        self.stop.send_replace(true);
+        if tokio::time::timeout(ABANDON_TIMEOUT, self.csms).await.is_err() {
+            warn!("some connections are still open");
+        }
+        info!("stopped after a failure");
     }
 
     /// Finishes what is in hand and ends.
@@ -155,6 +207,8 @@ impl Daemon {
     }
 }
 
+/// For the goodbyes to stations.
+const ABANDON_TIMEOUT: Duration = Duration::from_secs(5);
 /// A commit on slow flash takes a fraction of this.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -166,29 +220,19 @@ async fn bind(config: &Config) -> Result<Vec<TcpListener>, StartError> {
     Ok(listeners)
 }
 
-fn start_settler(settler: settle::Settler, bell: mpsc::Receiver<()>) -> Result<JoinHandle<()>, StartError> {
+fn start_settler(
+    settler: settle::Settler,
+    bell: mpsc::Receiver<()>,
+    fails: watch::Sender<Option<String>>,
+) -> Result<JoinHandle<()>, StartError> {
     let run = move || {
         if catch_unwind(AssertUnwindSafe(|| settler.run(&bell))).is_err() {
             // Without it nothing would be billed, and nobody would notice for a while.
             error!("the rating thread panicked; stopping");
-            std::process::exit(1);
+            fails.send_replace(Some("the rating thread panicked".to_owned()));
         }
     };
     std::thread::Builder::new().name("rating".to_owned()).spawn(run).map_err(StartError::Thread)
-}
-
-/// `None`: no broker is configured.
-fn start_uplink(
-    mqtt: &Mqtt,
-    outbox: outbox::StoreOutbox,
-    records: watch::Receiver<u64>,
-    stop: watch::Receiver<bool>,
-) -> Result<Option<Task<()>>, StartError> {
-    let Some(settings) = mqtt_settings(mqtt)? else {
-        info!("no broker is configured: records wait in the outbox");
-        return Ok(None);
-    };
-    Ok(Some(tokio::spawn(mqtt::run(settings, Arc::new(outbox), records, stop))))
 }
 
 /// Hands replies to the connections that wait for them: one wake-up of the runtime per commit.
@@ -198,14 +242,29 @@ async fn release(mut releases: tokio_mpsc::UnboundedReceiver<Vec<Released>>) {
     }
 }
 
-fn site_facts(config: &Config) -> SiteFacts {
+fn site_facts(config: &Config, parts: &Parts) -> SiteFacts {
+    let key = &config.signing.key_file;
+    // Beside the key. A credential's folder is not ours to write in.
+    let witness = if key.made_when_absent { &key.path } else { &config.store.path };
+    let mut witness = witness.as_os_str().to_owned();
+    witness.push(format!(".{}.epoch", config.site.id));
     SiteFacts {
+        today: parts.policy.local_date((parts.now)()).format("%Y%m%d").to_string(),
+        host: host(),
+        witness: witness.into(),
         site: config.site.id.clone(),
         time_zone: config.site.time_zone.name().to_owned(),
         currency: config.site.currency.code.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         stations: config.stations.iter().map(|station| station.id.clone()).collect(),
     }
+}
+
+/// A hash of the machine's id, which is not to be shown to others itself (machine-id(5)).
+fn host() -> Option<String> {
+    let id = std::fs::read_to_string("/etc/machine-id").ok()?;
+    let id = id.trim();
+    (!id.is_empty() && id != "uninitialized").then(|| Hash::of(format!("forecourt {id}").as_bytes()).to_string())
 }
 
 /// Identities that have said something valid at some time, as far as they are remembered; the last one heard of first.

@@ -1,8 +1,8 @@
 //! The uplink's view of the store: reads through a reader of its own, changes through the one writer.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::mqtt::{Identity, LinkState, Outbox, OutboxError, Outgoing, Receipt, StatusFacts, Verdict};
 use crate::store::{self, Job, Reader, WriterHandle};
@@ -13,12 +13,29 @@ pub struct StoreOutbox {
     pub epoch: i64,
     pub kid: String,
     pub since: Time,
-    pub reader: Mutex<Reader>,
+    pub reader: Arc<Mutex<Reader>>,
     pub store: WriterHandle,
     pub now: Now,
+    /// The epoch in use; ours is closed when it is another.
+    pub current: watch::Receiver<i64>,
+    /// Records of the epoch in use up to this one may leave.
+    pub witnessed: watch::Receiver<u64>,
+    /// Told when a closed epoch has nothing left to send.
+    pub drained: watch::Sender<bool>,
 }
 
 impl StoreOutbox {
+    fn is_closed(&self) -> bool {
+        *self.current.borrow() != self.epoch
+    }
+
+    fn leave_when_drained(&self) {
+        let waiting = || self.reader().oldest_waiting_epoch(self.epoch + 1);
+        if self.is_closed() && matches!(waiting(), Ok(None)) {
+            self.drained.send_replace(true);
+        }
+    }
+
     /// A panic while reading leaves nothing half-done in a read-only connection.
     fn reader(&self) -> MutexGuard<'_, Reader> {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)
@@ -36,7 +53,9 @@ impl Outbox for StoreOutbox {
 
     fn after(&self, seq: u64, limit: usize) -> Result<Vec<Outgoing>, OutboxError> {
         let rows = self.reader().outgoing(self.epoch, seq, limit).map_err(failed("read records"))?;
-        let outgoing = rows.into_iter().map(|row| Outgoing {
+        // Nothing leaves that the witness beside the key does not know: a store that is put back could sign its number again.
+        let limit = if self.is_closed() { u64::MAX } else { *self.witnessed.borrow() };
+        let outgoing = rows.into_iter().filter(|row| row.seq <= limit).map(|row| Outgoing {
             epoch: row.epoch.unsigned_abs(),
             seq: row.seq,
             kind: row.kind,
@@ -54,6 +73,8 @@ impl Outbox for StoreOutbox {
         if receipt.site != self.site {
             return Ok(Verdict::Refused(format!("it is for site {}", receipt.site)));
         }
+        // The broker keeps one receipt: it may be for another epoch than the one that is sent now, and says nothing of its numbers.
+        let ours = i64::try_from(receipt.epoch).is_ok_and(|epoch| epoch == self.epoch);
         let before = self.receipted()?;
         let (reply, verdict) = oneshot::channel();
         self.store.submit(Job::Receipt {
@@ -65,7 +86,10 @@ impl Outbox for StoreOutbox {
             reply,
         });
         match verdict.blocking_recv().map_err(failed("store a receipt"))? {
-            store::Verdict::Accepted { through } if through > before => Ok(Verdict::Retired(through)),
+            store::Verdict::Accepted { through } if ours && through > before => {
+                self.leave_when_drained();
+                Ok(Verdict::Retired(through))
+            }
             store::Verdict::Accepted { .. } => Ok(Verdict::Known),
             store::Verdict::Refused { why } => Ok(Verdict::Refused(why)),
         }
@@ -74,8 +98,10 @@ impl Outbox for StoreOutbox {
     fn quarantine(&self, seq: u64, reason: &str) -> Result<(), OutboxError> {
         let (reply, done) = oneshot::channel();
         let (code, detail) = ("not-sendable".to_owned(), reason.to_owned());
-        self.store.submit(Job::Fault { seq, code, detail, at: (self.now)(), reply });
-        done.blocking_recv().map_err(failed("set a record aside"))
+        self.store.submit(Job::Fault { epoch: self.epoch, seq, code, detail, at: (self.now)(), reply });
+        done.blocking_recv().map_err(failed("set a record aside"))?;
+        self.leave_when_drained();
+        Ok(())
     }
 
     fn status(&self) -> Result<StatusFacts, OutboxError> {

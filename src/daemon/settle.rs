@@ -55,8 +55,8 @@ impl Settler {
     pub fn run(self, bell: &mpsc::Receiver<()>) {
         loop {
             match self.settle_due() {
-                Ok(0) => {}
-                Ok(_) => continue,
+                Ok(false) => {}
+                Ok(true) => continue,
                 Err(failure) => error!(error = %failure, "cannot look for ended sessions; trying again"),
             }
             if *self.stop.borrow() {
@@ -67,8 +67,8 @@ impl Settler {
         }
     }
 
-    /// Judges what is due and waits until the verdicts are on disk. Returns how many there were.
-    fn settle_due(&self) -> Result<usize, StoreError> {
+    /// Judges what is due and waits until the verdicts are on disk. Whether there was something.
+    fn settle_due(&self) -> Result<bool, StoreError> {
         let due = self.reader.due((self.now)(), BATCH)?;
         for number in &due {
             let Some(due) = self.reader.load_due(*number)? else { continue };
@@ -93,9 +93,10 @@ impl Settler {
             if done.blocking_recv().is_err() {
                 // Not stored: the sessions are still due.
                 std::thread::sleep(AFTER_FAILURE);
+                return Ok(false);
             }
         }
-        Ok(due.len())
+        Ok(!due.is_empty())
     }
 
     fn tariff(&self, wanted: &TariffRef) -> Result<Option<Arc<LockedTariff>>, StoreError> {

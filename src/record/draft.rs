@@ -55,6 +55,11 @@ impl Draft {
         }
     }
 
+    /// The first record of an epoch that follows another one: why it began.
+    pub fn gateway_change(findings: Vec<Finding>) -> Self {
+        Self { kind: Kind::GatewayChange, cdr: None, session: None, lines: None, meter: None, findings, rating: None }
+    }
+
     pub fn kind(&self) -> Kind {
         self.kind
     }

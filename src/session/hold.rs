@@ -31,6 +31,8 @@ holds! {
     NOT_AUTHORIZED = "not-authorized": "the token was refused, yet the station charged";
     NO_TARIFF = "no-tariff": "no tariff was valid for this station at the start";
     RATING_FAILED = "rating-failed": "the tariff could not be applied";
+    STORE_COPY = "store-copied": "an older copy of the store was put back after this session had ended: it may have been billed already by a record that this store does not have; compare with head office";
+    EVIDENCE_DAMAGED = "evidence-damaged": "what the store has of this session was altered on the disk, so no bill can rest on it";
     INTERNAL = "internal-error": "a fault of ours, kept in the journal; please report it";
 }
 

@@ -1,14 +1,17 @@
 //! Records: the end of the chain, and what head office confirmed of it.
 
 use rusqlite::{OptionalExtension, params};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::copies::Copies;
 use super::writer::{Outcome, Settlement, Verdict, Writer};
-use super::{StoreError, restore, sessions};
+use super::{StoreError, life, restore, sessions};
 use crate::record::{Draft, Hash, Place, Record, SealError};
 use crate::session::{hold, overlap};
-use crate::units::{Decimal, Time, time};
+use crate::units::{Decimal, Finding, Time, time};
+
+/// Code of records that are not offered any more, because head office may have others under their numbers.
+const EPOCH_CLOSED: &str = "epoch-closed";
 
 impl Writer {
     /// Writes the record of an ended session, or holds it. Running twice has the same result as running once.
@@ -27,13 +30,16 @@ impl Writer {
             return Ok(());
         }
         // Compared and sealed before anything is written: a bill that is not sound holds its session and disturbs nobody else.
-        let tail = restore::chain_tail(&self.connection, self.epoch)?;
         let judged = match judged {
             Ok(bill) => {
                 overlap::check(&bill.span, &sessions::neighbours(&self.connection, session, bill.span.end)?).map(|()| bill)
             }
             held => held,
         };
+        let mut tail = restore::chain_tail(&self.connection, self.epoch)?;
+        if judged.is_ok() {
+            tail = self.begun(tail, at, outcome)?;
+        }
         let sealed = judged.and_then(|bill| {
             let (span, highest_kw) = (bill.span, bill.highest_kw);
             let sealed = self.seal(bill.draft, tail, at);
@@ -58,7 +64,7 @@ impl Writer {
             .execute(params![session, seq, span.first.0, span.last.0, time::to_millis(span.start), time::to_millis(span.end)])?;
         self.learn_power(session, highest_kw)?;
         info!(station, session = id, seq, kind = record.kind.as_str(), "record sealed");
-        outcome.last_seq = Some(seq);
+        outcome.sealed = true;
         Ok(())
     }
 
@@ -74,6 +80,26 @@ impl Writer {
                 .execute(params![station, kw.normalize().to_string()])?;
         }
         Ok(())
+    }
+
+    /// An epoch that did not begin with the store begins with a record that says why. Returns the end of the chain.
+    fn begun(&self, tail: (u64, Option<Hash>), at: Time, outcome: &mut Outcome) -> Result<(u64, Option<Hash>), StoreError> {
+        if tail.0 > 0 {
+            return Ok(tail);
+        }
+        let Some((reason, detail)) = life::reason(&self.connection, self.epoch)? else { return Ok(tail) };
+        let draft = Draft::gateway_change(vec![Finding { code: reason.into(), detail }]);
+        match self.seal(draft, tail, at) {
+            Ok(record) => {
+                outcome.sealed = true;
+                Ok((self.append(&record, None, at)?, Some(record.hash)))
+            }
+            // The problem says it, too; bills do not wait for it.
+            Err(failure) => {
+                error!(error = %failure, "the first record of the epoch cannot be made");
+                Ok(tail)
+            }
+        }
     }
 
     /// Numbers, links and signs a draft for the end of the chain.
@@ -113,23 +139,29 @@ impl Writer {
 
     /// Head office says that it has committed everything up to `through`; believed only when it names the same bytes.
     pub(super) fn receipt(
-        &self,
+        &mut self,
         epoch: i64,
         through: u64,
         root: &str,
         rejected: &[(u64, String)],
         at: Time,
+        outcome: &mut Outcome,
     ) -> Result<Verdict, StoreError> {
         let refuse = |why: String| Ok(Verdict::Refused { why });
-        if epoch < self.epoch {
-            // Of an earlier life of this store, still retained by the broker: nothing to do, nothing wrong.
-            return Ok(Verdict::Accepted { through: 0 });
-        }
-        if epoch != self.epoch {
+        if epoch > self.epoch {
             return refuse(format!("it is for epoch {epoch}, ours is {}", self.epoch));
         }
         if i64::try_from(through).is_err() {
             return refuse(format!("{through} is no record number"));
+        }
+        let (last, end) = restore::chain_tail(&self.connection, epoch)?;
+        match (through > last, end) {
+            (true, _) if epoch == self.epoch => return self.receipt_beyond(through, last, at, outcome),
+            // Of an earlier life of this site, still retained by the broker: nothing to do, nothing wrong.
+            (_, None) if epoch < self.epoch => return Ok(Verdict::Accepted { through: 0 }),
+            // Of an older copy that was put back, and its epoch closed: head office has all that we have of it, and more.
+            (true, Some(hash)) => return self.receipt_of_closed(epoch, last, hash, at),
+            _ => {}
         }
         let known: Option<String> = self
             .connection
@@ -138,26 +170,67 @@ impl Writer {
         match known {
             _ if through == 0 => {}
             None => return refuse(format!("it confirms record {through}, which we never made")),
-            Some(hash) if hash != root => return refuse(format!("its root {root} is not the hash of our record {through}")),
+            Some(hash) if hash != root => {
+                let why = format!("its root {root} is not the hash of our record {through} of epoch {epoch}");
+                self.problem("receipt-refused", None, &format!("epoch {epoch}"), &why, at)?;
+                return refuse(why);
+            }
             Some(_) => {}
         }
         // Head office can only reject what it has.
         for (seq, code) in rejected.iter().filter(|(seq, _)| (1..=through).contains(seq)) {
             warn!(seq, code, "head office rejected a record");
-            self.fault(*seq, code, "rejected by head office", at)?;
+            self.fault(epoch, *seq, code, "rejected by head office", at)?;
         }
+        self.confirm(epoch, through, root, at)?;
+        Ok(Verdict::Accepted { through })
+    }
+
+    fn confirm(&self, epoch: i64, through: u64, root: &str, at: Time) -> Result<(), StoreError> {
         self.connection.execute(
             "INSERT INTO receipt (epoch, through, root, received_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (epoch) DO UPDATE \
              SET through = excluded.through, root = excluded.root, received_at = excluded.received_at WHERE excluded.through > through",
             params![epoch, through, root, time::to_millis(at)],
         )?;
-        Ok(Verdict::Accepted { through })
+        Ok(())
     }
 
-    pub(super) fn fault(&self, seq: u64, code: &str, detail: &str, at: Time) -> Result<(), StoreError> {
+    /// Head office has records of our epoch that we never made: this is an older copy of the store. Its epoch is closed. Records
+    /// that head office has not confirmed to this copy may stand there under the same numbers with other bytes: they stay here
+    /// for a person. Believed once per life, so that receipts that make no sense cannot wear out epochs.
+    fn receipt_beyond(&mut self, through: u64, last: u64, at: Time, outcome: &mut Outcome) -> Result<Verdict, StoreError> {
+        let epoch = self.epoch;
+        let why = format!("head office confirms record {through} of epoch {epoch}, this store ends at {last}");
+        if self.closed_by_receipt {
+            self.problem("receipt-refused", None, &format!("epoch {epoch}"), &why, at)?;
+            return Ok(Verdict::Refused { why });
+        }
+        self.connection.execute(
+            "INSERT INTO record_fault (epoch, seq, code, detail, at) \
+             SELECT epoch, seq, ?2, ?3, ?4 FROM record WHERE epoch = ?1 AND seq > coalesce((SELECT through FROM receipt WHERE epoch = ?1), 0) \
+             ON CONFLICT DO NOTHING",
+            params![epoch, EPOCH_CLOSED, format!("{why}; it may have another record under this number: compare"), time::to_millis(at)],
+        )?;
+        life::renew(&self.connection, &("older-copy", format!("an older copy of the store was put back: {why}")), 0, None, at)?;
+        self.closed_by_receipt = true;
+        self.restore()?;
+        outcome.sealed = true;
+        Ok(Verdict::Accepted { through: 0 })
+    }
+
+    fn receipt_of_closed(&self, epoch: i64, last: u64, end: Hash, at: Time) -> Result<Verdict, StoreError> {
+        let doubtful = "SELECT count(*) FROM record_fault WHERE epoch = ?1 AND code = ?2";
+        if self.connection.query_row(doubtful, params![epoch, EPOCH_CLOSED], |row| row.get::<_, i64>(0))? > 0 {
+            return Ok(Verdict::Accepted { through: 0 });
+        }
+        self.confirm(epoch, last, &end.to_string(), at)?;
+        Ok(Verdict::Accepted { through: last })
+    }
+
+    pub(super) fn fault(&self, epoch: i64, seq: u64, code: &str, detail: &str, at: Time) -> Result<(), StoreError> {
         self.connection.execute(
             "INSERT INTO record_fault (epoch, seq, code, detail, at) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
-            params![self.epoch, seq, code, detail, time::to_millis(at)],
+            params![epoch, seq, code, detail, time::to_millis(at)],
         )?;
         Ok(())
     }

@@ -2,25 +2,34 @@
 //!
 //! Invariants: a message, what it means and what follows from it are one transaction; a reply is released after that
 //! transaction's fsync; `synchronous=FULL` is read back at start; records are never edited. Only [`Writer`] writes, and only
-//! one process at a time holds the lock beside the file. Readers open read-only and may run while the daemon runs or not.
+//! one process at a time holds the lock on the file. Readers open read-only and may run while the daemon runs or not.
 //!
 //! Limits: [`writer::MAX_GROUP`] jobs per transaction; every connection waits for its message before it reads the next, so the
 //! queue holds a few jobs per connection. Deliberately absent: a connection pool, an ORM, a status column that says what a join can say.
 
+mod aside;
+mod begin;
 mod bounds;
 mod connectors;
 mod copies;
+mod failure;
+mod file;
 mod journal;
 mod ledger;
+mod life;
+mod live;
 mod open;
 mod reader;
 mod readings;
 mod restore;
 mod sessions;
+mod witness;
 pub mod writer;
 
 pub use copies::Copies;
-pub use open::{Epoch, OpenError, SiteFacts, lock_path};
+pub use failure::io_may_pass;
+pub use file::{Holder, holder};
+pub use open::{Epoch, OpenError, SiteFacts};
 pub use reader::{Link, OutboxRow, Reader, Rows, StoredRecord, Summary, TakeRows, Values};
 pub use sessions::Due;
 pub use writer::{

@@ -1,14 +1,17 @@
 //! Opening: lock, pragmas, migrations, views, identity.
 
-use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
+use super::file::StoreFile;
+use super::life::{self, Home, Life};
+use super::witness::{self, ChainEnd};
+use super::{StoreError, restore};
 use crate::session::{Context, LinePhase, Location, Measurand};
-use crate::units::{Time, time};
+use crate::units::Time;
 
 /// "FCRT": tells our file from any other SQLite file.
 const APPLICATION_ID: i32 = 0x4643_5254;
@@ -43,10 +46,29 @@ pub enum OpenError {
         "store {path} was written by an older forecourt (schema {found} of {known}); start the daemon once to bring it up to date"
     )]
     Older { path: PathBuf, found: usize, known: usize },
+    #[error(
+        "store {path}: what an earlier run wrote cannot be made safe against a power cut: {source}; nothing is answered until it can"
+    )]
+    Unsure { path: PathBuf, source: std::io::Error },
+    #[error(
+        "witness of the chain {path}: {source}; without it an older copy of the store could sign its numbers a second time: let the daemon write \
+         into that folder"
+    )]
+    Witness { path: PathBuf, source: std::io::Error },
     #[error("store {path}: {source}")]
     Sqlite { path: PathBuf, source: rusqlite::Error },
     #[error("store {path}: {source}")]
     File { path: PathBuf, source: std::io::Error },
+}
+
+impl OpenError {
+    pub(super) fn of(path: &Path, error: StoreError) -> Self {
+        let path = path.to_owned();
+        match error {
+            StoreError::Sqlite(source) => Self::Sqlite { path, source },
+            other => Self::File { path, source: std::io::Error::new(std::io::ErrorKind::InvalidData, other.to_string()) },
+        }
+    }
 }
 
 /// Whose store it is; written at creation, `time_zone` and `currency` at each start (for the views).
@@ -58,54 +80,43 @@ pub struct SiteFacts {
     pub version: String,
     /// Station identities as the configuration spells them.
     pub stations: Vec<String>,
+    /// Today by the site's calendar, YYYYMMDD.
+    pub today: String,
+    /// The machine, where it has an id.
+    pub host: Option<String>,
+    /// The file that knows the end of the chain independently of the store.
+    pub witness: PathBuf,
 }
 
-/// An open store with its lock; the lock goes when this is dropped.
+/// An open store with its lock; the lock goes when this is dropped. The connection is dropped first.
 pub(super) struct Opened {
     pub connection: Connection,
-    pub epoch: Epoch,
-    pub tx_offset: i64,
-    pub lock: File,
-}
-
-/// The file whose lock says that a daemon owns the store.
-pub fn lock_path(store: &Path) -> PathBuf {
-    let mut name = store.as_os_str().to_owned();
-    name.push(".lock");
-    PathBuf::from(name)
+    pub life: Life,
+    pub file: StoreFile,
 }
 
 /// Opens for writing, creating and migrating as needed.
 pub(super) fn open_for_writing(path: &Path, facts: &SiteFacts, now: Time) -> Result<Opened, OpenError> {
     let at = |source| OpenError::File { path: path.to_owned(), source };
     let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder).map_err(at)?;
-    }
-    let lock = File::options().create(true).truncate(false).write(true).open(lock_path(path)).map_err(at)?;
-    take(&lock).map_err(|error| match error {
-        TryLockError::WouldBlock => OpenError::Locked { path: path.to_owned() },
-        TryLockError::Error(source) => at(source),
-    })?;
+    let stored = |error| OpenError::of(path, error);
+    let mut file = StoreFile::lock(path)?;
+    file.make_durable().map_err(|source| OpenError::Unsure { path: path.to_owned(), source })?;
     let mut connection = Connection::open(path).map_err(sqlite)?;
     check_kind(&connection, path)?;
     check_site(&connection, path, &facts.site)?;
     prepare(&connection, path)?;
     migrate(&mut connection, path)?;
-    let (epoch, tx_offset) = identify(&connection, path, facts, now)?;
+    let doubtful = |source| OpenError::Witness { path: facts.witness.clone(), source };
+    let witness = witness::read(&facts.witness, &facts.site).map_err(doubtful)?;
+    let home = Home { mark: file.mark().map_err(at)?, host: facts.host.clone() };
+    let life = life::identify(&mut connection, facts, &home, witness.as_ref(), now).map_err(stored)?;
+    let (seq, hash) = restore::chain_tail(&connection, life.epoch).map_err(stored)?;
+    witness::write(&facts.witness, &facts.site, &ChainEnd { epoch: life.epoch, seq, hash }).map_err(doubtful)?;
+    life::witnessed(&connection).map_err(sqlite)?;
     persist_wal(&connection);
-    Ok(Opened { connection, epoch, tx_offset, lock })
-}
-
-/// Takes the lock; `forecourt status` may hold it for a moment while it looks whether a daemon runs.
-fn take(lock: &File) -> Result<(), TryLockError> {
-    for _ in 0..20 {
-        match lock.try_lock() {
-            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(25)),
-            other => return other,
-        }
-    }
-    lock.try_lock()
+    file.opened().map_err(at)?;
+    Ok(Opened { connection, life, file })
 }
 
 /// Opens a store, live or not, for reading only. Never with `immutable=1`, which would silently miss what is in the WAL.
@@ -197,24 +208,6 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
         transaction.commit()
     };
     run().map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })
-}
-
-fn identify(connection: &Connection, path: &Path, facts: &SiteFacts, now: Time) -> Result<(Epoch, i64), OpenError> {
-    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
-    let millis = time::to_millis(now);
-    let write = || {
-        connection.execute(
-            "INSERT INTO site (id, site, epoch, created_at, tx_offset) VALUES (1, ?1, ?2, ?2, ?3) ON CONFLICT DO NOTHING",
-            // Seeded from the clock, so that a store that is made anew does not repeat the ids of the one before.
-            params![facts.site, millis, (millis / 1000).rem_euclid(1_000_000_000) + 1_000_000],
-        )?;
-        connection.execute(
-            "UPDATE site SET started_at = ?1, alive_at = ?1, version = ?2, time_zone = ?3, currency = ?4",
-            params![millis, facts.version, facts.time_zone, facts.currency],
-        )?;
-        connection.query_row("SELECT epoch, tx_offset FROM site", [], |row| Ok((row.get::<_, Epoch>(0)?, row.get::<_, i64>(1)?)))
-    };
-    write().map_err(sqlite)
 }
 
 /// Keeps `-wal` and `-shm` after a clean stop, so that another user's `sqlite3 -readonly` can still open the store.

@@ -6,7 +6,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 use serde_json::Value as Json;
 
-use super::{Copies, Due, OpenError, StoreError, open, restore, sessions};
+use super::{Copies, Due, OpenError, StoreError, life, open, restore, sessions};
 use crate::session::metering::Proof;
 use crate::session::{Session, TariffRef};
 use crate::units::{Time, time};
@@ -61,6 +61,10 @@ impl TakeRows for Rows {
 pub struct Summary {
     pub site: String,
     pub epoch: i64,
+    /// Why and when it began, when another one came before it.
+    pub epoch_reason: Option<String>,
+    pub epoch_detail: Option<String>,
+    pub epoch_began_at: Option<Time>,
     pub version: Option<String>,
     pub started_at: Option<Time>,
     pub time_zone: String,
@@ -146,11 +150,17 @@ impl Reader {
             [epoch],
             |row| row.get(0),
         )?;
+        let began: Option<i64> =
+            self.connection.query_row("SELECT began_at FROM epoch WHERE epoch = ?1", [epoch], |row| row.get(0)).optional()?;
+        let (epoch_reason, epoch_detail) = life::reason(&self.connection, epoch)?.unzip();
         let last_seq = restore::chain_tail(&self.connection, epoch)?.0;
         let receipted = self.receipted(epoch)?;
         Ok(Summary {
             site,
             epoch,
+            epoch_reason,
+            epoch_detail,
+            epoch_began_at: began.map(time::from_millis),
             version,
             started_at,
             time_zone,
@@ -196,12 +206,20 @@ impl Reader {
     pub fn outgoing(&self, epoch: i64, seq: u64, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT epoch, seq, kind, record_id, jws FROM record r WHERE epoch = ?1 AND seq > ?2 \
-             AND NOT EXISTS (SELECT 1 FROM record_fault f WHERE f.epoch = r.epoch AND f.seq = r.seq AND f.code = 'not-sendable') ORDER BY seq LIMIT ?3",
+             AND NOT EXISTS (SELECT 1 FROM record_fault f WHERE f.epoch = r.epoch AND f.seq = r.seq AND f.code IN ('not-sendable', 'epoch-closed')) ORDER BY seq LIMIT ?3",
         )?;
         let rows = statement.query_map(params![epoch, seq, limit], |row| {
             Ok(OutboxRow { epoch: row.get(0)?, seq: row.get(1)?, kind: row.get(2)?, record_id: row.get(3)?, jws: row.get(4)? })
         })?;
         Ok(rows.collect::<Result<Vec<_>, _>>()?)
+    }
+
+    /// The oldest epoch before this one that has records to send.
+    pub fn oldest_waiting_epoch(&self, before: i64) -> Result<Option<i64>, StoreError> {
+        let sql = "SELECT e.epoch FROM epoch e WHERE e.epoch < ?1 AND EXISTS (SELECT 1 FROM record r WHERE r.epoch = e.epoch \
+             AND r.seq > coalesce((SELECT through FROM receipt c WHERE c.epoch = e.epoch), 0) AND NOT EXISTS (SELECT 1 FROM record_fault f \
+             WHERE f.epoch = r.epoch AND f.seq = r.seq AND f.code IN ('not-sendable', 'epoch-closed'))) ORDER BY e.epoch LIMIT 1";
+        Ok(self.connection.prepare_cached(sql)?.query_row([before], |row| row.get(0)).optional()?)
     }
 
     /// The public keys that signed records of this store, as a JWKS.

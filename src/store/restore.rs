@@ -16,7 +16,15 @@ pub(super) fn origin(connection: &Connection, tx_offset: i64) -> Result<Origin, 
         connection.query_row("SELECT seq FROM sqlite_sequence WHERE name = 'session'", [], |row| row.get(0)).optional()?;
     let newest: Option<String> =
         connection.query_row("SELECT id FROM session ORDER BY number DESC LIMIT 1", [], |row| row.get(0)).optional()?;
-    Ok(Origin { next_number: last.unwrap_or(0) + 1, tx_offset, day: newest.and_then(|id| day_of(&id)) })
+    let day = newest.and_then(|id| day_of(&id)).max(named_after_a_loss(connection)?);
+    Ok(Origin { next_number: last.unwrap_or(0) + 1, tx_offset, day })
+}
+
+/// The day on which an epoch began whose forerunner gave names that this store does not know, and the number to go on from.
+fn named_after_a_loss(connection: &Connection) -> Result<Option<(NaiveDate, u32)>, StoreError> {
+    let sql = "SELECT name_day, name_from FROM epoch WHERE name_day IS NOT NULL ORDER BY epoch DESC LIMIT 1";
+    let named: Option<(String, u32)> = connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    Ok(named.and_then(|(day, from)| Some((NaiveDate::parse_from_str(&day, "%Y%m%d").ok()?, from))))
 }
 
 /// `S-20261121-0042` → (2026-11-21, 42).

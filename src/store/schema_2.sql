@@ -44,3 +44,29 @@ CREATE INDEX problem_station ON problem (station);
 CREATE TABLE configured_station (
     name TEXT PRIMARY KEY COLLATE NOCASE
 ) STRICT, WITHOUT ROWID;
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Epochs and damage.
+
+-- Every epoch of this store. The present one is site.epoch.
+CREATE TABLE epoch (
+    epoch     INTEGER PRIMARY KEY,
+    began_at  INTEGER NOT NULL,
+    reason    TEXT,                     -- code; NULL: the store was made, nothing came before
+    detail    TEXT,                     -- for a person
+    name_day  TEXT,                     -- sessions of this local day (YYYYMMDD) are named with numbers above name_from
+    name_from INTEGER
+) STRICT;
+INSERT INTO epoch (epoch, began_at) SELECT epoch, created_at FROM site;
+
+-- One row: where this file lives. A copy of it, or another gateway, differs.
+CREATE TABLE home (
+    id         INTEGER PRIMARY KEY CHECK (id = 1),
+    inode      INTEGER NOT NULL,
+    made_at_ns INTEGER NOT NULL,        -- of the file; 0: not known
+    host       TEXT,                    -- a hash of the machine's id; NULL: not known
+    witnessed  INTEGER NOT NULL         -- a witness of the chain was written outside the store
+) STRICT;
+
+-- Of the row's other columns, see checksum.rs; NULL: written before there were any.
+ALTER TABLE message ADD COLUMN checksum INTEGER;
+ALTER TABLE session ADD COLUMN checksum INTEGER;

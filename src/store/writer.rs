@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -19,12 +19,18 @@ use rusqlite::{Connection, params};
 use tokio::sync::{mpsc as tokio_mpsc, oneshot, watch};
 use tracing::{error, info, warn};
 
+use super::aside::Raw;
+use super::failure::{is_damage, is_of_the_world};
+use super::file::StoreFile;
 use super::journal::Station;
+use super::life::{self, Life};
+use super::live::Missed;
 use super::open::{self, OpenError, SiteFacts};
+use super::witness::{self, ChainEnd};
 use super::{StoreError, restore, sessions};
 use crate::record::{Draft, Signer};
 use crate::session::overlap::Span;
-use crate::session::{Answer, Fact, Machine, Origin, Policy, hold};
+use crate::session::{Answer, Fact, Machine, Origin, Policy};
 use crate::units::{Decimal, Finding, Now, StationId, Time, Version, time};
 
 /// Jobs per transaction.
@@ -140,6 +146,7 @@ pub enum Job {
     },
     /// This record cannot leave; completes when that is on disk.
     Fault {
+        epoch: i64,
         seq: u64,
         code: String,
         detail: String,
@@ -181,10 +188,14 @@ pub struct Signing {
 
 /// What changed, for the stages behind the store.
 pub struct Signals {
-    /// Sequence number of the last record.
+    /// The epoch that is in use.
+    pub epoch: watch::Sender<i64>,
+    /// Sequence number of the last record of it that may leave: the last one that the witness names.
     pub records: watch::Sender<u64>,
     /// Rings when a session may have become due for settlement; one waiting ring is enough.
     pub due: mpsc::SyncSender<()>,
+    /// Why the writer has ended: nothing is stored or answered any more, and the process should end.
+    pub failed: watch::Sender<Option<String>>,
 }
 
 /// The way in. Cheap to clone.
@@ -231,10 +242,15 @@ pub struct Unavailable;
 
 pub struct Writer {
     pub(super) site: String,
+    /// Dropped before `file`, whose lock guards it.
     pub(super) connection: Connection,
-    _lock: std::fs::File,
+    file: StoreFile,
     pub(super) epoch: i64,
     tx_offset: i64,
+    /// Once per life: a receipt that names records this store does not have has closed its epoch.
+    pub(super) closed_by_receipt: bool,
+    witness: PathBuf,
+    ends: watch::Sender<ChainEnd>,
     pub(super) machine: Machine,
     pub(super) signing: Signing,
     pub(super) stations: HashMap<StationId, Station>,
@@ -243,8 +259,12 @@ pub struct Writer {
     available: Arc<AtomicBool>,
     /// Jobs that still get a transaction each, because one of ours failed lately.
     careful: usize,
+    /// Live state that a failed group would have written.
+    missed: Missed,
+    /// Why no further group is taken.
+    fatal: Option<String>,
     alive_at: Time,
-    now: Now,
+    pub(super) now: Now,
     pub(super) new_uuid: fn() -> uuid::Uuid,
 }
 
@@ -262,7 +282,8 @@ pub struct Parts {
 #[derive(Default)]
 pub(super) struct Outcome {
     released: Vec<Released>,
-    pub(super) last_seq: Option<u64>,
+    /// The end of the chain has moved.
+    pub(super) sealed: bool,
     pub(super) due: bool,
 }
 
@@ -271,16 +292,17 @@ impl Writer {
     pub fn open(path: &Path, facts: &SiteFacts, parts: Parts) -> Result<Self, OpenError> {
         let Parts { policy, signing, signals, released, now } = parts;
         let opened = open::open_for_writing(path, facts, now())?;
-        let bad = |error: StoreError| match error {
-            StoreError::Sqlite(source) => OpenError::Sqlite { path: path.to_owned(), source },
-            other => OpenError::File { path: path.to_owned(), source: std::io::Error::other(other.to_string()) },
-        };
+        let bad = |error| OpenError::of(path, error);
+        let Life { epoch, tx_offset } = opened.life;
         let mut writer = Self {
             site: facts.site.clone(),
             connection: opened.connection,
-            _lock: opened.lock,
-            epoch: opened.epoch,
-            tx_offset: opened.tx_offset,
+            file: opened.file,
+            epoch,
+            tx_offset,
+            closed_by_receipt: false,
+            witness: facts.witness.clone(),
+            ends: watch::Sender::new(ChainEnd { epoch, seq: 0, hash: None }),
             machine: Machine::new(policy, Origin { next_number: 1, tx_offset: 0, day: None }),
             signing,
             stations: HashMap::new(),
@@ -288,6 +310,8 @@ impl Writer {
             released,
             available: Arc::new(AtomicBool::new(true)),
             careful: 0,
+            missed: Missed::default(),
+            fatal: None,
             alive_at: now(),
             now,
             new_uuid: uuid::Uuid::now_v7,
@@ -295,6 +319,7 @@ impl Writer {
         writer.begin_life(&facts.stations).map_err(|error| bad(error.into()))?;
         writer.restore().map_err(bad)?;
         let (last, _) = restore::chain_tail(&writer.connection, writer.epoch).map_err(bad)?;
+        writer.signals.epoch.send_replace(epoch);
         writer.signals.records.send_replace(last);
         Ok(writer)
     }
@@ -319,11 +344,17 @@ impl Writer {
         let (jobs, submitted) = tokio_mpsc::unbounded_channel();
         let (groups, queue) = mpsc::channel();
         let handle = WriterHandle { jobs, available: Arc::clone(&self.available) };
+        let (epoch, records) = (self.signals.epoch.clone(), self.signals.records.clone());
+        tokio::spawn(witness::keep(self.witness.clone(), self.site.clone(), self.ends.subscribe(), epoch, records));
         let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || {
             if catch_unwind(AssertUnwindSafe(|| self.run(&queue))).is_err() {
                 // Without a writer nothing can be answered; the supervisor starts us anew from what is on disk.
                 error!("the store thread panicked; stopping");
-                std::process::exit(1);
+                self.fatal = Some("the store thread panicked".to_owned());
+            }
+            self.available.store(false, Ordering::Relaxed);
+            if let Some(why) = self.fatal.take() {
+                self.signals.failed.send_replace(Some(why));
             }
         })?;
         tokio::spawn(gather(submitted, groups));
@@ -332,7 +363,7 @@ impl Writer {
 
     fn run(&mut self, queue: &mpsc::Receiver<Vec<Job>>) {
         let mut group = Vec::with_capacity(MAX_GROUP);
-        loop {
+        while self.fatal.is_none() {
             let wait = if self.available.load(Ordering::Relaxed) { ALIVE } else { PROBE };
             match queue.recv_timeout(wait) {
                 Ok(jobs) => group.extend(jobs),
@@ -348,7 +379,9 @@ impl Writer {
                 self.commit(&mut group);
             }
         }
-        info!("store closed");
+        if self.fatal.is_none() {
+            info!("store closed");
+        }
     }
 
     fn commit(&mut self, group: &mut Vec<Job>) {
@@ -367,19 +400,30 @@ impl Writer {
                     self.set_aside(&raw, &failure);
                 }
             }
+            if self.fatal.is_some() {
+                return;
+            }
         }
     }
 
     /// Applies and commits a group; releases its replies once it is on disk.
     fn transaction(&mut self, group: &mut Vec<Job>) -> Result<(), StoreError> {
+        self.missed.join(group);
         let outcome = self.apply_all(group);
         // Also when the transaction did not even begin: a job that is dropped with its reply is a job that is not stored.
         group.clear();
         let outcome = outcome?;
+        if let Some(what) = self.file.displaced() {
+            self.abandon(what);
+            return Ok(());
+        }
+        self.missed.committed();
+        self.file.commits(true);
         // One wake-up of the runtime for the whole group.
         let _ = self.released.send(outcome.released);
-        if let Some(seq) = outcome.last_seq {
-            self.signals.records.send_replace(seq);
+        if outcome.sealed {
+            let (seq, hash) = restore::chain_tail(&self.connection, self.epoch)?;
+            self.ends.send_replace(ChainEnd { epoch: self.epoch, seq, hash });
         }
         if outcome.due {
             let _ = self.signals.due.try_send(());
@@ -390,15 +434,34 @@ impl Writer {
         Ok(())
     }
 
+    /// What is committed now goes into a file that nobody will find: nothing more is answered.
+    fn abandon(&mut self, what: String) {
+        error!(error = what, "the store is not where it was; stopping");
+        self.available.store(false, Ordering::Relaxed);
+        self.file.commits(false);
+        // Into the file that we have: if only its -wal was taken, nothing is lost, and if another file stands in its place, that
+        // one must not be given our log.
+        if let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
+            error!(%error, "the write-ahead log could not be written back");
+        }
+        self.fatal = Some(format!("{what}; nothing is answered until the store is in order and the daemon has started again"));
+    }
+
     /// A failed group leaves nothing behind: not on disk, not in memory, no reply. If the world is at fault, stations are turned
     /// away until a commit works again; if we are, the next jobs get a transaction each, so that the culprit fails alone.
     fn fail(&mut self, failure: &StoreError) {
         if !self.connection.is_autocommit() {
             let _ = self.connection.execute_batch("ROLLBACK");
         }
-        if is_of_the_world(failure) {
-            error!(error = %failure, "commit failed; stations are turned away until the store works again");
-            self.available.store(false, Ordering::Relaxed);
+        let of_the_world = is_of_the_world(failure);
+        self.missed.failed(of_the_world);
+        if of_the_world {
+            self.file.commits(false);
+            if self.available.swap(false, Ordering::Relaxed) {
+                error!(error = %failure, "commit failed; stations are turned away until the store works again");
+            } else {
+                warn!(error = %failure, "store still refuses to commit");
+            }
         } else {
             error!(error = %failure, "a group of messages could not be applied; they are taken one by one now");
             self.careful = CAREFUL;
@@ -407,34 +470,18 @@ impl Writer {
         if is_damage(failure) || restored.is_err() {
             // Nobody knows what reached the disk: the supervisor restarts us and everything is read anew.
             error!(error = %failure, "the store cannot be trusted any more; stopping");
-            std::process::exit(1);
+            self.available.store(false, Ordering::Relaxed);
+            self.fatal = Some(format!("the store cannot be trusted any more: {failure}"));
         }
     }
 
-    /// Keeps the text of a message that we cannot handle, for whoever mends us. It stays unanswered: the station keeps it, too.
-    fn set_aside(&mut self, raw: &Raw, failure: &StoreError) {
-        let write = || -> Result<(), StoreError> {
-            let station = self.station(&raw.station, raw.at)?.number;
-            let finding = Finding::new(hold::INTERNAL, failure.to_string());
-            self.connection.execute(
-                "INSERT INTO message (station, received_at, action, text, findings) VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![station, time::to_millis(raw.at), raw.action, raw.text, sessions::findings_text(&[finding])],
-            )?;
-            let detail = format!("message {}: {failure}", self.connection.last_insert_rowid());
-            self.problem(hold::INTERNAL, Some(station), raw.action.as_deref().unwrap_or(""), &detail, raw.at)
-        };
-        let mut write = write;
-        if let Err(error) = write() {
-            error!(station = %raw.station, %error, "the message could not be set aside");
-        }
-    }
-
+    /// A sign of life, and while commits fail the probe that tells when they work again.
     fn idle(&mut self) {
-        match self.alive() {
-            Ok(()) if !self.available.swap(true, Ordering::Relaxed) => info!("store commits again"),
-            Ok(()) => {}
-            Err(failure) if is_damage(&failure) => self.fail(&failure),
-            Err(failure) => warn!(error = %failure, "store still refuses to commit"),
+        if !self.available.load(Ordering::Relaxed) {
+            self.alive_at = Time::default();
+        }
+        if let Err(failure) = self.transaction(&mut Vec::new()) {
+            self.fail(&failure);
         }
     }
 
@@ -498,11 +545,11 @@ impl Writer {
             }
             Job::Settle(settlement) => self.settle(*settlement, outcome)?,
             Job::Receipt { epoch, through, root, rejected, at, reply } => {
-                let verdict = self.receipt(epoch, through, &root, &rejected, at)?;
+                let verdict = self.receipt(epoch, through, &root, &rejected, at, outcome)?;
                 outcome.released.push(Released::Receipt(reply, verdict));
             }
-            Job::Fault { seq, code, detail, at, reply } => {
-                self.fault(seq, &code, &detail, at)?;
+            Job::Fault { epoch, seq, code, detail, at, reply } => {
+                self.fault(epoch, seq, &code, &detail, at)?;
                 outcome.released.push(Released::Flush(reply));
             }
             Job::Link { up, error, at } => {
@@ -518,7 +565,10 @@ impl Writer {
     }
 
     /// Brings machine and memory to what the store says. Reads only: it runs when the disk is full, too.
-    fn restore(&mut self) -> Result<(), StoreError> {
+    pub(super) fn restore(&mut self) -> Result<(), StoreError> {
+        if let Some(Life { epoch, tx_offset }) = life::read(&self.connection)? {
+            (self.epoch, self.tx_offset) = (epoch, tx_offset);
+        }
         self.machine.reset(restore::origin(&self.connection, self.tx_offset)?);
         for session in sessions::open_sessions(&self.connection)? {
             self.machine.admit(session);
@@ -529,77 +579,4 @@ impl Writer {
         }
         Ok(())
     }
-
-    /// No station is connected yet, the link is not up, our key is known, and stations are called as the configuration spells them.
-    fn begin_life(&mut self, configured: &[String]) -> rusqlite::Result<()> {
-        let now = time::to_millis((self.now)());
-        let names = self.connection.transaction()?;
-        names.execute("DELETE FROM configured_station", [])?;
-        for name in configured {
-            names.execute("UPDATE station SET name = ?1 WHERE name = ?1", [name])?;
-            names.execute("INSERT OR IGNORE INTO configured_station (name) VALUES (?1)", [name])?;
-        }
-        names.commit()?;
-        self.connection.execute("UPDATE station SET connected_at = NULL", [])?;
-        self.connection.execute("UPDATE uplink SET up = 0, since = ?1, error = NULL WHERE up", [now])?;
-        let kid = self.signing.signer.kid();
-        let changed = "SELECT count(*) > 0 AND sum(kid = ?1) = 0 FROM key";
-        if self.connection.query_row(changed, [kid], |row| row.get::<_, Option<bool>>(0))?.unwrap_or(false) {
-            error!(kid, "another key signs from now on; head office must learn it before it can verify new records");
-            self.connection.execute(
-                "INSERT INTO problem (kind, subject, detail, first_at, last_at) VALUES ('signing-key-changed', ?1,                  'records are signed by another key than before; tell head office', ?2, ?2) ON CONFLICT DO NOTHING",
-                params![kid, now],
-            )?;
-        }
-        self.connection.execute(
-            "INSERT INTO key (kid, jwk, since) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-            params![kid, self.signing.jwk, now],
-        )?;
-        Ok(())
-    }
-}
-
-/// What is kept of a message while it is tried alone.
-struct Raw {
-    station: StationId,
-    at: Time,
-    action: Option<Box<str>>,
-    text: String,
-}
-
-impl Raw {
-    fn of(job: &Job) -> Option<Self> {
-        let Job::Message(message, _) = job else { return None };
-        let Message { station, received_at, action, text, .. } = message.as_ref();
-        Some(Self { station: station.clone(), at: *received_at, action: action.clone(), text: text.clone() })
-    }
-}
-
-/// The disk, the file or another process is at fault, not the job.
-fn is_of_the_world(error: &StoreError) -> bool {
-    use rusqlite::ErrorCode::{
-        CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, OperationInterrupted, OutOfMemory, PermissionDenied, ReadOnly,
-    };
-    let StoreError::Sqlite(rusqlite::Error::SqliteFailure(failure, _)) = error else { return false };
-    is_damage(error)
-        || matches!(
-            failure.code,
-            CannotOpen
-                | DatabaseBusy
-                | DatabaseLocked
-                | DiskFull
-                | OperationInterrupted
-                | OutOfMemory
-                | PermissionDenied
-                | ReadOnly
-        )
-}
-
-/// Errors after which nobody knows what reached the disk.
-fn is_damage(error: &StoreError) -> bool {
-    let StoreError::Sqlite(rusqlite::Error::SqliteFailure(failure, _)) = error else { return false };
-    matches!(
-        failure.code,
-        rusqlite::ErrorCode::SystemIoFailure | rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase
-    )
 }

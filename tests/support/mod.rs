@@ -58,6 +58,8 @@ pub struct Site {
     pub port: u16,
     /// KiB that any file of the daemon may grow to: a disk that fails when it is reached.
     pub file_limit: Option<u32>,
+    /// The daemon's environment.
+    pub env: Vec<(String, String)>,
     daemon: Option<Daemon>,
 }
 
@@ -103,7 +105,7 @@ impl Site {
         for (name, json) in &plan.tariffs {
             std::fs::write(dir.path().join("tariffs").join(name), json).unwrap();
         }
-        let site = Self { dir, port, file_limit: None, daemon: None };
+        let site = Self { dir, port, file_limit: None, env: Vec::new(), daemon: None };
         let Plan { ocpp, stations, default_tariff, mqtt_url, log_level, .. } = plan;
         let config = format!(
             "[site]\nid = \"{SITE}\"\nname = \"Test\"\ncountry_code = \"DE\"\nparty_id = \"TST\"\ntime_zone = \"Europe/Berlin\"\n\
@@ -150,6 +152,7 @@ impl Site {
             shell.args(["-c", &script, BINARY]).args(command.get_args()).current_dir(self.dir.path());
             command = shell;
         }
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (lines, log) = watch::channel(Vec::new());

@@ -1,0 +1,45 @@
+//! Messages that we cannot handle: kept for whoever mends us, unanswered.
+
+use rusqlite::params;
+use tracing::error;
+
+use super::writer::{Job, Message, Writer};
+use super::{StoreError, sessions};
+use crate::session::hold;
+use crate::units::{Finding, StationId, Time, time};
+
+/// What is kept of a message while it is tried alone.
+pub(super) struct Raw {
+    station: StationId,
+    at: Time,
+    action: Option<Box<str>>,
+    text: String,
+}
+
+impl Raw {
+    pub(super) fn of(job: &Job) -> Option<Self> {
+        let Job::Message(message, _) = job else { return None };
+        let Message { station, received_at, action, text, .. } = message.as_ref();
+        Some(Self { station: station.clone(), at: *received_at, action: action.clone(), text: text.clone() })
+    }
+}
+
+impl Writer {
+    /// Keeps the text of a message that we cannot handle, for whoever mends us. It stays unanswered: the station keeps it, too.
+    pub(super) fn set_aside(&mut self, raw: &Raw, failure: &StoreError) {
+        let write = || -> Result<(), StoreError> {
+            let station = self.station(&raw.station, raw.at)?.number;
+            let finding = Finding::new(hold::INTERNAL, failure.to_string());
+            self.connection.execute(
+                "INSERT INTO message (station, received_at, action, text, findings) VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![station, time::to_millis(raw.at), raw.action, raw.text, sessions::findings_text(&[finding])],
+            )?;
+            let detail = format!("message {}: {failure}", self.connection.last_insert_rowid());
+            self.problem(hold::INTERNAL, Some(station), raw.action.as_deref().unwrap_or(""), &detail, raw.at)
+        };
+        let mut write = write;
+        if let Err(error) = write() {
+            error!(station = %raw.station, %error, "the message could not be set aside");
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! Epochs: whose store this is, and whether its chain may go on where the file ends.
+//!
+//! A (site, epoch, seq) is never signed twice with different bytes. So when there is reason to believe that records were made
+//! which this file does not have, its epoch is closed and a new one begins, with a problem for a person. The old one is never
+//! used again; its records stay, can be verified, and are still sent.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use tracing::error;
+
+use super::file::FileMark;
+use super::open::SiteFacts;
+use super::witness::Witness;
+use super::{StoreError, restore};
+use crate::session::hold;
+use crate::units::{Time, time};
+
+/// How far 1.6 transaction ids jump with a new epoch: beyond what the lost part of the old one can have given.
+const TX_JUMP: i64 = 1_000_000;
+
+/// What is used to number things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Life {
+    pub(super) epoch: i64,
+    pub(super) tx_offset: i64,
+}
+
+/// Where the file is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Home {
+    pub(super) mark: FileMark,
+    pub(super) host: Option<String>,
+}
+
+/// Why a new epoch begins: a code, and a sentence for a person.
+pub(super) type Doubt = (&'static str, String);
+
+/// What the store says of itself.
+struct Known {
+    epoch: i64,
+    last: u64,
+    /// Of the record that the witness names.
+    hash: Option<String>,
+    witnessed: bool,
+    home: Option<Home>,
+}
+
+/// Says whose store this is, begins a new epoch where there is reason, and notes that a daemon starts.
+pub(super) fn identify(
+    connection: &mut Connection,
+    facts: &SiteFacts,
+    home: &Home,
+    witness: Option<&Witness>,
+    now: Time,
+) -> Result<Life, StoreError> {
+    let transaction = connection.transaction()?;
+    let millis = time::to_millis(now);
+    let life = match read(&transaction)? {
+        None => create(&transaction, facts, witness, millis)?,
+        Some(life) => match doubt(&known(&transaction, life, witness)?, home, witness) {
+            None => life,
+            Some(doubt) => renew(&transaction, &doubt, witness.map_or(0, |witness| witness.epoch), Some(&facts.today), now)?,
+        },
+    };
+    transaction.execute(
+        "UPDATE site SET started_at = ?1, alive_at = ?1, version = ?2, time_zone = ?3, currency = ?4",
+        params![millis, facts.version, facts.time_zone, facts.currency],
+    )?;
+    transaction.execute(
+        "INSERT INTO home (id, inode, made_at_ns, host, witnessed) VALUES (1, ?1, ?2, ?3, 0) ON CONFLICT (id) DO UPDATE \
+         SET inode = excluded.inode, made_at_ns = excluded.made_at_ns, host = excluded.host",
+        params![home.mark.inode.cast_signed(), home.mark.made_at_ns, home.host],
+    )?;
+    transaction.commit()?;
+    Ok(life)
+}
+
+/// A witness of this store exists from now on.
+pub(super) fn witnessed(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute("UPDATE home SET witnessed = 1", []).map(drop)
+}
+
+pub(super) fn read(connection: &Connection) -> rusqlite::Result<Option<Life>> {
+    let life = |row: &rusqlite::Row<'_>| Ok(Life { epoch: row.get(0)?, tx_offset: row.get(1)? });
+    connection.query_row("SELECT epoch, tx_offset FROM site", [], life).optional()
+}
+
+fn create(connection: &Connection, facts: &SiteFacts, witness: Option<&Witness>, millis: i64) -> Result<Life, StoreError> {
+    let epoch = millis.max(witness.map_or(0, |witness| witness.epoch + 1));
+    // Seeded from the clock, so that a store that is made anew does not repeat the ids of the one before.
+    let life = Life { epoch, tx_offset: (millis / 1000).rem_euclid(1_000_000_000) + 1_000_000 };
+    connection.execute(
+        "INSERT INTO site (id, site, epoch, created_at, tx_offset) VALUES (1, ?1, ?2, ?3, ?4)",
+        params![facts.site, life.epoch, millis, life.tx_offset],
+    )?;
+    let lost = witness.map(|witness| {
+        let (epoch, seq) = (witness.epoch, witness.seq);
+        let what = format!(
+            "there was no store, although one is known to have existed (epoch {epoch}, at least {seq} records); a new one was made. If the old \
+             one is found, do not put it back: keep it for its sessions and records"
+        );
+        ("store-missing", what)
+    });
+    announce(connection, epoch, lost.as_ref(), Some(&facts.today), millis)?;
+    Ok(life)
+}
+
+fn known(connection: &Connection, life: Life, witness: Option<&Witness>) -> Result<Known, StoreError> {
+    let (last, _) = restore::chain_tail(connection, life.epoch)?;
+    let hash = match witness {
+        Some(witness) => connection
+            .query_row("SELECT hash FROM record WHERE epoch = ?1 AND seq = ?2", params![witness.epoch, witness.seq], |row| {
+                row.get(0)
+            })
+            .optional()?,
+        None => None,
+    };
+    let home = connection
+        .query_row("SELECT inode, made_at_ns, host, witnessed FROM home", [], |row| {
+            let mark = FileMark { inode: row.get::<_, i64>(0)?.cast_unsigned(), made_at_ns: row.get(1)? };
+            Ok((Home { mark, host: row.get(2)? }, row.get(3)?))
+        })
+        .optional()?;
+    let (home, witnessed) = home.map_or((None, false), |(home, witnessed)| (Some(home), witnessed));
+    Ok(Known { epoch: life.epoch, last, hash, witnessed, home })
+}
+
+/// Whether records may have been made that this file does not have.
+fn doubt(known: &Known, here: &Home, witness: Option<&Witness>) -> Option<Doubt> {
+    let Known { epoch, last, .. } = known;
+    match witness {
+        None if known.witnessed => {
+            return Some(("witness-missing", "the witness of the chain beside the signing key is missing, so nobody can tell whether this is an older copy of the store".to_owned()));
+        }
+        None => {}
+        Some(Witness { epoch: theirs, .. }) if theirs > epoch => {
+            let what =
+                format!("an older copy of the store was put back: it is of epoch {epoch}, epoch {theirs} is in use already");
+            return Some(("older-copy", what));
+        }
+        Some(Witness { epoch: theirs, .. }) if theirs < epoch && *last > 0 => {
+            let what = format!(
+                "the witness of the chain is of epoch {theirs}, older than the store's: was an older key folder put back?"
+            );
+            return Some(("witness-older", what));
+        }
+        Some(Witness { epoch: theirs, seq, hash, .. }) if theirs == epoch && *seq > 0 && known.hash != *hash => {
+            let what = if known.hash.is_none() {
+                format!(
+                    "an older copy of the store was put back: it ends at record {last} of epoch {epoch}, at least {seq} were made"
+                )
+            } else {
+                format!(
+                    "another branch of the store was put in place: its record {seq} of epoch {epoch} is not the one that was made here"
+                )
+            };
+            return Some(("older-copy", what));
+        }
+        Some(_) => {}
+    }
+    let before = known.home.as_ref()?;
+    let made = (before.mark.made_at_ns, here.mark.made_at_ns);
+    if before.mark.inode != here.mark.inode || (made.0 != made.1 && made.0 != 0 && made.1 != 0) {
+        let what = "the store is a copy of the file it was written in (restored or moved), and records may have been made in that one since";
+        return Some(("copied", what.to_owned()));
+    }
+    if before.host.is_some() && here.host.is_some() && before.host != here.host {
+        return Some(("other-gateway", "the store was written on another gateway, which may have made records since".to_owned()));
+    }
+    None
+}
+
+/// Closes the epoch and begins a new one. Ended sessions without a record wait for a person: their bill may be among the
+/// records that this store does not have. `beyond`: the new epoch is later than this one, too.
+pub(super) fn renew(
+    connection: &Connection,
+    doubt: &Doubt,
+    beyond: i64,
+    today: Option<&str>,
+    now: Time,
+) -> Result<Life, StoreError> {
+    let millis = time::to_millis(now);
+    let earlier: i64 = connection.query_row("SELECT max(epoch) FROM epoch", [], |row| row.get(0))?;
+    let offset: i64 = connection.query_row("SELECT tx_offset FROM site", [], |row| row.get(0))?;
+    let epoch = millis.max(earlier + 1).max(beyond + 1);
+    // Positive and 32 bits, as OCPP 1.6 has it.
+    let life = Life { epoch, tx_offset: (offset + TX_JUMP) % 2_000_000_000 };
+    connection.execute("UPDATE site SET epoch = ?1, tx_offset = ?2", params![life.epoch, life.tx_offset])?;
+    announce(connection, epoch, Some(doubt), today, millis)?;
+    connection.execute(
+        "UPDATE session SET state = 'held', hold_reason = ?1, hold_detail = ?2, settle_after = NULL WHERE state = 'ended' AND settled IS NULL",
+        params![hold::STORE_COPY, doubt.1],
+    )?;
+    Ok(life)
+}
+
+fn announce(
+    connection: &Connection,
+    epoch: i64,
+    doubt: Option<&Doubt>,
+    today: Option<&str>,
+    millis: i64,
+) -> Result<(), StoreError> {
+    let (reason, detail) = doubt.map(|(code, detail)| (*code, detail.as_str())).unzip();
+    // Names go on from the tenths of seconds of 115 days: two lives of a day that do not know each other do not give the same.
+    let day = today.filter(|_| doubt.is_some());
+    let from = day.map(|_| (millis / 100).rem_euclid(100_000_000));
+    connection.execute(
+        "INSERT INTO epoch (epoch, began_at, reason, detail, name_day, name_from) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![epoch, millis, reason, detail, day, from],
+    )?;
+    if let (Some(reason), Some(detail)) = (reason, detail) {
+        error!(reason, detail, epoch, "a new epoch begins");
+        connection.execute(
+            "INSERT INTO problem (kind, subject, detail, first_at, last_at) VALUES ('new-epoch', ?1, ?2, ?3, ?3) ON CONFLICT DO NOTHING",
+            params![format!("epoch {epoch}"), format!("{reason}: {detail}"), millis],
+        )?;
+    }
+    Ok(())
+}
+
+/// Why the present epoch began; `None` when nothing came before it.
+pub(super) fn reason(connection: &Connection, epoch: i64) -> rusqlite::Result<Option<(String, String)>> {
+    connection
+        .query_row("SELECT reason, detail FROM epoch WHERE epoch = ?1 AND reason IS NOT NULL", [epoch], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn home(inode: u64, made_at_ns: i64, host: Option<&str>) -> Home {
+        Home { mark: FileMark { inode, made_at_ns }, host: host.map(str::to_owned) }
+    }
+
+    #[test]
+    fn a_chain_goes_on_only_where_nothing_can_be_missing() {
+        let known = |epoch, last, hash: Option<&str>| Known {
+            epoch,
+            last,
+            hash: hash.map(str::to_owned),
+            witnessed: true,
+            home: Some(home(1, 10, Some("a"))),
+        };
+        let witness =
+            |epoch, seq, hash: Option<&str>| Some(Witness { site: "s".to_owned(), epoch, seq, hash: hash.map(str::to_owned) });
+        let here = home(1, 10, Some("a"));
+        let code =
+            |known: &Known, here: &Home, witness: Option<Witness>| doubt(known, here, witness.as_ref()).map(|(code, _)| code);
+        for (why, store, witness, wanted) in [
+            ("as it was left", known(5, 3, Some("h3")), witness(5, 3, Some("h3")), None),
+            ("the witness may be behind", known(5, 9, Some("h3")), witness(5, 3, Some("h3")), None),
+            ("killed between store and witness", known(6, 0, None), witness(5, 3, Some("h3")), None),
+            ("nothing sealed yet", known(5, 0, None), witness(5, 0, None), None),
+            ("behind", known(5, 2, None), witness(5, 3, Some("h3")), Some("older-copy")),
+            ("forked", known(5, 3, Some("x")), witness(5, 3, Some("h3")), Some("older-copy")),
+            ("an earlier epoch", known(4, 8, None), witness(5, 0, None), Some("older-copy")),
+            ("no witness", known(5, 3, None), None, Some("witness-missing")),
+            ("an old witness", known(6, 2, None), witness(5, 3, Some("h3")), Some("witness-older")),
+        ] {
+            assert_eq!(code(&store, &here, witness), wanted, "{why}");
+        }
+        let same = || (known(5, 3, Some("h3")), witness(5, 3, Some("h3")));
+        for (why, here, wanted) in [
+            ("another inode", home(2, 10, Some("a")), Some("copied")),
+            ("the inode used again", home(1, 11, Some("a")), Some("copied")),
+            ("a file system that does not say", home(1, 0, Some("a")), None),
+            ("another host", home(1, 10, Some("b")), Some("other-gateway")),
+            ("a host without an id", home(1, 10, None), None),
+        ] {
+            let (store, witness) = same();
+            assert_eq!(code(&store, &here, witness), wanted, "{why}");
+        }
+        let first = Known { witnessed: false, home: None, ..known(5, 3, None) };
+        assert_eq!(code(&first, &here, None), None, "a store of before there were witnesses");
+    }
+}

@@ -1,0 +1,59 @@
+//! Live state: what jobs that nobody waits for say (connected, gone, seen, the link, problems). When their group fails nobody
+//! repeats them, so they are kept and applied before the next group.
+
+use super::writer::Job;
+
+/// More than one turn of every connection that a site may have. Beyond it the oldest are dropped.
+const MAX_MISSED: usize = 20_000;
+
+/// Live jobs whose group has failed.
+#[derive(Default)]
+pub(super) struct Missed {
+    jobs: Vec<Job>,
+    /// In the transaction that runs now, to be known again should it fail.
+    trying: Vec<Job>,
+    /// `trying` begins with jobs that had failed before.
+    again: usize,
+}
+
+impl Missed {
+    /// Puts what was missed before the jobs of a group.
+    pub(super) fn join(&mut self, group: &mut Vec<Job>) {
+        self.again = self.jobs.len();
+        group.splice(0..0, self.jobs.drain(..));
+        self.trying = group.iter().filter_map(copy).collect();
+    }
+
+    pub(super) fn committed(&mut self) {
+        self.trying.clear();
+    }
+
+    /// Keeps them for the next transaction. When the jobs are at fault, those that failed for the second time are left out, so
+    /// that one which can never be applied does not fail every group from now on.
+    pub(super) fn failed(&mut self, of_the_world: bool) {
+        let mut kept = std::mem::take(&mut self.trying);
+        if !of_the_world {
+            kept.drain(..self.again);
+        }
+        let surplus = kept.len().saturating_sub(MAX_MISSED);
+        kept.drain(..surplus);
+        self.jobs = kept;
+    }
+}
+
+fn copy(job: &Job) -> Option<Job> {
+    match job {
+        Job::Connected { station, version, peer, at } => {
+            Some(Job::Connected { station: station.clone(), version: *version, peer: peer.clone(), at: *at })
+        }
+        Job::Disconnected { station, at } => Some(Job::Disconnected { station: station.clone(), at: *at }),
+        Job::Seen { station, at } => Some(Job::Seen { station: station.clone(), at: *at }),
+        Job::Problem { kind, station, subject, detail, at } => {
+            let (station, subject, detail) = (station.clone(), subject.clone(), detail.clone());
+            Some(Job::Problem { kind, station, subject, detail, at: *at })
+        }
+        Job::Link { up, error, at } => Some(Job::Link { up: *up, error: error.clone(), at: *at }),
+        // Somebody waits for these and asks again.
+        Job::Message(..) | Job::Settle(_) | Job::Receipt { .. } | Job::Fault { .. } | Job::Flush(_) => None,
+    }
+}
