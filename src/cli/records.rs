@@ -181,7 +181,12 @@ pub fn verify_all(store: &Reader, output: &Output) -> Result<Exit, Failure> {
             Err(_) => walk.fault(format!("the receipt for record {seq} of epoch {epoch} holds no hash: {root}")),
         }
     }
-    store.each_record(|stored| drop(walk.stored(&stored)))?;
+    if let Err(error) = store.each_record(|stored| drop(walk.stored(&stored))) {
+        walk.fault(format!("the records cannot be read to their end: {error}"));
+    }
+    if let Err(error) = store.damage(|text| walk.fault(text)) {
+        walk.fault(format!("the store cannot be read to its end: {error}"));
+    }
     walk.finish(keys.keys().len(), output)
 }
 

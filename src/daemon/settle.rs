@@ -71,10 +71,19 @@ impl Settler {
     fn settle_due(&self) -> Result<bool, StoreError> {
         let due = self.reader.due((self.now)(), BATCH)?;
         for number in &due {
-            let Some(due) = self.reader.load_due(*number)? else { continue };
-            let tariff = match &due.session.tariff {
-                Some(tariff) => self.tariff(tariff)?,
-                None => None,
+            let loaded = self.reader.load_due(*number).and_then(|due| {
+                let wanted = due.as_ref().and_then(|due| due.session.tariff.as_ref());
+                let tariff = wanted.map(|wanted| self.tariff(wanted)).transpose()?.flatten();
+                Ok((due, tariff))
+            });
+            let (due, tariff) = match loaded {
+                Ok((Some(due), tariff)) => (due, tariff),
+                Ok((None, _)) => continue,
+                Err(StoreError::Content(damage)) => {
+                    self.hold_damaged(*number, damage)?;
+                    continue;
+                }
+                Err(failure) => return Err(failure),
             };
             let outcome = catch_unwind(AssertUnwindSafe(|| judge(&self.config, &due, tariff.as_deref()))).unwrap_or_else(|_| {
                 error!(session = %due.session.id, station = %due.session.station, "rating panicked; the session is held");
@@ -97,6 +106,17 @@ impl Settler {
             }
         }
         Ok(!due.is_empty())
+    }
+
+    fn hold_damaged(&self, session: i64, damage: String) -> Result<(), StoreError> {
+        error!(session, damage, "an ended session is damaged; it is held");
+        self.store.submit(Job::Settle(Box::new(Settlement {
+            session,
+            outcome: Err((hold::EVIDENCE_DAMAGED, damage)),
+            last_message: self.reader.last_message(session)?,
+            at: (self.now)(),
+        })));
+        Ok(())
     }
 
     fn tariff(&self, wanted: &TariffRef) -> Result<Option<Arc<LockedTariff>>, StoreError> {
@@ -131,6 +151,9 @@ impl LockedTariff {
 
 /// Meters, prices and drafts one session.
 pub fn judge(config: &Config, due: &Due, tariff: Option<&LockedTariff>) -> Result<Bill, Held> {
+    if !due.damaged.is_empty() {
+        return Err((hold::EVIDENCE_DAMAGED, format!("altered on the disk: {}", due.damaged.join(", "))));
+    }
     let session = &due.session;
     let station = config.station(session.station.as_str());
     let power = due.station_power(station.and_then(|station| station.max_power_kw));

@@ -1,12 +1,11 @@
 //! Messages that we cannot handle: kept for whoever mends us, unanswered.
 
-use rusqlite::params;
 use tracing::error;
 
+use super::StoreError;
 use super::writer::{Job, Message, Writer};
-use super::{StoreError, sessions};
 use crate::session::hold;
-use crate::units::{Finding, StationId, Time, time};
+use crate::units::{Finding, StationId, Time};
 
 /// What is kept of a message while it is tried alone.
 pub(super) struct Raw {
@@ -30,11 +29,8 @@ impl Writer {
         let write = || -> Result<(), StoreError> {
             let station = self.station(&raw.station, raw.at)?.number;
             let finding = Finding::new(hold::INTERNAL, failure.to_string());
-            self.connection.execute(
-                "INSERT INTO message (station, received_at, action, text, findings) VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![station, time::to_millis(raw.at), raw.action, raw.text, sessions::findings_text(&[finding])],
-            )?;
-            let detail = format!("message {}: {failure}", self.connection.last_insert_rowid());
+            let row = self.insert(station, raw.at, raw.action.as_deref(), &raw.text, &None, None, &[finding])?;
+            let detail = format!("message {row}: {failure}");
             self.problem(hold::INTERNAL, Some(station), raw.action.as_deref().unwrap_or(""), &detail, raw.at)
         };
         let mut write = write;

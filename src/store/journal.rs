@@ -3,13 +3,15 @@
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::LazyLock;
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{OptionalExtension, params, params_from_iter};
 use tracing::{debug, error, info, warn};
 
 use super::bounds::{self, Noise, Place};
 use super::writer::{Content, Keep, Message, Outcome, Writer};
-use super::{StoreError, readings, restore, sessions};
+use super::{StoreError, checksum, readings, restore, sessions};
 use crate::session::{Change, ChargingState, Evidence, State, hold, metering, phase_code};
 use crate::units::{Finding, Received, StationId, Time, Version, time};
 
@@ -21,6 +23,11 @@ const MAX_WARNED: usize = 64;
 const MAX_STATIONS: usize = 10_000;
 /// `station.last_message_at` may lag by this much, to spare a row write per message.
 const LAST_MESSAGE_LAG_MS: i64 = 30_000;
+
+static INSERT: LazyLock<String> = LazyLock::new(|| {
+    let places = (1..=checksum::MESSAGE_WIDTH + 1).map(|place| format!("?{place}")).collect::<Vec<_>>().join(", ");
+    format!("INSERT INTO message ({}, checksum) VALUES ({places})", checksum::MESSAGE)
+});
 
 /// What the writer remembers of a station.
 pub(super) struct Station {
@@ -186,7 +193,7 @@ impl Writer {
     }
 
     #[allow(clippy::too_many_arguments)] // the columns of the journal
-    fn insert(
+    pub(super) fn insert(
         &self,
         station: i64,
         at: Time,
@@ -196,27 +203,34 @@ impl Writer {
         proof: Option<&Evidence>,
         findings: &[Finding],
     ) -> Result<i64, StoreError> {
-        self.connection
-            .prepare_cached(
-                "INSERT INTO message (station, received_at, session, phase, evse, seq_no, reported_at, charging, register, readings, findings, \
-                 action, answer, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
-            )?
-            .execute(params![
-                station,
-                time::to_millis(at),
-                proof.and_then(|proof| proof.session),
-                proof.map(|proof| phase_code(proof.phase)),
-                proof.map(|proof| proof.evse),
-                proof.and_then(|proof| proof.seq_no),
-                proof.and_then(|proof| proof.reported_at).map(time::to_millis),
-                proof.and_then(|proof| proof.charging).map(ChargingState::as_str),
-                proof.and_then(|proof| proof.readings.iter().rev().find_map(metering::register_of)).map(|register| register.0),
-                proof.and_then(|proof| readings::to_text(&proof.readings)),
-                sessions::findings_text(findings),
-                action,
-                answer.as_ref().and_then(Option::as_deref),
-                text,
-            ])?;
+        let readings = proof.and_then(|proof| readings::to_text(&proof.readings));
+        let findings = sessions::findings_text(findings);
+        let register = proof.and_then(|proof| proof.readings.iter().rev().find_map(metering::register_of));
+        let int = |number: Option<i64>| number.map_or(ValueRef::Null, ValueRef::Integer);
+        fn word(word: Option<&str>) -> ValueRef<'_> {
+            word.map_or(ValueRef::Null, |word| ValueRef::Text(word.as_bytes()))
+        }
+        // As `checksum::MESSAGE` names them.
+        let values: [ValueRef<'_>; checksum::MESSAGE_WIDTH] = [
+            int(Some(station)),
+            int(Some(time::to_millis(at))),
+            int(proof.and_then(|proof| proof.session)),
+            int(proof.map(|proof| phase_code(proof.phase).into())),
+            int(proof.map(|proof| proof.evse.into())),
+            int(proof.and_then(|proof| proof.seq_no)),
+            int(proof.and_then(|proof| proof.reported_at).map(time::to_millis)),
+            word(proof.and_then(|proof| proof.charging).map(ChargingState::as_str)),
+            int(register.map(|register| register.0)),
+            word(readings.as_deref()),
+            word(findings.as_deref()),
+            word(action),
+            word(answer.as_ref().and_then(Option::as_deref)),
+            word(Some(text)),
+            int(None),
+        ];
+        let sum = ToSqlOutput::from(checksum::of(values));
+        let mut insert = self.connection.prepare_cached(&INSERT)?;
+        insert.execute(params_from_iter(values.into_iter().map(ToSqlOutput::Borrowed).chain([sum])))?;
         Ok(self.connection.last_insert_rowid())
     }
 

@@ -1,7 +1,12 @@
 //! Live state: what jobs that nobody waits for say (connected, gone, seen, the link, problems). When their group fails nobody
 //! repeats them, so they are kept and applied before the next group.
 
+use std::collections::HashSet;
+
+use tracing::error;
+
 use super::writer::Job;
+use crate::units::Time;
 
 /// More than one turn of every connection that a site may have. Beyond it the oldest are dropped.
 const MAX_MISSED: usize = 20_000;
@@ -14,6 +19,8 @@ pub(super) struct Missed {
     trying: Vec<Job>,
     /// `trying` begins with jobs that had failed before.
     again: usize,
+    /// At most as many as are read at a start.
+    known_damage: HashSet<i64>,
 }
 
 impl Missed {
@@ -22,6 +29,16 @@ impl Missed {
         self.again = self.jobs.len();
         group.splice(0..0, self.jobs.drain(..));
         self.trying = group.iter().filter_map(copy).collect();
+    }
+
+    /// A journal row that is not as it was written; said once per start, as the problem that the next group writes.
+    pub(super) fn damaged(&mut self, row: i64, at: Time) {
+        if self.known_damage.insert(row) {
+            error!(message = row, "a row of the journal was altered on the disk");
+            let subject = format!("message {row}");
+            let detail = "its row was altered on the disk; forecourt verify --all looks for more".to_owned();
+            self.jobs.push(Job::Problem { kind: "store-damaged", station: None, subject, detail, at });
+        }
     }
 
     pub(super) fn committed(&mut self) {

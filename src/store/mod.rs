@@ -10,6 +10,7 @@
 mod aside;
 mod begin;
 mod bounds;
+mod checksum;
 mod connectors;
 mod copies;
 mod failure;

@@ -6,6 +6,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 use serde_json::Value as Json;
 
+use super::checksum::{self, Text};
 use super::{Copies, Due, OpenError, StoreError, life, open, restore, sessions};
 use crate::session::metering::Proof;
 use crate::session::{Session, TariffRef};
@@ -245,10 +246,25 @@ impl Reader {
         Ok(due)
     }
 
+    pub fn last_message(&self, session: i64) -> Result<Option<i64>, StoreError> {
+        sessions::last_message(&self.connection, session)
+    }
+
+    /// Everything in the file that is not as it was written, as far as that can be told without the records' signatures.
+    pub fn damage(&self, mut tell: impl FnMut(String)) -> Result<(), StoreError> {
+        checksum::damage(&self.connection, &mut tell)
+    }
+
     /// JSON text of a tariff version that sessions were locked to.
     pub fn tariff(&self, tariff: &TariffRef) -> Result<Option<String>, StoreError> {
         let sql = "SELECT json FROM tariff WHERE hash = ?1";
-        Ok(self.connection.prepare_cached(sql)?.query_row([&*tariff.0], |row| row.get(0)).optional()?)
+        let json = self.connection.prepare_cached(sql)?.query_row([&*tariff.0], |row| Ok(row.get::<_, Text>(0)?.0)).optional()?;
+        match json {
+            Some(json) if !sessions::is_tariff(&tariff.0, &json) => {
+                Err(StoreError::Content("the tariff is not the one that the session was locked to".to_owned()))
+            }
+            json => Ok(json),
+        }
     }
 
     /// A session by any of its names: session id, transaction id, record id or record number; the newest when several match.
@@ -276,7 +292,7 @@ impl Reader {
     }
 
     pub fn proofs(&self, number: i64) -> Result<Vec<Proof>, StoreError> {
-        sessions::proofs(&self.connection, number)
+        sessions::proofs(&self.connection, number, &mut Vec::new())
     }
 
     /// One record with its columns.
@@ -315,23 +331,25 @@ const RECORD: &str = "epoch, seq, hash, jws, station, energy_wh, cost_excl_vat, 
      kind, record_id, created_at, CASE WHEN session IS NOT NULL THEN coalesce((SELECT id FROM session WHERE number = record.session), '?') END";
 
 fn stored(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredRecord> {
+    let text = |column| row.get::<_, Text>(column).map(|text| text.0);
+    let copy = |column| row.get::<_, Option<Text>>(column).map(|text| text.map(|text| text.0));
     Ok(StoredRecord {
         epoch: row.get(0)?,
         seq: row.get(1)?,
-        hash: row.get(2)?,
-        jws: row.get(3)?,
-        kind: row.get(11)?,
-        record_id: row.get(12)?,
+        hash: text(2)?,
+        jws: text(3)?,
+        kind: text(11)?,
+        record_id: text(12)?,
         created_at: time::from_millis(row.get(13)?),
-        session_id: row.get(14)?,
+        session_id: copy(14)?,
         copies: Copies {
-            station: row.get(4)?,
-            energy_wh: row.get(5)?,
-            cost_excl_vat: row.get(6)?,
-            cost_incl_vat: row.get(7)?,
-            currency: row.get(8)?,
-            prev: row.get(9)?,
-            lines: row.get(10)?,
+            station: copy(4)?,
+            energy_wh: copy(5)?,
+            cost_excl_vat: copy(6)?,
+            cost_incl_vat: copy(7)?,
+            currency: copy(8)?,
+            prev: copy(9)?,
+            lines: copy(10)?,
         },
     })
 }

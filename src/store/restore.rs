@@ -4,6 +4,7 @@ use chrono::NaiveDate;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::StoreError;
+use super::checksum::{self, Text};
 use crate::record::Hash;
 use crate::session::Origin;
 use crate::units::StationId;
@@ -42,21 +43,27 @@ pub(super) struct Recent {
     pub(super) message_id: Option<String>,
 }
 
-/// The transaction messages at the end of the journal, and the boots between them, in order.
-pub(super) fn recent_messages(connection: &Connection) -> Result<Vec<Recent>, StoreError> {
-    let mut statement = connection.prepare(
-        "SELECT st.name, st.number, m.id, m.action, m.text FROM message m JOIN station st ON st.number = m.station \
+/// The transaction messages at the end of the journal, and the boots between them, in order. `damaged`: rows that are not as they
+/// were written; they are read as far as they can be.
+pub(super) fn recent_messages(connection: &Connection, damaged: &mut Vec<i64>) -> Result<Vec<Recent>, StoreError> {
+    let columns = checksum::MESSAGE.split(", ").map(|column| format!("m.{column}")).collect::<Vec<_>>().join(", ");
+    let mut statement = connection.prepare(&format!(
+        "SELECT st.name, st.number, m.id, m.action, m.text, m.checksum, {columns} FROM message m JOIN station st ON st.number = m.station \
          WHERE m.id > (SELECT coalesce(max(id), 0) FROM message) - ?1 AND (m.action = 'BootNotification' OR (m.answer IS NOT NULL AND \
          m.action IN ('StartTransaction', 'MeterValues', 'StopTransaction', 'TransactionEvent'))) ORDER BY m.id",
-    )?;
+    ))?;
     let mut rows = statement.query([TAIL])?;
     let mut recent = Vec::new();
     while let Some(row) = rows.next()? {
-        let boot = row.get::<_, String>(3)? == "BootNotification";
-        let message_id = if boot { None } else { message_id(&row.get::<_, String>(4)?) };
+        if !checksum::holds(row, 5, 6)? {
+            damaged.push(row.get(2)?);
+        }
+        let Text(action) = row.get(3)?;
+        let boot = action == "BootNotification";
+        let message_id = if boot { None } else { message_id(&row.get::<_, Text>(4)?.0) };
         if boot || message_id.is_some() {
             recent.push(Recent {
-                station: StationId::new(&row.get::<_, String>(0)?),
+                station: StationId::new(&row.get::<_, Text>(0)?.0),
                 number: row.get(1)?,
                 row: row.get(2)?,
                 message_id,
@@ -74,15 +81,16 @@ fn message_id(text: &str) -> Option<String> {
 
 /// Number and hash of the last record of an epoch; (0, None) when there is none.
 pub(super) fn chain_tail(connection: &Connection, epoch: i64) -> Result<(u64, Option<Hash>), StoreError> {
-    let last: Option<(u64, String)> = connection
+    let last: Option<(u64, Text)> = connection
         .prepare_cached("SELECT seq, hash FROM record WHERE epoch = ?1 ORDER BY seq DESC LIMIT 1")?
         .query_row(params![epoch], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    match last {
-        None => Ok((0, None)),
-        Some((seq, text)) => {
-            let hash = text.parse().map_err(|_| StoreError::Content(format!("hash of record {seq}")))?;
-            Ok((seq, Some(hash)))
-        }
+    let Some((seq, Text(hash))) = last else { return Ok((0, None)) };
+    if let Ok(hash) = hash.parse() {
+        return Ok((seq, Some(hash)));
     }
+    // The column is a copy; the record says it itself.
+    let sql = "SELECT jws FROM record WHERE epoch = ?1 AND seq = ?2";
+    let Text(jws) = connection.query_row(sql, params![epoch, seq], |row| row.get(0))?;
+    Ok((seq, Some(Hash::of(jws.as_bytes()))))
 }

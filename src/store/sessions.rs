@@ -1,7 +1,9 @@
 //! Sessions and their evidence as rows.
 
 use rusqlite::{Connection, Row, params};
+use tracing::error;
 
+use super::checksum::{self, MESSAGE, Text};
 use super::{StoreError, readings};
 use crate::session::metering::{Proof, StationPower};
 use crate::session::overlap::Neighbour;
@@ -10,7 +12,11 @@ use crate::units::{Finding, MilliWh, Received, SessionId, StationId, Time, Token
 
 const COLUMNS: &str = "s.number, s.id, st.name, s.version, s.tx, s.start_key, s.evse, s.connector, s.token, s.token_kind, s.token_status, \
      s.opened_at, s.started_at, s.stopped_at, s.start_register, s.stop_register, s.stop_reason, s.state, s.hold_reason, \
-     s.settle_after, s.tariff, s.findings, s.id_used, s.reboots";
+     s.settle_after, s.tariff, s.findings, s.id_used, s.reboots, s.checksum";
+const CHECKSUM: usize = 24;
+
+/// Finding on a session whose row was altered: it stays with it, however often the row is written again.
+const ROW_DAMAGED: &str = "row-damaged";
 
 /// Sessions of that name, or of that outlet, looked at: more than a station gives one id, or than lie in a session's time.
 const MAX_NAMED: usize = 8;
@@ -23,6 +29,8 @@ pub struct Due {
     pub proofs: Vec<Proof>,
     /// Journal row of the last proof.
     pub last_message: Option<i64>,
+    /// What of it is not as it was written: a bill must not rest on it.
+    pub damaged: Vec<String>,
     pub meter_serial: Option<String>,
     /// The highest power that the station measured so far.
     pub learned_kw: Option<crate::units::Decimal>,
@@ -33,8 +41,8 @@ pub(super) fn insert(connection: &Connection, station: i64, session: &Session) -
     connection
         .prepare_cached(
             "INSERT INTO session (number, id, station, version, tx, start_key, evse, connector, token, token_kind, token_status, opened_at, \
-             started_at, stopped_at, start_register, stop_register, stop_reason, state, hold_reason, settle_after, tariff, findings, id_used) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
+             started_at, stopped_at, start_register, stop_register, stop_reason, state, hold_reason, settle_after, tariff, findings, id_used, checksum) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)",
         )?
         .execute(params![
             session.number,
@@ -60,6 +68,7 @@ pub(super) fn insert(connection: &Connection, station: i64, session: &Session) -
             session.tariff.as_ref().map(|tariff| &*tariff.0),
             findings_text(&session.findings),
             session.id_used,
+            checksum::of_session(session),
         ])
         .map(drop)
 }
@@ -70,8 +79,8 @@ pub(super) fn update(connection: &Connection, session: &Session) -> rusqlite::Re
         .prepare_cached(
             "UPDATE session SET evse = ?2, connector = ?3, token = ?4, token_kind = ?5, token_status = ?6, started_at = ?7, stopped_at = ?8, \
              start_register = coalesce(?9, start_register), stop_register = coalesce(?10, stop_register), stop_reason = ?11, state = ?12, \
-             hold_reason = ?13, hold_detail = NULL, settle_after = ?14, tariff = ?15, findings = ?16, id_used = ?17, reboots = ?18 \
-             WHERE number = ?1",
+             hold_reason = ?13, hold_detail = NULL, settle_after = ?14, tariff = ?15, findings = ?16, id_used = ?17, reboots = ?18, \
+             checksum = ?19 WHERE number = ?1",
         )?
         .execute(params![
             session.number,
@@ -92,6 +101,7 @@ pub(super) fn update(connection: &Connection, session: &Session) -> rusqlite::Re
             findings_text(&session.findings),
             session.id_used,
             reboots_text(&session.reboots),
+            checksum::of_session(session),
         ])
         .map(drop)
 }
@@ -149,13 +159,33 @@ fn select(connection: &Connection, condition: &str, values: &[&dyn rusqlite::ToS
 fn rows(connection: &Connection, condition: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Vec<Session>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM session s JOIN station st ON st.number = s.station WHERE {condition}");
     let mut statement = connection.prepare_cached(&sql)?;
-    Ok(statement.query_map(values, read)?.collect::<Result<Vec<_>, _>>()?)
+    let mut found = statement.query(values)?;
+    let mut sessions = Vec::new();
+    while let Some(row) = found.next()? {
+        match read(row) {
+            Ok(mut session) => {
+                if !holds(row, &session)? && !session.has_finding(ROW_DAMAGED) {
+                    error!(session = %session.id, "the session's row was altered on the disk");
+                    session.findings.push(Finding::new(ROW_DAMAGED, "its row was altered on the disk"));
+                }
+                sessions.push(session);
+            }
+            Err(failure @ rusqlite::Error::SqliteFailure(..)) => return Err(failure.into()),
+            // One row that cannot be read must not stop the others.
+            Err(failure) => error!(session = row.get::<_, i64>(0).ok(), error = %failure, "a session's row is damaged"),
+        }
+    }
+    Ok(sessions)
+}
+
+fn holds(row: &Row<'_>, session: &Session) -> rusqlite::Result<bool> {
+    Ok(row.get::<_, Option<i64>>(CHECKSUM)?.is_none_or(|written| written == checksum::of_session(session)))
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Session> {
     let at = |index| row.get::<_, Option<i64>>(index).map(|millis| millis.map(time::from_millis));
-    let text = |index| row.get::<_, Option<String>>(index);
-    let state: String = row.get(17)?;
+    let text = |index| row.get::<_, Option<Text>>(index).map(|text| text.map(|text| text.0));
+    let Text(state) = row.get(17)?;
     let state = match state.as_str() {
         "open" => State::Open,
         "ended" => State::Ended { settle_after: at(19)?.unwrap_or_default() },
@@ -166,13 +196,13 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Session> {
         Some("NoAuthorization") => TokenKind::NoAuthorization,
         Some(name) => TokenKind::Named(name.into()),
     };
-    let version: String = row.get(3)?;
+    let Text(version) = row.get(3)?;
     Ok(Session {
         number: row.get(0)?,
-        id: SessionId::new(&row.get::<_, String>(1)?),
-        station: StationId::new(&row.get::<_, String>(2)?),
+        id: SessionId::new(&row.get::<_, Text>(1)?.0),
+        station: StationId::new(&row.get::<_, Text>(2)?.0),
         version: Version::from_subprotocol(&format!("ocpp{version}")).unwrap_or(Version::V16),
-        tx: TxRef::new(&row.get::<_, String>(4)?),
+        tx: TxRef::new(&row.get::<_, Text>(4)?.0),
         start_key: text(5)?,
         evse: row.get(6)?,
         connector: row.get(7)?,
@@ -194,9 +224,13 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Session> {
 }
 
 fn with_memory(connection: &Connection, mut session: Session) -> Result<Session, StoreError> {
-    for proof in proofs(connection, session.number)? {
+    let mut damaged = Vec::new();
+    for proof in proofs(connection, session.number, &mut damaged)? {
         let at = proof.evidence.said_at().unwrap_or(proof.received.at);
         session.memory.add(&proof.evidence, at);
+    }
+    if !damaged.is_empty() {
+        error!(session = %session.id, rows = damaged.join(", "), "the session rests on rows that are damaged");
     }
     Ok(session)
 }
@@ -220,17 +254,23 @@ pub(super) fn next_due(connection: &Connection) -> Result<Option<Time>, StoreErr
 
 /// What a bill rests on, as of one instant: the caller reads in a transaction.
 pub(super) fn load_due(connection: &Connection, number: i64) -> Result<Option<Due>, StoreError> {
-    let Some(session) = rows(connection, "s.number = ?1", &[&number])?.pop() else { return Ok(None) };
+    let Some(session) = rows(connection, "s.number = ?1", &[&number])?.pop() else {
+        return Err(StoreError::Content("the session's row cannot be read".to_owned()));
+    };
+    let mut damaged = Vec::new();
+    if session.has_finding(ROW_DAMAGED) {
+        damaged.push("the session's own row".to_owned());
+    }
     let last_message = last_message(connection, number)?;
-    let mut proofs = proofs(connection, number)?;
-    proofs.extend(whole_station(connection, number, &proofs)?);
+    let mut proofs = proofs(connection, number, &mut damaged)?;
+    proofs.extend(whole_station(connection, number, &proofs, &mut damaged)?);
     proofs.sort_by_key(|proof| proof.row);
     let (meter_serial, learned_kw) =
         connection
             .prepare_cached("SELECT meter_serial, learned_kw FROM station WHERE name = ?1")?
             .query_row([session.station.as_str()], |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?)))?;
     let learned_kw = learned_kw.and_then(|kw| kw.parse().ok());
-    Ok(Some(Due { session, proofs, last_message, meter_serial, learned_kw }))
+    Ok(Some(Due { session, proofs, last_message, damaged, meter_serial, learned_kw }))
 }
 
 impl Due {
@@ -251,7 +291,7 @@ pub(super) fn neighbours(connection: &Connection, number: i64, end: Time) -> Res
     let end = time::to_millis(end) + 7 * 86_400_000;
     let rows = statement.query_map(params![number, end, MAX_NEIGHBOURS], |row| {
         Ok(Neighbour {
-            id: row.get(0)?,
+            id: row.get::<_, Text>(0)?.0,
             started_at: time::from_millis(row.get(1)?),
             stopped_at: row.get::<_, Option<i64>>(2)?.map(time::from_millis),
             first: row.get::<_, Option<i64>>(3)?.map(MilliWh),
@@ -269,23 +309,40 @@ pub(super) fn last_message(connection: &Connection, session: i64) -> Result<Opti
 }
 
 const PROOF: &str = "phase, seq_no, reported_at, evse, charging, readings, received_at, clock_unproven, id";
+const PROOF_WIDTH: usize = 9;
 
-/// A session's evidence, in the order of the journal.
-pub(super) fn proofs(connection: &Connection, session: i64) -> Result<Vec<Proof>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!("SELECT {PROOF} FROM message WHERE session = ?1 ORDER BY id"))?;
-    let rows = statement.query_map([session], |row| proof(row, Some(session)))?;
-    Ok(rows.collect::<Result<Vec<_>, _>>()?)
+/// A session's evidence, in the order of the journal, without the rows that are damaged.
+pub(super) fn proofs(connection: &Connection, session: i64, damaged: &mut Vec<String>) -> Result<Vec<Proof>, StoreError> {
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT {PROOF}, checksum, {MESSAGE} FROM message WHERE session = ?1 ORDER BY id"))?;
+    collect(statement.query([session])?, Some(session), damaged)
 }
 
 /// States of the whole station between a session's first and last message.
-fn whole_station(connection: &Connection, session: i64, proofs: &[Proof]) -> Result<Vec<Proof>, StoreError> {
+fn whole_station(
+    connection: &Connection,
+    session: i64,
+    proofs: &[Proof],
+    damaged: &mut Vec<String>,
+) -> Result<Vec<Proof>, StoreError> {
     let (Some(first), Some(last)) = (proofs.first(), proofs.last()) else { return Ok(Vec::new()) };
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT {PROOF} FROM message WHERE station = (SELECT station FROM session WHERE number = ?1) \
+        "SELECT {PROOF}, checksum, {MESSAGE} FROM message WHERE station = (SELECT station FROM session WHERE number = ?1) \
          AND session IS NULL AND charging IS NOT NULL AND id BETWEEN ?2 AND ?3"
     ))?;
-    let rows = statement.query_map(params![session, first.row, last.row], |row| proof(row, None))?;
-    Ok(rows.collect::<Result<Vec<_>, _>>()?)
+    collect(statement.query(params![session, first.row, last.row])?, None, damaged)
+}
+
+fn collect(mut rows: rusqlite::Rows<'_>, session: Option<i64>, damaged: &mut Vec<String>) -> Result<Vec<Proof>, StoreError> {
+    let mut proofs = Vec::new();
+    while let Some(row) = rows.next()? {
+        match proof(row, session) {
+            Ok(proof) if checksum::holds(row, PROOF_WIDTH, PROOF_WIDTH + 1)? => proofs.push(proof),
+            Err(failure @ rusqlite::Error::SqliteFailure(..)) => return Err(failure.into()),
+            _ => damaged.push(format!("message {}", row.get::<_, i64>(PROOF_WIDTH - 1)?)),
+        }
+    }
+    Ok(proofs)
 }
 
 fn proof(row: &Row<'_>, session: Option<i64>) -> rusqlite::Result<Proof> {
@@ -300,11 +357,40 @@ fn proof(row: &Row<'_>, session: Option<i64>) -> rusqlite::Result<Proof> {
         seq_no: row.get(1)?,
         reported_at: row.get::<_, Option<i64>>(2)?.map(time::from_millis),
         evse: row.get(3)?,
-        charging: row.get::<_, Option<String>>(4)?.and_then(|name| ChargingState::from_name(&name)),
-        readings: row.get::<_, Option<String>>(5)?.map(|text| readings::from_text(&text)).unwrap_or_default(),
+        charging: row.get::<_, Option<Text>>(4)?.and_then(|name| ChargingState::from_name(&name.0)),
+        readings: row.get::<_, Option<Text>>(5)?.map(|text| readings::from_text(&text.0)).unwrap_or_default(),
     };
     let received = Received { at: time::from_millis(row.get(6)?), proven: row.get::<_, Option<bool>>(7)? != Some(true) };
     Ok(Proof { row: row.get(8)?, evidence, received })
+}
+
+/// Sessions and tariffs that are not as they were written.
+pub(super) fn damaged(connection: &Connection, tell: &mut dyn FnMut(String)) -> Result<(), StoreError> {
+    let mut statement = connection
+        .prepare(&format!("SELECT {COLUMNS} FROM session s JOIN station st ON st.number = s.station ORDER BY s.number"))?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        match read(row) {
+            Ok(session) if holds(row, &session)? => {}
+            Ok(session) => tell(format!("session {}: its row was altered on the disk", session.id)),
+            Err(failure) => tell(format!("session number {:?}: its row cannot be read: {failure}", row.get::<_, i64>(0).ok())),
+        }
+    }
+    let mut statement = connection.prepare("SELECT id, hash, json FROM tariff")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (Text(id), Text(hash), Text(json)) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        if !is_tariff(&hash, &json) {
+            tell(format!("tariff {id}: its text is not the one that sessions were locked to"));
+        }
+    }
+    Ok(())
+}
+
+/// A tariff version goes by the SHA-256 of its text, in hex.
+pub(super) fn is_tariff(hash: &str, json: &str) -> bool {
+    let digest = ring::digest::digest(&ring::digest::SHA256, json.as_bytes());
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>() == hash
 }
 
 fn reboots_text(reboots: &[Reboot]) -> Option<String> {

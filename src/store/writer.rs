@@ -574,8 +574,12 @@ impl Writer {
             self.machine.admit(session);
         }
         self.stations.clear();
-        for remembered in restore::recent_messages(&self.connection)? {
+        let mut damaged = Vec::new();
+        for remembered in restore::recent_messages(&self.connection, &mut damaged)? {
             self.recall(remembered);
+        }
+        for row in damaged {
+            self.missed.damaged(row, (self.now)());
         }
         Ok(())
     }

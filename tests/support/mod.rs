@@ -202,7 +202,9 @@ impl Site {
     pub async fn ended(&mut self) -> (ExitStatus, Vec<String>) {
         let mut daemon = self.daemon.take().expect("a running daemon");
         let end = async { while daemon.log.changed().await.is_ok() {} };
-        tokio::time::timeout(PATIENCE, end).await.expect("the daemon did not end");
+        if tokio::time::timeout(PATIENCE, end).await.is_err() {
+            panic!("the daemon did not end\n{}", daemon.log.borrow().join("\n"));
+        }
         let log = daemon.log.borrow().clone();
         (daemon.child.wait().unwrap(), log)
     }

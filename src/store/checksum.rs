@@ -1,0 +1,139 @@
+//! A checksum per row that a bill rests on: SQLite notices damage to its own structure, and hardly any to what stands in it.
+//!
+//! 64 bits, by the word: each step is one to one in the word and in what came before, so damage within one word is always found,
+//! anything else but for one case in 2^64. It finds accidents; forgery is what signatures are for. About 40 ns for 300 bytes.
+
+use rusqlite::types::{FromSql, FromSqlResult, ValueRef};
+use rusqlite::{Connection, Row};
+
+use super::StoreError;
+use crate::session::{AuthStatus, Session};
+use crate::units::Token;
+
+/// The columns of a journal row that never change, in the order of [`of_row`]. `INSERT` and check use the same list.
+pub(super) const MESSAGE: &str = "station, received_at, session, phase, evse, seq_no, reported_at, charging, register, readings, \
+     findings, action, answer, text, clock_unproven";
+pub(super) const MESSAGE_WIDTH: usize = 15;
+
+/// An odd number without a pattern.
+const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+
+struct Sum(u64);
+
+impl Sum {
+    fn word(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(FACTOR);
+    }
+
+    fn bytes(&mut self, kind: u64, bytes: &[u8]) {
+        self.word(kind << 56 | bytes.len() as u64);
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.word(u64::from_le_bytes(word));
+        }
+    }
+
+    fn value(&mut self, value: ValueRef<'_>) {
+        match value {
+            ValueRef::Null => self.word(1),
+            ValueRef::Integer(number) => {
+                self.word(2);
+                self.word(number.cast_unsigned());
+            }
+            ValueRef::Real(number) => {
+                self.word(3);
+                self.word(number.to_bits());
+            }
+            ValueRef::Text(text) => self.bytes(4, text),
+            ValueRef::Blob(bytes) => self.bytes(5, bytes),
+        }
+    }
+}
+
+/// Of values in order.
+pub(super) fn of<'a>(values: impl IntoIterator<Item = ValueRef<'a>>) -> i64 {
+    let mut sum = Sum(FACTOR);
+    values.into_iter().for_each(|value| sum.value(value));
+    (sum.0 ^ sum.0 >> 32).cast_signed()
+}
+
+/// Of a session's row: who pays, at which price, and by which names it goes.
+pub(super) fn of_session(session: &Session) -> i64 {
+    let text = |text: Option<&'_ str>| text.map_or(Vec::new(), |text| [b"=", text.as_bytes()].concat());
+    let parts = [
+        text(Some(session.id.as_str())),
+        text(Some(session.version.number())),
+        text(Some(session.tx.as_str())),
+        text(session.token.as_ref().map(Token::reveal)),
+        text(session.token.as_ref().map(|token| token.kind.as_str())),
+        text(session.token_status.map(AuthStatus::as_str)),
+        text(session.tariff.as_ref().map(|tariff| &*tariff.0)),
+    ];
+    of(parts.iter().map(|part| ValueRef::Text(part)))
+}
+
+/// Whether the columns of [`MESSAGE`], from column `first` on, are as they were written. Rows of before there were checksums pass.
+pub(super) fn holds(row: &Row<'_>, checksum: usize, first: usize) -> rusqlite::Result<bool> {
+    let Some(written) = row.get::<_, Option<i64>>(checksum)? else { return Ok(true) };
+    let values = (first..first + MESSAGE_WIDTH).map(|column| row.get_ref(column)).collect::<Result<Vec<_>, _>>()?;
+    Ok(of(values) == written)
+}
+
+/// Text that is read also when it is not UTF-8 any more.
+pub(super) struct Text(pub(super) String);
+
+impl FromSql for Text {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value {
+            ValueRef::Blob(bytes) | ValueRef::Text(bytes) => Ok(Self(String::from_utf8_lossy(bytes).into_owned())),
+            other => other.as_str().map(|text| Self(text.to_owned())),
+        }
+    }
+}
+
+/// Every row that is not as it was written, and what SQLite finds wrong with its structure; each as a sentence.
+pub(super) fn damage(connection: &Connection, tell: &mut dyn FnMut(String)) -> Result<(), StoreError> {
+    let mut check = connection.prepare("PRAGMA integrity_check(20)")?;
+    let mut found = check.query([])?;
+    while let Some(row) = found.next()? {
+        let Text(line) = row.get(0)?;
+        if line != "ok" {
+            tell(format!("the file: {line}"));
+        }
+    }
+    let mut messages = connection.prepare(&format!("SELECT id, checksum, {MESSAGE} FROM message ORDER BY id"))?;
+    let mut rows = messages.query([])?;
+    while let Some(row) = rows.next()? {
+        let id: i64 = row.get(0)?;
+        let is_text = |column| matches!(row.get_ref(column), Ok(ValueRef::Text(text)) if std::str::from_utf8(text).is_err());
+        if !holds(row, 1, 2).unwrap_or(false) {
+            tell(format!("message {id}: its row was altered on the disk"));
+        } else if (2..2 + MESSAGE_WIDTH).any(is_text) {
+            tell(format!("message {id}: its text is not UTF-8"));
+        }
+    }
+    super::sessions::damaged(connection, tell)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bit_counts() {
+        let text = "[2,\"a\",\"Something\",{\"number\":17,\"text\":\"4711\"}]";
+        let sum = |number: i64, text: &[u8]| of([ValueRef::Integer(number), ValueRef::Null, ValueRef::Text(text)]);
+        let whole = sum(5, text.as_bytes());
+        for bit in 0..text.len() * 8 {
+            let mut bytes = text.as_bytes().to_vec();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert_ne!(sum(5, &bytes), whole, "bit {bit}");
+        }
+        for bit in 0..64 {
+            assert_ne!(sum(5 ^ 1 << bit, text.as_bytes()), whole, "bit {bit}");
+        }
+        assert_ne!(of([ValueRef::Text(b"ab"), ValueRef::Text(b"c")]), of([ValueRef::Text(b"a"), ValueRef::Text(b"bc")]));
+        assert_ne!(of([ValueRef::Text(b"a\0")]), of([ValueRef::Text(b"a")]));
+    }
+}
