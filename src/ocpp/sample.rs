@@ -32,6 +32,8 @@ struct Wire<'a> {
 
 /// Room made for samples at once: what most stations send per MeterValue.
 const USUAL_SAMPLES: usize = 8;
+/// MeterValues in a message for which there is room to spare; a message of a million bytes can hold 30,000.
+const USUAL_READINGS: usize = 64;
 
 /// Reads a list of MeterValue; adds to `readings`, so that a field sent twice loses nothing.
 pub(super) fn readings(r: &mut Reader<'_>, path: &str, readings: &mut Vec<Reading>) {
@@ -45,6 +47,9 @@ pub(super) fn readings(r: &mut Reader<'_>, path: &str, readings: &mut Vec<Readin
         });
         if !is_object {
             return;
+        }
+        if readings.len() >= USUAL_READINGS {
+            samples.shrink_to_fit();
         }
         readings.push(Reading { measured_at: measured_at.expected(r, "meterValue.timestamp"), samples });
     });

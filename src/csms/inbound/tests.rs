@@ -1,3 +1,5 @@
+//! However the bytes are cut, only what is meant to changes; and what large messages may occupy.
+
 use proptest::prelude::*;
 
 use super::*;
