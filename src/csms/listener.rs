@@ -164,11 +164,21 @@ impl Csms {
             Err(refused) => {
                 if let Some(unsaid) = self.turned_away.line() {
                     warn!(%peer, path = request.uri().path(), status = refused.status, why = refused.text, unsaid, "station turned away");
+                    self.note_refusal(request.uri().path(), &refused);
                 }
                 let mut answer = ErrorResponse::new(Some(refused.text + "\n"));
                 *answer.status_mut() = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::BAD_REQUEST);
                 Err(answer)
             }
+        }
+    }
+
+    /// `stations` shows who was turned away and why; as many as the log does.
+    fn note_refusal(&self, path: &str, refused: &Refused) {
+        let Ok(subject) = handshake::identity(&self.settings, path) else { return };
+        if self.store.available() {
+            let detail = refused.text.clone();
+            self.store.submit(Job::Problem { kind: "station-refused", station: None, subject, detail, at: (self.now)() });
         }
     }
 

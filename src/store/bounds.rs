@@ -6,15 +6,15 @@
 //!
 //! Limits, of such frames: [`PER_MINUTE`] and [`PER_DAY`] rows per station, [`MAX_TEXT`] bytes each; of a station that never said
 //! anything valid [`PER_STRANGER`] rows in all, broken transaction messages included (those beyond are not answered), and
-//! [`MAX_STRANGERS`] such stations, the oldest of which goes with its rows when another comes. [`MAX_PROBLEMS_OF_STATION`] and
-//! [`MAX_PROBLEMS`] problems; the one that was quiet for the longest time makes room. Counts of a minute and a day begin anew
+//! [`MAX_STRANGERS`] such stations, the oldest of which goes with its rows when another comes. [`MAX_PROBLEMS_OF_STATION`] problems,
+//! [`MAX_PROBLEMS_OF_NOBODY`] of one kind without a station, [`MAX_PROBLEMS`] in all; the one that was quiet for the longest time makes room. Counts of a minute and a day begin anew
 //! with the daemon.
 
 use rusqlite::{OptionalExtension, params};
 use tracing::info;
 
 use super::StoreError;
-use super::writer::{Keep, Writer};
+use super::writer::Writer;
 use crate::session::hold;
 use crate::units::{StationId, Time, time};
 
@@ -24,6 +24,8 @@ const PER_STRANGER: i64 = 60;
 const MAX_STRANGERS: i64 = 100;
 pub(super) const MAX_TEXT: usize = 4 * 1024;
 const MAX_PROBLEMS_OF_STATION: i64 = 100;
+/// Of one kind, and of no station: whoever reaches the port can invent names that are turned away.
+const MAX_PROBLEMS_OF_NOBODY: i64 = 100;
 const MAX_PROBLEMS: i64 = 10_000;
 /// How often the count of what was left out is written.
 const TELL_EVERY_MS: i64 = 10_000;
@@ -36,6 +38,15 @@ pub(super) struct Noise {
     day: (i64, u32),
     left_out: u32,
     told_at: Option<i64>,
+}
+
+/// Whether a frame that was not understood must be in the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// A broken transaction message.
+    Always,
+    /// Within the limits of `bounds.rs`.
+    Sparingly,
 }
 
 /// What becomes of a frame that says nothing.
@@ -194,6 +205,10 @@ impl Writer {
         if station.is_some() && count("SELECT count(*) FROM problem WHERE station = ?1", &[&station])? >= MAX_PROBLEMS_OF_STATION
         {
             self.drop_problem("station = ?1", &[&station])?;
+        } else if station.is_none()
+            && count("SELECT count(*) FROM problem WHERE station IS NULL AND kind = ?1", &[&kind])? >= MAX_PROBLEMS_OF_NOBODY
+        {
+            self.drop_problem("station IS NULL AND kind = ?1", &[&kind])?;
         } else if count("SELECT count(*) FROM problem", &[])? >= MAX_PROBLEMS {
             self.drop_problem("1", &[])?;
         }

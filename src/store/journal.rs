@@ -9,8 +9,8 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{OptionalExtension, params, params_from_iter};
 use tracing::{debug, error, info, warn};
 
-use super::bounds::{self, Noise, Place};
-use super::writer::{Content, Keep, Message, Outcome, Writer};
+use super::bounds::{self, Keep, Noise, Place};
+use super::writer::{Content, Message, Outcome, Writer};
 use super::{StoreError, checksum, readings, restore, sessions};
 use crate::session::{Change, ChargingState, Evidence, State, hold, metering, phase_code};
 use crate::units::{Finding, Received, StationId, Time, Version, time};

@@ -27,6 +27,7 @@ mod sessions;
 mod witness;
 pub mod writer;
 
+pub use bounds::Keep;
 pub use copies::Copies;
 pub use failure::io_may_pass;
 pub use file::{Holder, holder};
@@ -34,7 +35,7 @@ pub use open::{Epoch, OpenError, SiteFacts};
 pub use reader::{Link, OutboxRow, Reader, Rows, StoredRecord, Summary, TakeRows, Values};
 pub use sessions::Due;
 pub use writer::{
-    Bill, Content, Job, Keep, Message, Parts, Released, Settlement, Signals, Signing, Unavailable, Verdict, Writer, WriterHandle,
+    Bill, Content, Job, Message, Parts, Released, Settlement, Signals, Signing, Unavailable, Verdict, Writer, WriterHandle,
 };
 
 /// What went wrong while working with an open store.

@@ -20,6 +20,7 @@ use tokio::sync::{mpsc as tokio_mpsc, oneshot, watch};
 use tracing::{error, info, warn};
 
 use super::aside::Raw;
+use super::bounds::Keep;
 use super::failure::{is_damage, is_of_the_world};
 use super::file::StoreFile;
 use super::journal::Station;
@@ -71,15 +72,6 @@ pub enum Content {
         answer: Option<String>,
         keep: Keep,
     },
-}
-
-/// Whether a frame that was not understood must be in the journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keep {
-    /// A broken transaction message.
-    Always,
-    /// Within the limits of `bounds.rs`.
-    Sparingly,
 }
 
 /// The verdict on an ended session.
