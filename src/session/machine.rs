@@ -219,6 +219,9 @@ impl Machine {
     fn status(&mut self, id: &StationId, status: Status, received: Received, effects: &mut Effects) {
         effects.findings.extend(status.findings.iter().cloned());
         let (at, doubt) = plausible_time(status.reported_at, received);
+        if let Some(said) = status.reported_at {
+            self.stations.entry(id.clone()).or_default().clock.hear(said, received);
+        }
         let running = self.stations.get(id).and_then(|station| station.running_on(status.evse, at));
         let is_whole = status.evse == 0 && self.stations.get(id).is_some_and(Station::has_open);
         if let Some(charging) = status.charging.filter(|_| running.is_some() || is_whole) {

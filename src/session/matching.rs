@@ -60,7 +60,10 @@ fn named_16<'a>(station: &'a Station, tx: &TxRef, claim: &Claim<'_>, findings: &
             }
         };
     };
-    if named.started_at.is_none() || claim.repeats(named) || claim.contradiction(named).is_none() {
+    let doubt = claim.contradiction(named);
+    // A wrong register under the id of a session that runs is a wrong register; metering holds it.
+    let is_plain = matches!(doubt, None | Some("register")) && named.is_open();
+    if named.started_at.is_none() || claim.repeats(named) || doubt.is_none() || is_plain {
         return Some(named);
     }
     // An old id: the facts speak for another session that runs.
@@ -197,8 +200,14 @@ impl<'a> Claim<'a> {
         let another_token = self.fact.token.is_some() && session.token.is_some() && !self.has_token_of(session);
         let another_outlet = self.fact.evse.is_some_and(|evse| evse != 0 && session.evse != 0 && evse != session.evse);
         let ended = session.stopped_at.is_some_and(|stop| self.at > stop);
-        let unproven = self.register.is_none() && (self.at - start).abs() > SHORTLY;
-        !(another_register || another_token || another_outlet || ended || unproven)
+        let later = (self.at - start).abs() > SHORTLY;
+        // Meters that count each session from 0 begin every one at the same register.
+        let flowed = session
+            .memory
+            .last_register
+            .zip(session.memory.first_register)
+            .is_some_and(|((at, last), first)| at < self.at && last > first + ROUNDING);
+        !(another_register || another_token || another_outlet || ended || (later && (flowed || self.register.is_none())))
     }
 
     /// 2.x: an event that cannot be a late one of this ended session: of a later time, and its counter began anew or its register

@@ -71,7 +71,7 @@ type Held = (&'static str, String);
 pub fn meter(session: &Session, proofs: &[Proof], power: &StationPower) -> Result<Curve, Held> {
     check_session(session)?;
     let mut findings = Vec::new();
-    let timed = clock::correct(proofs, &mut findings)?;
+    let timed = clock::correct(proofs, session.clock_lag, &mut findings)?;
     let (start, stop) = span(&timed)?;
     let timed = in_order(timed);
     check_events(session, &timed, &mut findings)?;
@@ -182,17 +182,23 @@ fn measure(
     };
     check_ends(session, &ends)?;
     let highest_kw = limit::highest_kw(timed);
-    let plain: Points = points.iter().map(|point| (point.at, point.register)).collect();
-    let limit = Limit::of_session(power, highest_kw, limit::slope_kw(&plain));
+    let inside: Points =
+        points.iter().filter(|point| start < point.at && point.at < stop).map(|point| (point.at, point.register)).collect();
+    let slopes = limit::slopes(&inside);
+    let limit = Limit::of_session(power, highest_kw, &slopes);
     let fitted = curve::fit(points, ends, (start, stop), &limit, findings)?;
     let Ends { first, last, .. } = fitted.ends;
     if !limit.allows_whole(stop - start, last - first, fitted.step) {
         let minutes = (stop - start).num_seconds() / 60;
-        let detail = format!("{} kWh in {minutes} min, at most {} kW", (last - first).kwh(), limit.kw.normalize());
+        let detail = format!(
+            "{} kWh in {minutes} min, at most {} kW (max_power_kw of the station)",
+            (last - first).kwh(),
+            limit.kw.normalize()
+        );
         return Err((hold::IMPLAUSIBLE_POWER, detail));
     }
     let registers = std::iter::once((start, first)).chain(fitted.inside).chain(std::iter::once((stop, last))).collect();
-    Ok((registers, fitted.ends, limit, highest_kw))
+    Ok((registers, fitted.ends, limit, highest_kw.max(slopes.highest_kw)))
 }
 
 /// Ends that no meter shows, or whose unit nobody knows.

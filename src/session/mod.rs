@@ -4,6 +4,7 @@
 //! register curve, or into a reason to hold it.
 
 mod answer;
+mod clock;
 mod fact;
 pub mod hold;
 mod machine;

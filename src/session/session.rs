@@ -3,6 +3,8 @@
 //! Samples are not here: they are evidence rows in the store, read again when the session is metered. What is here is small
 //! enough to keep for every open session.
 
+use chrono::TimeDelta;
+
 use super::memory::Memory;
 use super::{AuthStatus, Phase};
 use crate::units::{Finding, MilliWh, SessionId, StationId, Time, Token, TxRef, Version};
@@ -36,6 +38,8 @@ pub struct Session {
     pub findings: Vec<Finding>,
     /// 1.6: a message after the start named it by its id.
     pub id_used: bool,
+    /// By how much the station's clock was off when it started (our time less its own), if its messages had shown that by then.
+    pub clock_lag: Option<TimeDelta>,
     /// The station's reboots while this was open.
     pub reboots: Vec<Reboot>,
     /// When we first heard of it.
@@ -100,6 +104,7 @@ impl Session {
             tariff: None,
             findings: Vec::new(),
             id_used: false,
+            clock_lag: None,
             reboots: Vec::new(),
             opened_at,
             memory: Memory::default(),

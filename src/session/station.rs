@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use chrono::TimeDelta;
 
+use super::clock::StationClock;
 use super::hold;
 use super::session::{Reboot, Session, State};
 use crate::units::{Time, TxRef, Version};
@@ -14,18 +15,35 @@ const MAX_OPEN: usize = 64;
 const MAX_RECENT: usize = 16;
 /// A status or sample may carry a time shortly before the start it belongs to: Preparing, or a register read while plugging in.
 pub(super) const SHORTLY: TimeDelta = TimeDelta::minutes(1);
+/// A station that said nothing for this long may have rebooted meanwhile.
+const SILENCE: TimeDelta = TimeDelta::minutes(1);
+/// How soon after its first word a rebooted station sends its BootNotification.
+const SETTLING: TimeDelta = TimeDelta::minutes(2);
 
 #[derive(Default)]
 pub(super) struct Station {
     open: Vec<Session>,
     recent: VecDeque<Session>,
+    /// When it was heard last, and last before it began to speak again after a silence.
     heard_at: Option<Time>,
+    before_silence: Option<Time>,
+    speaks_since: Option<Time>,
+    pub(super) clock: StationClock,
 }
 
 impl Station {
     /// The station said something.
     pub(super) fn heard(&mut self, at: Time) {
+        if self.heard_at.is_none_or(|heard| at - heard > SILENCE) {
+            self.before_silence = self.heard_at;
+            self.speaks_since = Some(at);
+        }
         self.heard_at = self.heard_at.max(Some(at));
+    }
+
+    /// The last sign of life before a reboot: what a station says shortly before its BootNotification, it says after the reboot.
+    fn heard_before_boot(&self, boot: Time) -> Option<Time> {
+        if self.speaks_since.is_some_and(|since| boot - since <= SETTLING) { self.before_silence } else { self.heard_at }
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Session> {
@@ -82,9 +100,10 @@ impl Station {
             return None;
         }
         let here: Vec<&Session> = self.open.iter().filter(|session| session.evse == evse).collect();
+        let has_one_outlet = evse == 1 && self.all().all(|session| session.evse <= 1);
         match (&here[..], &self.open[..]) {
             ([only], _) => Some(only),
-            ([], [only]) if only.evse == 0 && only.version == Version::V16 => Some(only),
+            ([], [only]) if only.evse == 0 && only.version == Version::V16 && has_one_outlet => Some(only),
             _ => here
                 .into_iter()
                 .filter(|session| begin(session) <= at + SHORTLY)
@@ -95,7 +114,7 @@ impl Station {
     /// The station rebooted: notes it in the sessions that were running, and returns them. After a start of ours nobody knows when
     /// it was last heard of; then the evidence of each session says what is known.
     pub(super) fn rebooted(&mut self, now: Time) -> Vec<Session> {
-        let heard_at = self.heard_at;
+        let heard_at = self.heard_before_boot(now);
         let mut running = Vec::new();
         for session in self.open.iter_mut().filter(|session| session.lacks_stop()) {
             session.rebooted(Reboot { heard_at: heard_at.unwrap_or(begin(session)).min(now), at: now });

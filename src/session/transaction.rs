@@ -33,6 +33,8 @@ pub(super) struct Told<'a> {
     pub now: Time,
     pub status: Option<AuthStatus>,
     pub max_power_kw: Option<Decimal>,
+    /// By how much the station's clock is off, where its messages show it.
+    pub clock_lag: Option<TimeDelta>,
 }
 
 impl Machine {
@@ -56,7 +58,12 @@ impl Machine {
         let answer = if is_event || status.is_some() { Answer::Tx { status } } else { Answer::Empty };
         let mut effects = Effects { answer, changes: Vec::new(), findings };
         let max_power_kw = self.policy.max_power_kw(station);
-        let told = Told { station, version, at, timed, now: received.at, status, max_power_kw };
+        let clock_lag = fact.reported_at.and_then(|said| {
+            let clock = &mut self.stations.entry(station.clone()).or_default().clock;
+            clock.hear(said, received);
+            clock.steady_lag()
+        });
+        let told = Told { station, version, at, timed, now: received.at, status, max_power_kw, clock_lag };
         match fact.phase {
             Phase::Start if fact.tx.is_none() => self.start(&told, fact, &mut effects),
             _ => self.event(&told, fact, &mut effects),
@@ -140,6 +147,7 @@ impl Machine {
         match fact.phase {
             Phase::Start if session.started_at.is_none() => {
                 session.started_at = Some(told.at);
+                session.clock_lag = told.clock_lag;
                 session.start_register = fact.register_wh.and_then(MilliWh::from_wh);
                 session.tariff = self.policy.tariff(told.station, told.at);
                 if session.tariff.is_none() {

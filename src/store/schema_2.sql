@@ -3,6 +3,8 @@
 -- Sessions: whether a message named it by its id, and the station's reboots meanwhile ([[heard_at, booted_at], ...]).
 ALTER TABLE session ADD COLUMN id_used INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE session ADD COLUMN reboots TEXT;
+-- By how much the station's clock was off at the start, in milliseconds, if its messages had shown that by then.
+ALTER TABLE session ADD COLUMN clock_lag INTEGER;
 CREATE INDEX session_outlet ON session (station, evse, started_at);
 
 -- The highest power that the station measured in sessions that were billed, in kW.

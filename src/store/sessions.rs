@@ -1,5 +1,6 @@
 //! Sessions and their evidence as rows.
 
+use chrono::TimeDelta;
 use rusqlite::{Connection, Row, params};
 use tracing::error;
 
@@ -12,8 +13,8 @@ use crate::units::{Finding, MilliWh, Received, SessionId, StationId, Time, Token
 
 const COLUMNS: &str = "s.number, s.id, st.name, s.version, s.tx, s.start_key, s.evse, s.connector, s.token, s.token_kind, s.token_status, \
      s.opened_at, s.started_at, s.stopped_at, s.start_register, s.stop_register, s.stop_reason, s.state, s.hold_reason, \
-     s.settle_after, s.tariff, s.findings, s.id_used, s.reboots, s.checksum";
-const CHECKSUM: usize = 24;
+     s.settle_after, s.tariff, s.findings, s.id_used, s.reboots, s.clock_lag, s.checksum";
+const CHECKSUM: usize = 25;
 
 /// Finding on a session whose row was altered: it stays with it, however often the row is written again.
 const ROW_DAMAGED: &str = "row-damaged";
@@ -41,8 +42,9 @@ pub(super) fn insert(connection: &Connection, station: i64, session: &Session) -
     connection
         .prepare_cached(
             "INSERT INTO session (number, id, station, version, tx, start_key, evse, connector, token, token_kind, token_status, opened_at, \
-             started_at, stopped_at, start_register, stop_register, stop_reason, state, hold_reason, settle_after, tariff, findings, id_used, checksum) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)",
+             started_at, stopped_at, start_register, stop_register, stop_reason, state, hold_reason, settle_after, tariff, findings, id_used, clock_lag, \
+             checksum) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)",
         )?
         .execute(params![
             session.number,
@@ -68,6 +70,7 @@ pub(super) fn insert(connection: &Connection, station: i64, session: &Session) -
             session.tariff.as_ref().map(|tariff| &*tariff.0),
             findings_text(&session.findings),
             session.id_used,
+            lag(session),
             checksum::of_session(session),
         ])
         .map(drop)
@@ -80,7 +83,7 @@ pub(super) fn update(connection: &Connection, session: &Session) -> rusqlite::Re
             "UPDATE session SET evse = ?2, connector = ?3, token = ?4, token_kind = ?5, token_status = ?6, started_at = ?7, stopped_at = ?8, \
              start_register = coalesce(?9, start_register), stop_register = coalesce(?10, stop_register), stop_reason = ?11, state = ?12, \
              hold_reason = ?13, hold_detail = NULL, settle_after = ?14, tariff = ?15, findings = ?16, id_used = ?17, reboots = ?18, \
-             checksum = ?19 WHERE number = ?1",
+             clock_lag = ?19, checksum = ?20 WHERE number = ?1",
         )?
         .execute(params![
             session.number,
@@ -101,6 +104,7 @@ pub(super) fn update(connection: &Connection, session: &Session) -> rusqlite::Re
             findings_text(&session.findings),
             session.id_used,
             reboots_text(&session.reboots),
+            lag(session),
             checksum::of_session(session),
         ])
         .map(drop)
@@ -218,6 +222,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Session> {
         tariff: text(20)?.map(|hash| TariffRef(hash.into())),
         findings: text(21)?.map(|json| findings(&json)).unwrap_or_default(),
         id_used: row.get(22)?,
+        clock_lag: row.get::<_, Option<i64>>(24)?.map(TimeDelta::milliseconds),
         reboots: text(23)?.map(|json| reboots(&json)).unwrap_or_default(),
         memory: Memory::default(),
     })
@@ -391,6 +396,10 @@ pub(super) fn damaged(connection: &Connection, tell: &mut dyn FnMut(String)) -> 
 pub(super) fn is_tariff(hash: &str, json: &str) -> bool {
     let digest = ring::digest::digest(&ring::digest::SHA256, json.as_bytes());
     digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>() == hash
+}
+
+fn lag(session: &Session) -> Option<i64> {
+    session.clock_lag.map(|lag| lag.num_milliseconds())
 }
 
 fn reboots_text(reboots: &[Reboot]) -> Option<String> {

@@ -95,7 +95,9 @@ fn overlap(world: &World, marks: &Marks, one: &Billed<'_>, other: &Billed<'_>) -
     let simple = world.lifetime && world.meters.iter().all(|meter| meter.reset_at.is_none() && meter.rolls_at.is_none());
     let (a, b) = (one.bill, other.bill);
     let common = a.last.min(b.last) - a.first.max(b.first);
-    simple && a.evse != 0 && a.evse == b.evse && common > world.resolution && good(one) && good(other)
+    // A register that counts from 0 was made of intervals.
+    let read = a.first > 0 && b.first > 0;
+    simple && read && a.evse != 0 && a.evse == b.evse && common > world.resolution && good(one) && good(other)
 }
 
 /// One true session, and all there is about it.

@@ -58,7 +58,8 @@ impl Course<'_> {
             activity.paint(*from, *until, Activity::Paused);
         }
         let step = resolution(self.registers.iter().map(|(_, register)| *register));
-        let rises = rises(self.registers, step);
+        let patience = patience(self.registers, step);
+        let rises = rises(self.registers, patience);
         for (from, until) in self.untold(&rises) {
             activity.repaint(from, until, Activity::Idle, Activity::Paused);
         }
@@ -70,7 +71,7 @@ impl Course<'_> {
             }
         }
         let mut stood = TimeDelta::zero();
-        for (from, until) in self.standing(&rises, step) {
+        for (from, until) in self.standing(&rises, patience) {
             stood += activity.repaint(from, until, Activity::Charging, Activity::Paused);
         }
         for (from, until) in self.dark {
@@ -170,11 +171,11 @@ impl Course<'_> {
 
     /// Where no energy flowed for certain: the register stands longer than a charging vehicle would let it, and no sample shows power;
     /// or two samples in a row show none, and the register does not rise between them.
-    fn standing(&self, rises: &[(Point, Point)], step: MilliWh) -> Vec<(Time, Time)> {
+    fn standing(&self, rises: &[(Point, Point)], patience: TimeDelta) -> Vec<(Time, Time)> {
         let mut still = Vec::new();
         let mut before = self.start;
         for (left, right) in rises.iter().map(|(left, right)| (left.0, right.0)).chain([(self.end, self.end)]) {
-            if left - before > patience(step) {
+            if left - before > patience {
                 still.push((before, left));
             }
             before = right;
@@ -217,15 +218,22 @@ fn is_flow(kw: &Option<Decimal>) -> bool {
 
 type Point = (Time, MilliWh);
 
-/// How long the least charging power takes for one step of the meter (mWh / W = 3.6 s / 1000), and not less than samples are apart.
-fn patience(step: MilliWh) -> TimeDelta {
-    TimeDelta::milliseconds(step.0.saturating_mul(3_600) / LEAST_CHARGING_W).max(NOTEWORTHY)
+/// How long a meter may stand while a vehicle charges: the time that the least charging power takes for one of its steps. A vehicle
+/// at a strong station slows down, but hardly below a tenth of what it took.
+fn patience(registers: &[Point], step: MilliWh) -> TimeDelta {
+    let slope_w = |pair: &[Point]| {
+        let (time, energy) = ((pair[1].0 - pair[0].0).num_milliseconds(), (pair[1].1 - pair[0].1).0);
+        // mWh / ms = 3600 W
+        (time > 0).then(|| energy.saturating_mul(3_600) / time)
+    };
+    let strongest = registers.windows(2).filter(|pair| pair[1].1 - pair[0].1 > step).filter_map(slope_w).max();
+    let least = LEAST_CHARGING_W.max(strongest.unwrap_or(0) / 10);
+    TimeDelta::milliseconds(step.0.saturating_mul(3_600) / least).max(NOTEWORTHY)
 }
 
 /// Stretches in which the register rises: between two readings, or over several of a meter that counts in coarse steps, as long as
 /// the next step comes as soon as the least charging power lets it.
-fn rises(registers: &[Point], step: MilliWh) -> Vec<(Point, Point)> {
-    let patience = patience(step);
+fn rises(registers: &[Point], patience: TimeDelta) -> Vec<(Point, Point)> {
     let mut rises: Vec<(Point, Point)> = Vec::new();
     for pair in registers.windows(2) {
         if pair[1].1 <= pair[0].1 {

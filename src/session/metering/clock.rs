@@ -13,12 +13,11 @@
 use chrono::TimeDelta;
 
 use super::{Held, Proof};
+use crate::session::clock::is_live;
 use crate::session::transaction::CLOCK_TOLERANCE;
 use crate::session::{Evidence, Phase, hold};
 use crate::units::{Finding, Time};
 
-/// How far the lags of live messages of a slow clock may lie apart: the way, a queue of answers, drift.
-const STEADY: TimeDelta = TimeDelta::minutes(2);
 /// The longest silence before a message whose clock was ahead; what ended in it may be billed until its receipt.
 const MAX_SILENCE: TimeDelta = TimeDelta::minutes(15);
 /// No station ran before: a clock that says so was never set.
@@ -51,8 +50,13 @@ struct Clock {
 }
 
 /// Corrects the times of a session's messages, given in the order of their arrival. `Err`: nothing says when it began or ended.
-pub(super) fn correct<'a>(proofs: &'a [Proof], findings: &mut Vec<Finding>) -> Result<Vec<Timed<'a>>, Held> {
-    let mut clock = Clock { shift: TimeDelta::zero(), shifts: Vec::new(), heard_at: None, live: None };
+/// `lag`: by how much the station's clock was off when the session started, if its messages before had shown that.
+pub(super) fn correct<'a>(
+    proofs: &'a [Proof],
+    lag: Option<TimeDelta>,
+    findings: &mut Vec<Finding>,
+) -> Result<Vec<Timed<'a>>, Held> {
+    let mut clock = Clock { shift: lag.unwrap_or_default(), shifts: Vec::from_iter(lag), heard_at: None, live: None };
     let mut timed = Vec::with_capacity(proofs.len());
     for (place, proof) in proofs.iter().enumerate() {
         let at = clock.time_of(proof, &proofs[place + 1..])?;
@@ -122,7 +126,10 @@ impl Clock {
     }
 
     fn live_at(&mut self, proof: &Proof, at: Time) {
-        if self.live.is_none_or(|(latest, _)| latest <= at) {
+        // A connector's status may come before the stop of an earlier time: after a reboot, or because the stop waits for an answer.
+        let evidence = &proof.evidence;
+        let is_status = evidence.phase == Phase::Update && evidence.seq_no.is_none() && evidence.readings.is_empty();
+        if !is_status && self.live.is_none_or(|(latest, _)| latest <= at) {
             self.live = Some((at, proof.evidence.seq_no));
         }
     }
@@ -140,15 +147,16 @@ impl Clock {
     }
 }
 
-/// Whether the lag stays as it is over messages that came minutes apart: a queue is sent at once, and its lags shrink.
+/// Whether the lag stays as it is over messages that came apart: a queue is sent at once, and its lags shrink.
 fn is_steady(received_at: Time, lag: TimeDelta, later: &[Proof]) -> bool {
     for proof in later {
         let Some(said) = proof.evidence.said_at().filter(|_| proof.received.proven) else { continue };
-        if (proof.received.at - said - lag).abs() > STEADY {
-            return false;
-        }
-        if proof.received.at - received_at >= CLOCK_TOLERANCE {
+        let drift = proof.received.at - said - lag;
+        if is_live(proof.received.at - received_at, drift) {
             return true;
+        }
+        if drift.abs() > CLOCK_TOLERANCE {
+            return false;
         }
     }
     false

@@ -51,9 +51,10 @@ fn is_measured(one: &Timed<'_>) -> bool {
     one.evidence.phase != Phase::Stop && (!one.evidence.readings.is_empty() || one.evidence.seq_no.is_some())
 }
 
-/// The last thing that the session showed until an instant, apart from its stop.
+/// The last thing that the session itself showed until an instant, apart from its stop.
 fn last_sign(timed: &[Timed<'_>], until: Time) -> Option<Time> {
-    let events = timed.iter().filter(|one| one.evidence.phase != Phase::Stop).map(|one| one.at);
+    let is_of_session = |one: &&Timed<'_>| is_measured(one) || one.evidence.phase == Phase::Start;
+    let events = timed.iter().filter(is_of_session).map(|one| one.at);
     // Samples that come with the stop were measured before it.
     let samples = timed
         .iter()

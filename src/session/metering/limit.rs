@@ -1,7 +1,7 @@
 //! How much energy can flow in a time: what no measurement may exceed.
 //!
-//! The limit of a station is configured, or learned from what it measured, or [`DEFAULT_KW`], which no AC station reaches and a DC
-//! station passes as soon as it has measured its power once.
+//! The limit of a station is configured, or learned from what it measured. Where neither is known, [`DEFAULT_KW`] holds, which no AC
+//! station reaches, unless the samples of the session themselves show that it is a DC station.
 
 use chrono::TimeDelta;
 
@@ -18,8 +18,10 @@ const MAX_KW: u32 = 1_000;
 const HEADROOM_PERCENT: u32 = 125;
 /// Energy below this is never called implausible, however short the time: coarse clocks and coarse meters.
 const TOLERATED: MilliWh = MilliWh(200_000);
-/// Sample-to-sample slopes that must agree before they tell a station's power.
-const MIN_SLOPES: usize = 3;
+/// The most that any station delivers: for stations whose samples show that they are DC stations.
+const DC_KW: u32 = 400;
+/// More than AC stations deliver (63 A, three phases).
+const AC_KW: u32 = 44;
 
 /// What is known of a station's power beside the session.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -40,14 +42,21 @@ impl Limit {
         Self { kw: configured_kw.unwrap_or_else(|| DEFAULT_KW.into()) }
     }
 
-    /// For a session: what is configured, else the most that the station measured, now or earlier, with some headroom.
-    pub(super) fn of_session(power: &StationPower, highest_kw: Option<Decimal>, slopes: Option<Decimal>) -> Self {
+    /// For a session: what is configured, else the most that the station measured, now or earlier, with some headroom. Else its
+    /// samples tell: `samples` of them, with the power between any two.
+    pub(super) fn of_session(power: &StationPower, highest_kw: Option<Decimal>, samples: &Slopes) -> Self {
         if let Some(kw) = power.configured_kw {
             return Self { kw };
         }
-        let measured = [highest_kw, power.learned_kw, slopes].into_iter().flatten().max();
-        let with_headroom = measured.map(|kw| kw * Decimal::from(HEADROOM_PERCENT) / Decimal::ONE_HUNDRED);
-        Self { kw: with_headroom.unwrap_or_default().clamp(DEFAULT_KW.into(), MAX_KW.into()) }
+        if let Some(measured) = highest_kw.max(power.learned_kw) {
+            let with_headroom = measured * Decimal::from(HEADROOM_PERCENT) / Decimal::ONE_HUNDRED;
+            return Self { kw: with_headroom.clamp(DEFAULT_KW.into(), MAX_KW.into()) };
+        }
+        let is_dc = match samples.highest_kw {
+            Some(kw) => kw > AC_KW.into(),
+            None => samples.count > 0,
+        };
+        Self { kw: if is_dc { DC_KW } else { DEFAULT_KW }.into() }
     }
 
     /// Whether this energy can flow in this time; a little always can.
@@ -87,17 +96,20 @@ fn kw_of(reading: &Reading, which: &Measurand) -> Option<Decimal> {
     super::activity::phase_sum(reading, which).map(|watts| watts / Decimal::ONE_THOUSAND)
 }
 
-/// The power that the registers of a session themselves show, in kW: the median from sample to sample, which one wrong value does
-/// not move. `None` when there are too few.
-pub(super) fn slope_kw(points: &[(Time, MilliWh)]) -> Option<Decimal> {
+/// The power that the samples of a session show.
+pub(super) struct Slopes {
+    pub count: usize,
+    /// Between two of them, in kW; `None` when there are fewer.
+    pub highest_kw: Option<Decimal>,
+}
+
+/// What samples show between each other, in time order; values that no station has are left out.
+pub(super) fn slopes(samples: &[(Time, MilliWh)]) -> Slopes {
     let slope = |pair: &[(Time, MilliWh)]| {
         let (time, energy) = ((pair[1].0 - pair[0].0).num_milliseconds(), pair[1].1.0.checked_sub(pair[0].1.0)?);
-        (time > 0 && energy >= 0).then(|| Decimal::new(energy, 6) * Decimal::from(3_600_000) / Decimal::from(time))
+        // Two readings of one moment tell nothing.
+        (time >= 10_000 && energy >= 0).then(|| Decimal::new(energy, 6) * Decimal::from(3_600_000) / Decimal::from(time))
     };
-    let mut slopes: Vec<Decimal> = points.windows(2).filter_map(slope).filter(|kw| *kw <= MAX_KW.into()).collect();
-    if slopes.len() < MIN_SLOPES {
-        return None;
-    }
-    slopes.sort_unstable();
-    Some(slopes[slopes.len() / 2])
+    let highest_kw = samples.windows(2).filter_map(slope).filter(|kw| *kw <= DC_KW.into()).max();
+    Slopes { count: samples.len(), highest_kw }
 }

@@ -1,0 +1,78 @@
+//! What a station's live messages say about its clock. Pure.
+//!
+//! A lag is the time of receipt less the time that the station gives. A queue is sent at once, so its lags shrink; a lag that
+//! stays the same over messages which came apart is a clock that is off.
+
+use chrono::TimeDelta;
+
+use super::transaction::CLOCK_TOLERANCE;
+use crate::units::{Received, Time};
+
+/// Messages remembered.
+const MAX_LAGS: usize = 8;
+
+/// The latest lags of a station, the oldest first.
+#[derive(Clone, Debug, Default)]
+pub(super) struct StationClock {
+    lags: Vec<(Time, TimeDelta)>,
+}
+
+impl StationClock {
+    /// A message came; `said` is the time that the station gave it.
+    pub(super) fn hear(&mut self, said: Time, received: Received) {
+        if !received.proven {
+            return;
+        }
+        if self.lags.len() == MAX_LAGS {
+            self.lags.remove(0);
+        }
+        self.lags.push((received.at, received.at - said));
+    }
+
+    /// By how much the station's clock is off, as of its last message; `None`: it is right, or nobody can tell.
+    pub(super) fn steady_lag(&self) -> Option<TimeDelta> {
+        let ((last_at, lag), before) = self.lags.split_last()?;
+        if lag.abs() <= CLOCK_TOLERANCE {
+            return None;
+        }
+        let known = before.iter().rev().take_while(|(_, other)| (*other - *lag).abs() <= CLOCK_TOLERANCE);
+        known.into_iter().any(|(at, other)| is_live(*last_at - *at, *other - *lag)).then_some(*lag)
+    }
+}
+
+/// Whether two messages that came `apart` from each other, and whose lags differ by `drift`, both came live.
+pub(super) fn is_live(apart: TimeDelta, drift: TimeDelta) -> bool {
+    let (apart, drift) = (apart.abs(), drift.abs());
+    (apart >= TimeDelta::minutes(5) && drift <= TimeDelta::minutes(2))
+        || (apart >= TimeDelta::seconds(30) && drift <= TimeDelta::seconds(5))
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{TimeZone, Utc};
+
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_off_shows_in_live_messages_only() {
+        let at = |seconds: i64| Utc.timestamp_opt(1_800_000_000 + seconds, 0).single().unwrap_or_default();
+        for (messages, expected) in [
+            // (received, said)
+            (&[(0, 0), (60, 60)][..], None),
+            (&[(3600, 0), (3660, 60)], Some(3600)),
+            (&[(0, 3600), (60, 3660)], Some(-3600)),
+            // A queue of an hour, sent at once.
+            (&[(7200, 0), (7201, 1800), (7202, 3600)], None),
+            // One message alone may have waited.
+            (&[(0, 0), (7200, 3600)], None),
+            // It was set right meanwhile.
+            (&[(3600, 0), (3660, 60), (3720, 3720)], None),
+        ] {
+            let mut clock = StationClock::default();
+            for (received, said) in messages {
+                clock.hear(at(*said), Received { at: at(*received), proven: true });
+            }
+            assert_eq!(clock.steady_lag().map(|lag| lag.num_seconds()), expected, "{messages:?}");
+        }
+    }
+}
