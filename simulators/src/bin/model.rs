@@ -47,6 +47,8 @@ fn main() -> anyhow::Result<ExitCode> {
         print!("{}", report::tell(&Case::new(seed, &args.faults), &tariffs));
         return Ok(ExitCode::SUCCESS);
     }
+    // Panics are counted and told with their cases; their traces would only be in the way.
+    std::panic::set_hook(Box::new(|_| {}));
     let threads = args.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let began = Instant::now();
     let result = run::run(args.seed, args.sessions, &args.faults, threads, &tariffs);

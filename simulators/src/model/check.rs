@@ -11,7 +11,8 @@
 //! | `lost` | a session whose start or stop was answered is billed or held |
 //! | `open-for-ever` | after a clean session on the same outlet, a day later, nothing is open |
 //! | `wrong-date` | a bill begins within ten minutes of the truth and ends at most ten minutes after it |
-//! | `held-without-fault` | a session at a station without faults is billed |
+//! | `held-without-fault`, `too-little-without-fault` | a session at a station without faults is billed, in full |
+//! | `panic` | nothing said makes machine, metering or rating panic |
 //! | `no-finding` | a bill that is too low because its inputs were altered has a finding |
 
 use super::machine::{Bill, End, Kept};

@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use super::case::{Case, Told};
-use super::check::{Outcome, check};
+use super::check::Outcome;
 use super::fault::Class;
-use super::machine::{self, Bill, End, Kept, Tariffs};
-use super::run::{Group, Report, Tally};
+use super::machine::{Bill, End, Kept, Tariffs};
+use super::run::{self, Group, Report, Tally};
 use super::script::{Body, Message, Name, Phase, Quantity, Tx};
 use super::world::World;
 use super::{MilliWh, Millis, SECOND};
@@ -50,8 +50,7 @@ pub fn legend() -> String {
 /// A case: the truth, what was said, and what came of it.
 pub fn tell(case: &Case, tariffs: &Tariffs) -> String {
     let told = case.tell();
-    let kept = machine::play(&told.world, &told.messages, tariffs);
-    let outcomes = check(&told.world, &told.messages, &told.marks, &kept);
+    let (kept, outcomes) = run::outcomes(&told, tariffs);
     let mut text = String::new();
     let faults: Vec<&str> = case.faults.iter().map(|fault| fault.class.name()).collect();
     let world = &told.world;
@@ -242,6 +241,7 @@ pub fn failures(report: &Report, tariffs: &Tariffs) -> String {
         let count = report.groups.get(group).map_or(0, |tally| match *failing {
             "no-finding" => tally.silent,
             "held-without-fault" => tally.helds(),
+            "too-little-without-fault" => tally.too_little,
             _ => tally.wrong.get(failing).copied().unwrap_or_default(),
         });
         let smaller = examples.iter().map(|(_, case, session)| {

@@ -1,12 +1,13 @@
 //! Many cases, in threads; what is counted does not depend on how many threads there are.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::case::Case;
+use super::case::{Case, Told};
 use super::check::{Outcome, check};
 use super::fault::Class;
-use super::machine::{self, Tariffs};
+use super::machine::{self, Kept, Tariffs};
 use super::shape::Marks;
 
 /// Cases handed to a thread at a time.
@@ -103,8 +104,7 @@ impl Report {
     pub fn add(&mut self, number: u64, case: Case, tariffs: &Tariffs) {
         self.cases += 1;
         let told = case.tell();
-        let kept = machine::play(&told.world, &told.messages, tariffs);
-        let outcomes = check(&told.world, &told.messages, &told.marks, &kept);
+        let (_, outcomes) = outcomes(&told, tariffs);
         let group = Group::of(&case);
         for (index, outcome) in outcomes.iter().enumerate().filter(|(index, _)| !told.world.sessions[*index].absent) {
             let wrong = matches!(outcome, Outcome::Wrong(_));
@@ -114,6 +114,7 @@ impl Report {
             let failed = match outcome {
                 Outcome::Wrong(check) => *check,
                 Outcome::Held(_) if group == Group::NoFault => "held-without-fault",
+                Outcome::TooLittle { .. } if group == Group::NoFault => "too-little-without-fault",
                 Outcome::TooLittle { silent: true } => "no-finding",
                 _ => continue,
             };
@@ -121,6 +122,22 @@ impl Report {
             if known.len() < EXAMPLES {
                 known.push((number, case.clone(), index));
             }
+        }
+    }
+}
+
+/// What the machine made of a case, and the verdict on each true session. A panic of the machine, which the daemon would survive
+/// by holding the session, counts as wrong for the first session.
+pub fn outcomes(told: &Told, tariffs: &Tariffs) -> (Vec<Kept>, Vec<Outcome>) {
+    match catch_unwind(AssertUnwindSafe(|| machine::play(&told.world, &told.messages, tariffs))) {
+        Ok(kept) => {
+            let outcomes = check(&told.world, &told.messages, &told.marks, &kept);
+            (kept, outcomes)
+        }
+        Err(_) => {
+            let first = told.world.sessions.iter().position(|session| !session.absent);
+            let verdict = |index: usize| if Some(index) == first { Outcome::Wrong("panic") } else { Outcome::NeverTold };
+            (Vec::new(), (0..told.world.sessions.len()).map(verdict).collect())
         }
     }
 }
