@@ -42,6 +42,9 @@ const DATE: Millis = 10 * MINUTE;
 /// A clock that is off by less than this is taken as right.
 const CLOCK: Millis = 5 * MINUTE;
 
+/// The least power, in W, at which vehicles charge: a meter of coarse steps may stand still for as long as that takes for two.
+const SLOWEST: i64 = 1_400;
+
 /// By how much a bill may differ from the truth.
 #[derive(Clone, Copy, Debug)]
 struct Tolerance {
@@ -202,9 +205,13 @@ impl Case<'_> {
     fn tolerance(&self) -> Tolerance {
         let (world, truth) = (self.world, self.truth());
         let energy = world.resolution + 1_000;
-        let slowest = truth.parts.iter().filter(|part| part.watts > 0).map(|part| part.watts).min().unwrap_or(1_000);
-        let time = 2 * world.interval.unwrap_or(0) + 2 * world.resolution * 3_600 / slowest + 2 * MINUTE;
         let known = self.known();
+        let time = if known.len() == 2 && Marks::has(self.marks.touched, self.index) {
+            // Nothing was measured between start and stop, and statuses may have been lost: no message could tell.
+            truth.stop - truth.start
+        } else {
+            2 * world.interval.unwrap_or(0) + 2 * world.resolution * 3_600 / SLOWEST + 2 * MINUTE
+        };
         let register = |at: Millis| truth.energy_until(at) / world.resolution;
         let mut blind = 0;
         let mut straddled: MilliWh = 0;

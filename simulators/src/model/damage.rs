@@ -277,8 +277,14 @@ impl Hit<'_> {
         }
         let both = class == Class::EndsExchanged;
         let resolution = world.resolution;
+        // A session without a sample of its own could not be told from a right one.
+        let sampled = |index: usize| {
+            let own = |message: &Message| message.is(index, Phase::Update) && message.tx().is_some_and(Tx::has_register);
+            self.script.messages.iter().any(own)
+        };
+        let sampled: Vec<bool> = (0..world.sessions.len()).map(sampled).collect();
         for message in &mut self.script.messages {
-            let Some(index) = message.of.filter(|index| !world.sessions[*index].absent) else { continue };
+            let Some(index) = message.of.filter(|index| sampled[*index]) else { continue };
             let other = match message.evse {
                 evse if evse == here => there,
                 evse if evse == there => here,
@@ -352,7 +358,12 @@ impl Hit<'_> {
             if tx.readings.is_empty() {
                 continue;
             }
-            self.marks.touch(index);
+            // Without a register at its ends nothing can be compared with other sessions of the meter.
+            if ends_too {
+                self.marks.damage(index)
+            } else {
+                self.marks.touch(index)
+            }
             let session = &world.sessions[index];
             let before = last[index].replace(at).unwrap_or(session.start);
             let energy = session.energy_until(at) - session.energy_until(before);

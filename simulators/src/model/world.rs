@@ -316,7 +316,6 @@ impl World {
                     let ending = if outage.ending == Ending::Resume { Ending::Silent } else { outage.ending };
                     session.end(outage.from);
                     session.cut = Some(Outage { ending, ..outage });
-                    session.unplug = session.unplug.min(outage.until);
                 }
             }
         }
