@@ -226,7 +226,7 @@ impl Machine {
         let is_whole = status.evse == 0 && self.stations.get(id).is_some_and(Station::has_open);
         if let Some(charging) = status.charging.filter(|_| running.is_some() || is_whole) {
             effects.findings.extend(doubt);
-            effects.changes.push(Change::Evidence(Evidence {
+            let evidence = Evidence {
                 session: running.map(|session| session.number),
                 phase: Phase::Update,
                 seq_no: None,
@@ -234,7 +234,11 @@ impl Machine {
                 evse: status.evse,
                 charging: Some(charging),
                 readings: Vec::new(),
-            }));
+            };
+            if let Some(station) = self.stations.get_mut(id) {
+                station.remember(&evidence, at);
+            }
+            effects.changes.push(Change::Evidence(evidence));
         }
         if let Some(error) = status.error.as_deref().filter(|error| !error.eq_ignore_ascii_case("NoError")) {
             let detail = format!("connector {} reports {}: {error}", status.evse, status.state);

@@ -107,10 +107,10 @@ fn nameless_stop<'a>(station: &'a Station, claim: &Claim<'_>, findings: &mut Vec
         .or_else(|| only_candidate(station, claim, "the stop named no transaction", findings))
 }
 
-/// The only open session that every fact fits. A session whose messages carry its id is not meant by one without; where the token
-/// tells, it decides.
+/// The only open session that every fact fits. A session whose messages carry its id is not meant by one without, nor one whose
+/// connector was free since and is occupied again; where the token tells, it decides.
 fn only_candidate<'a>(station: &'a Station, claim: &Claim<'_>, why: &str, findings: &mut Vec<Finding>) -> Option<&'a Session> {
-    let fits = |session: &&Session| !session.has_its_id() && claim.contradiction(session).is_none();
+    let fits = |session: &&Session| !session.has_its_id() && !session.memory.was_left && claim.contradiction(session).is_none();
     let candidates: Vec<&Session> = station.open().filter(fits).collect();
     let by_token: Vec<&Session> = candidates.iter().copied().filter(|session| claim.has_token_of(session)).collect();
     let [only] = (if by_token.is_empty() { &candidates } else { &by_token })[..] else { return None };
@@ -200,14 +200,9 @@ impl<'a> Claim<'a> {
         let another_token = self.fact.token.is_some() && session.token.is_some() && !self.has_token_of(session);
         let another_outlet = self.fact.evse.is_some_and(|evse| evse != 0 && session.evse != 0 && evse != session.evse);
         let ended = session.stopped_at.is_some_and(|stop| self.at > stop);
-        let later = (self.at - start).abs() > SHORTLY;
-        // Meters that count each session from 0 begin every one at the same register.
-        let flowed = session
-            .memory
-            .last_register
-            .zip(session.memory.first_register)
-            .is_some_and(|((at, last), first)| at < self.at && last > first + ROUNDING);
-        !(another_register || another_token || another_outlet || ended || (later && (flowed || self.register.is_none())))
+        // A start that is sent again has the time that it had before.
+        let another_time = (self.at - start).abs() > SHORTLY;
+        !(another_register || another_token || another_outlet || ended || another_time)
     }
 
     /// 2.x: an event that cannot be a late one of this ended session: of a later time, and its counter began anew or its register

@@ -8,7 +8,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::metering::register_of;
 use super::session::phase_code;
-use super::{Evidence, Phase};
+use super::{ChargingState, Evidence, Phase};
 use crate::units::{MilliWh, Time, time};
 
 /// Events remembered one by one, to recognise repeats.
@@ -24,6 +24,9 @@ pub struct Memory {
     /// The first register that came with the start, and the latest one, with the time it was measured.
     pub first_register: Option<MilliWh>,
     pub last_register: Option<(Time, MilliWh)>,
+    /// 1.6: the connector was Available since, and is not any more: the vehicle is another.
+    pub was_left: bool,
+    is_free: bool,
     samples: VecDeque<u64>,
 }
 
@@ -33,6 +36,8 @@ impl Memory {
         if let Some(seq) = evidence.seq_no {
             self.events.add(EventKey::of(evidence, seq));
         }
+        self.was_left |= self.is_free && evidence.charging.is_some_and(|state| state != ChargingState::Idle);
+        self.is_free |= evidence.charging == Some(ChargingState::Idle) && evidence.seq_no.is_none();
         for reading in &evidence.readings {
             let Some(register) = register_of(reading).filter(MilliWh::is_register) else { continue };
             if evidence.phase == Phase::Start && self.first_register.is_none() {

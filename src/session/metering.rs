@@ -75,8 +75,9 @@ pub fn meter(session: &Session, proofs: &[Proof], power: &StationPower) -> Resul
     let (start, stop) = span(&timed)?;
     let timed = in_order(timed);
     check_events(session, &timed, &mut findings)?;
-    let (measured, ends, limit, highest_kw) = measure(session, &timed, (start, stop), power, &mut findings)?;
     let dark = interruption::dark(session, &timed, (start, stop));
+    let flowed_until = dark.flowed_until(&timed, stop);
+    let (measured, ends, limit, highest_kw) = measure(session, &timed, (start, flowed_until, stop), power, &mut findings)?;
     let end = dark.ended_at.unwrap_or(stop);
     if end < stop {
         let detail = format!(
@@ -163,7 +164,7 @@ type Points = Vec<(Time, MilliWh)>;
 fn measure(
     session: &Session,
     timed: &[Timed<'_>],
-    (start, stop): (Time, Time),
+    (start, flowed_until, stop): (Time, Time, Time),
     power: &StationPower,
     findings: &mut Vec<Finding>,
 ) -> Result<(Points, Ends, Limit, Option<Decimal>), Held> {
@@ -186,10 +187,10 @@ fn measure(
         points.iter().filter(|point| start < point.at && point.at < stop).map(|point| (point.at, point.register)).collect();
     let slopes = limit::slopes(&inside);
     let limit = Limit::of_session(power, highest_kw, &slopes);
-    let fitted = curve::fit(points, ends, (start, stop), &limit, findings)?;
+    let fitted = curve::fit(points, ends, (start, flowed_until), &limit, findings)?;
     let Ends { first, last, .. } = fitted.ends;
-    if !limit.allows_whole(stop - start, last - first, fitted.step) {
-        let minutes = (stop - start).num_seconds() / 60;
+    if !limit.allows_whole(flowed_until - start, last - first, fitted.step) {
+        let minutes = (flowed_until - start).num_seconds() / 60;
         let detail = format!(
             "{} kWh in {minutes} min, at most {} kW (max_power_kw of the station)",
             (last - first).kwh(),

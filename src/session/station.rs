@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use chrono::TimeDelta;
 
 use super::clock::StationClock;
-use super::hold;
 use super::session::{Reboot, Session, State};
+use super::{Evidence, hold};
 use crate::units::{Time, TxRef, Version};
 
 /// Open sessions kept in memory per station, in the order in which they were last heard of; more than any station has outlets.
@@ -69,6 +69,13 @@ impl Station {
         self.recent.iter_mut().find(|session| session.number == number)
     }
 
+    /// Adds evidence to what is remembered of its session.
+    pub(super) fn remember(&mut self, evidence: &Evidence, at: Time) {
+        if let Some(session) = self.open.iter_mut().find(|session| evidence.session == Some(session.number)) {
+            session.memory.add(evidence, at);
+        }
+    }
+
     /// Keeps a session; the longest silent beyond the limit is left to the store.
     pub(super) fn keep(&mut self, session: Session) {
         if session.is_open() {
@@ -126,9 +133,17 @@ impl Station {
     /// Holds the open sessions of an EVSE that began before another one there: their stop was lost or is still on its way. One that
     /// began later is not meant (the other is told late), nor are those whose EVSE nobody knows in 2.x.
     pub(super) fn supersede(&mut self, evse: u32, start: Time, version: Version) -> Vec<Session> {
-        let lost = |session: &Session| session.evse == evse && begin(session) <= start && (version == Version::V16 || evse != 0);
+        let has_one_outlet = evse <= 1 && self.all().all(|session| session.evse <= 1);
+        let lost = |session: &Session| {
+            // A 1.6 session that never named its outlet may have run on this one; a late stop releases it.
+            let is_here = match version {
+                Version::V16 => session.evse == evse || session.evse == 0 || (evse == 0 && has_one_outlet),
+                _ => session.evse == evse && evse != 0,
+            };
+            is_here && begin(session) <= start
+        };
         let mut superseded = Vec::new();
-        while let Some(place) = self.open.iter().position(lost) {
+        while let Some(place) = self.open.iter().position(&lost) {
             let mut session = self.open.remove(place);
             session.state = State::Held { reason: hold::STOP_MISSING.to_owned() };
             superseded.push(session.clone());

@@ -43,6 +43,8 @@ impl Timed<'_> {
 struct Clock {
     shift: TimeDelta,
     shifts: Vec<TimeDelta>,
+    /// Lag of the first message while the gateway's own clock was wrong.
+    unproven_lag: Option<TimeDelta>,
     /// Receipt of the message before.
     heard_at: Option<Time>,
     /// The latest time and event number of a message that came live.
@@ -56,7 +58,8 @@ pub(super) fn correct<'a>(
     lag: Option<TimeDelta>,
     findings: &mut Vec<Finding>,
 ) -> Result<Vec<Timed<'a>>, Held> {
-    let mut clock = Clock { shift: lag.unwrap_or_default(), shifts: Vec::from_iter(lag), heard_at: None, live: None };
+    let mut clock =
+        Clock { shift: lag.unwrap_or_default(), shifts: Vec::from_iter(lag), unproven_lag: None, heard_at: None, live: None };
     let mut timed = Vec::with_capacity(proofs.len());
     for (place, proof) in proofs.iter().enumerate() {
         let at = clock.time_of(proof, &proofs[place + 1..])?;
@@ -81,10 +84,15 @@ impl Clock {
         let Some(said) = proof.evidence.said_at() else {
             return self.unsaid(proof);
         };
+        let lag = received.at - said;
         if !received.proven {
+            // How far the station's clock is off nobody knows then; that it was set shows all the same.
+            if self.unproven_lag.is_some_and(|known| lag + CLOCK_TOLERANCE < known) {
+                return Err(doubtful("the station's clock was set while the gateway's own was wrong"));
+            }
+            self.unproven_lag = self.unproven_lag.or(Some(lag));
             return Ok(said.checked_add_signed(self.shift).unwrap_or(said));
         }
-        let lag = received.at - said;
         let never_set = said.timestamp() < EARLIEST;
         if lag.abs() <= CLOCK_TOLERANCE {
             self.live_at(proof, said);

@@ -11,8 +11,12 @@ use crate::units::Time;
 const AFTER_BOOT: TimeDelta = TimeDelta::minutes(10);
 /// Clocks of station and gateway may differ by this much when a stop is compared with a boot.
 const SLACK: TimeDelta = TimeDelta::minutes(1);
+/// How soon after its first word a rebooted station sends its BootNotification.
+const SETTLING: TimeDelta = TimeDelta::minutes(2);
 /// Events of one transaction whose numbers fall back come this close to each other, if the station only restarted its counter.
 const MAX_SILENCE: TimeDelta = TimeDelta::minutes(15);
+/// How long energy may have flowed after the last sign of life of a station that shows no interval.
+const UNKNOWN_INTERVAL: TimeDelta = TimeDelta::minutes(15);
 /// Reasons of a stop that was written because the station lost power or was restarted (1.6 Reason, 2.x ReasonEnumType).
 const INTERRUPTIONS: [&str; 6] = ["PowerLoss", "Reboot", "HardReset", "SoftReset", "ImmediateReset", "Other"];
 
@@ -24,6 +28,16 @@ pub(super) struct Dark {
     pub stretches: Vec<(Time, Time)>,
 }
 
+impl Dark {
+    /// Until when energy can have flowed: the power went some time after the last sign of life, and before the next was due.
+    pub(super) fn flowed_until(&self, timed: &[Timed<'_>], stop: Time) -> Time {
+        let Some(ended_at) = self.ended_at else { return stop };
+        let signs: Vec<Time> = timed.iter().filter(|one| is_measured(one) && one.at <= ended_at).map(|one| one.at).collect();
+        let due = signs.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(UNKNOWN_INTERVAL);
+        stop.min(ended_at + due.max(UNKNOWN_INTERVAL))
+    }
+}
+
 /// What reboots did to a session. A station that lost power stamps the stop when it is back; what lies between its last sign of
 /// life and that is not the driver's.
 pub(super) fn dark(session: &Session, timed: &[Timed<'_>], (start, stop): (Time, Time)) -> Dark {
@@ -31,7 +45,8 @@ pub(super) fn dark(session: &Session, timed: &[Timed<'_>], (start, stop): (Time,
     let mut dark = Dark { ended_at: None, stretches: Vec::new() };
     for reboot in &session.reboots {
         let measured_since = timed.iter().any(|one| is_measured(one) && reboot.at < one.at && one.at < stop);
-        let from = last_sign(timed, reboot.at).max(Some(reboot.heard_at)).unwrap_or(start).clamp(start, stop);
+        // What comes together with the BootNotification comes after the reboot.
+        let from = last_sign(timed, reboot.at - SETTLING).max(Some(reboot.heard_at)).unwrap_or(start).clamp(start, stop);
         let by_reboot = INTERRUPTIONS.iter().any(|reason| is(reason)) || stop - reboot.at <= AFTER_BOOT;
         if stop + SLACK >= reboot.at && !measured_since && by_reboot {
             dark.ended_at = Some(dark.ended_at.map_or(from, |earlier: Time| earlier.min(from)));

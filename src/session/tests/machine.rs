@@ -164,7 +164,7 @@ fn connector_0_is_the_outlet_of_a_station_with_one() {
     assert_eq!(site.say(70, Fact::Status(suspended())), ["> ok", "evidence 1 update", "connector 1.1 SuspendedEV"]);
     site.tx(80, start(1, "TAG", 80, "9000"));
     assert_eq!(site.tx(90, values(2, None, 90, "500")), ["> ok", "evidence - update"]);
-    assert_eq!(site.tx(100, start(0, "TAG", 100, "2000"))[1..3], ["updated 1 held stop-missing", "opened 3 open"]);
+    assert_eq!(site.tx(100, start(0, "TAG", 100, "2000"))[1..3], ["updated 2 held stop-missing", "opened 3 open"]);
 }
 
 #[test]
