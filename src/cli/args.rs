@@ -65,7 +65,11 @@ pub enum Color {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// The daemon: serve stations, bill sessions, forward records
-    Run,
+    Run {
+        /// The system clock is right although the store holds later times; give it once, not in a unit file
+        #[arg(long)]
+        accept_clock: bool,
+    },
     /// Check configuration, tariffs and key without starting anything
     Check,
     /// The site at a glance

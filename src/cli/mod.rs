@@ -45,7 +45,7 @@ pub fn main() -> ExitCode {
 fn dispatch(args: &Args) -> Result<Exit, Failure> {
     let output = Output::new(&args.show);
     match &args.command {
-        Command::Run => run::run(load_config(args)?),
+        Command::Run { accept_clock } => run::run(load_config(args)?, *accept_clock),
         Command::Check => check::check(args, &output),
         Command::Status => status::status(&open(args, &output)?, &store_path(args)?, &output),
         Command::Stations => status::stations(&open(args, &output)?, &store_path(args)?, &output),

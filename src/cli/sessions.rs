@@ -7,6 +7,7 @@ use super::args::{Limit, SessionFilter};
 use super::exit::{Exit, Failure};
 use super::list::List;
 use super::output::{Columns, Output, object};
+use crate::clock;
 use crate::session::hold;
 use crate::store::{Reader, Rows, Values};
 use crate::units::Time;
@@ -31,8 +32,9 @@ const MESSAGES: Columns = &["message_id", "received_at", "station", "action", "s
 
 pub fn list(store: &Reader, filter: &SessionFilter, output: &Output) -> Result<Exit, Failure> {
     let zone = store.time_zone()?;
-    let since = filter.since.as_deref().map(|text| moment(text, &zone)).transpose()?.map(|at| at.timestamp());
-    let until = filter.until.as_deref().map(|text| moment(text, &zone)).transpose()?.map(|at| at.timestamp());
+    let now = store.clock()?.now(clock::system_now());
+    let since = filter.since.as_deref().map(|text| moment(text, &zone, now)).transpose()?.map(|at| at.timestamp());
+    let until = filter.until.as_deref().map(|text| moment(text, &zone, now)).transpose()?.map(|at| at.timestamp());
     let token = filter
         .token
         .as_deref()
@@ -71,7 +73,7 @@ pub fn messages(
 }
 
 /// `90m`, `2h`, `7d` ago; a local date; or an RFC 3339 instant.
-fn moment(text: &str, zone: &str) -> Result<Time, Failure> {
+fn moment(text: &str, zone: &str, now: Time) -> Result<Time, Failure> {
     let wrong =
         || Failure::new(Exit::Usage, format!("{text}: not a time; write 90m, 2h, 7d, 2026-11-21 or 2026-11-21T13:00:00Z"));
     if let Ok(at) = text.parse::<Time>() {
@@ -90,7 +92,7 @@ fn moment(text: &str, zone: &str) -> Result<Time, Failure> {
         'd' => TimeDelta::try_days(count),
         _ => None,
     };
-    delta.and_then(|delta| Utc::now().checked_sub_signed(delta)).ok_or_else(wrong)
+    delta.and_then(|delta| now.checked_sub_signed(delta)).ok_or_else(wrong)
 }
 
 struct Found {

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use chrono::Utc;
 use serde_json::{Value as Json, json};
 
 use super::args::Limit;
 use super::exit::{Exit, Failure};
 use super::list::List;
 use super::output::{Columns, Output};
+use crate::clock;
 use crate::store::{Holder, Link, Reader, Rows, Summary, holder};
 use crate::units::{Time, time};
 
@@ -62,6 +62,9 @@ pub fn status(store: &Reader, path: &Path, output: &Output) -> Result<Exit, Fail
     }
     if running && !commits {
         output.line(output.strong(CANNOT_COMMIT))?;
+    }
+    if let Some(line) = clock_line(&summary, running, output) {
+        output.line(output.strong(&line))?;
     }
     output.line(link_line(&summary, running, output))?;
     output.line(format!(
@@ -156,12 +159,15 @@ fn facts(summary: &Summary, running: bool) -> Json {
         // The name before sessions had the state.
         "unsettled_sessions": summary.unsettled_sessions,
         "problems": summary.problems,
+        "clock_proven": summary.clock.proven,
+        "clock_since": stamp(Some(summary.clock.since)),
+        "clock_estimate_at": stamp(summary.clock.alive_at.filter(|_| !summary.clock.proven)),
     })
 }
 
 fn link_line(summary: &Summary, running: bool, output: &Output) -> String {
     let waiting = match summary.oldest_outbox_at {
-        Some(oldest) => format!("outbox {} (oldest {})", summary.outbox, age(oldest)),
+        Some(oldest) => format!("outbox {} (oldest {})", summary.outbox, age(oldest, summary.clock.now(clock::system_now()))),
         None => "outbox empty".to_owned(),
     };
     let link = match &summary.link {
@@ -179,8 +185,24 @@ fn link_line(summary: &Summary, running: bool, output: &Output) -> String {
     format!("head office {link} · {waiting}")
 }
 
-fn age(since: Time) -> String {
-    let seconds = (Utc::now() - since).num_seconds().max(0);
+/// Why bills wait although nothing is wrong with them.
+fn clock_line(summary: &Summary, running: bool, output: &Output) -> Option<String> {
+    let facts = &summary.clock;
+    if facts.proven {
+        return None;
+    }
+    let local = |at| output.local(&time::rfc3339_seconds(at));
+    let (system, since) = (local(clock::system_now()), local(facts.since));
+    let (verb, left) = if running { ("is", "") } else { ("was", " when the daemon stopped") };
+    Some(format!(
+        "clock {verb} WRONG since {since}{left}: the system clock says {system}, but it is {} or later. \
+         Stations are served, bills wait. Set the clock; if it is right, run once: forecourt run --accept-clock",
+        local(facts.now(facts.since))
+    ))
+}
+
+fn age(since: Time, now: Time) -> String {
+    let seconds = (now - since).num_seconds().max(0);
     match seconds {
         0..120 => format!("{seconds} s"),
         120..7_200 => format!("{} min", seconds / 60),

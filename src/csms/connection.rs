@@ -22,7 +22,7 @@ use super::{Csms, Settings};
 use crate::ocpp;
 use crate::session::{Answer, Fact};
 use crate::store::{Content, Job, Keep, Message, WriterHandle};
-use crate::units::{Finding, Now, StationId, Time, Version};
+use crate::units::{Clock, Finding, StationId, Time, Version};
 
 /// Bytes beyond the largest message that may wait to be sent to one station: an answer echoes the message id.
 pub const OUT_BUFFER: usize = 256 * 1024;
@@ -48,7 +48,7 @@ pub struct Connection<'a> {
     csms: &'a Csms,
     settings: &'a Settings,
     store: &'a WriterHandle,
-    now: &'a Now,
+    clock: &'a Clock,
     claim: &'a Claim,
     station: StationId,
     version: Version,
@@ -90,12 +90,12 @@ impl<'a> Connection<'a> {
             csms,
             settings: &csms.settings,
             store: &csms.store,
-            now: &csms.now,
+            clock: &csms.clock,
             claim,
             station: claim.station.clone(),
             version,
             peer,
-            since: (csms.now)(),
+            since: (csms.clock)().at,
             proven: claim.standing != Standing::Stranger,
             noise: 0,
             told: None,
@@ -309,7 +309,7 @@ impl<'a> Connection<'a> {
             Ok(decoded) if decoded.fact == Fact::Heartbeat => {
                 self.valid();
                 self.seen();
-                return Err(ocpp::answer(version, action, id, &Answer::Heartbeat { now: (self.now)() }));
+                return Err(ocpp::answer(version, action, id, &Answer::Heartbeat { now: (self.clock)().at }));
             }
             Ok(decoded) => {
                 self.valid();
@@ -342,7 +342,7 @@ impl<'a> Connection<'a> {
         Message {
             station: self.station.clone(),
             version: self.version,
-            received_at: (self.now)(),
+            received: (self.clock)(),
             action,
             repeatable,
             text: text.to_owned(),
@@ -357,13 +357,19 @@ impl<'a> Connection<'a> {
         let now = Instant::now();
         if self.told.is_none_or(|told| now - told >= SEEN_EVERY) {
             self.told = Some(now);
-            self.store.submit(Job::Seen { station: self.station.clone(), at: (self.now)() });
+            self.store.submit(Job::Seen { station: self.station.clone(), at: (self.clock)().at });
         }
     }
 
     fn report(&self, kind: &'static str, detail: &str) {
         let station = Some(self.station.clone());
-        self.store.submit(Job::Problem { kind, station, subject: String::new(), detail: detail.to_owned(), at: (self.now)() });
+        self.store.submit(Job::Problem {
+            kind,
+            station,
+            subject: String::new(),
+            detail: detail.to_owned(),
+            at: (self.clock)().at,
+        });
     }
 
     async fn broken_socket(&self, socket: Socket, error: Error) -> Cow<'static, str> {

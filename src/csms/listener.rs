@@ -24,7 +24,7 @@ use super::inbound::Inbound;
 use super::registry::{Claim, MAX_SILENT_PER_PEER, NoPlace, Peer, Registry, Standing};
 use super::{Budgets, Settings};
 use crate::store::{Job, WriterHandle};
-use crate::units::{Now, StationId, Version};
+use crate::units::{Clock, StationId, Version};
 
 const SUBPROTOCOL: &str = "sec-websocket-protocol";
 /// Small: a site has many idle stations. Larger messages grow it for as long as they need.
@@ -37,7 +37,7 @@ const GOODBYE: Duration = Duration::from_secs(3);
 pub struct Csms {
     pub settings: Settings,
     pub store: WriterHandle,
-    pub now: Now,
+    pub clock: Clock,
     pub(super) registry: Registry,
     pub(super) budgets: Budgets,
     handshakes: Arc<Handshakes>,
@@ -52,10 +52,10 @@ pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 impl Csms {
     /// `proven`: stations of the store that have said something valid, the last one heard of first.
-    pub fn new(settings: Settings, proven: Vec<StationId>, store: WriterHandle, now: Now) -> Arc<Self> {
+    pub fn new(settings: Settings, proven: Vec<StationId>, store: WriterHandle, clock: Clock) -> Arc<Self> {
         let registry = Registry::new(settings.max_connections, &settings.stations, proven);
         let budgets = Budgets::new(&settings);
-        Arc::new(Self { settings, store, now, registry, budgets, handshakes: Arc::default(), turned_away: Quiet::default() })
+        Arc::new(Self { settings, store, clock, registry, budgets, handshakes: Arc::default(), turned_away: Quiet::default() })
     }
 
     /// Accepts on all listeners until `stop` turns true, then closes every connection with 1001 and waits for them.
@@ -178,7 +178,7 @@ impl Csms {
         let Ok(subject) = handshake::identity(&self.settings, path) else { return };
         if self.store.available() {
             let detail = refused.text.clone();
-            self.store.submit(Job::Problem { kind: "station-refused", station: None, subject, detail, at: (self.now)() });
+            self.store.submit(Job::Problem { kind: "station-refused", station: None, subject, detail, at: (self.clock)().at });
         }
     }
 
@@ -228,7 +228,7 @@ impl Drop for Held<'_> {
         let ours = self.csms.registry.release(&self.claim);
         info!(station = %self.claim.station, why = %self.why, replaced = !ours, "station disconnected");
         if ours {
-            self.csms.store.submit(Job::Disconnected { station: self.claim.station.clone(), at: (self.csms.now)() });
+            self.csms.store.submit(Job::Disconnected { station: self.claim.station.clone(), at: (self.csms.clock)().at });
         }
     }
 }

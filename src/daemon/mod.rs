@@ -13,6 +13,7 @@ mod outbox;
 mod policy;
 pub mod settle;
 mod tariffs;
+mod time;
 mod uplink;
 
 use std::cell::RefCell;
@@ -28,12 +29,13 @@ use tokio::sync::{mpsc as tokio_mpsc, watch};
 use tokio::task::JoinHandle as Task;
 use tracing::{error, info, warn};
 
+use crate::clock::GatewayClock;
 use crate::config::{Config, Mqtt, Quirk, UnknownStations};
 use crate::csms::{self, Csms};
 use crate::mqtt::{self, SettingsError};
 use crate::record::{Hash, Signer as _};
 use crate::store::{OpenError, Parts, Reader, Released, Signals, Signing, SiteFacts, StoreError, Writer, WriterHandle};
-use crate::units::{Now, StationId};
+use crate::units::StationId;
 
 pub use key::KeyFileError;
 pub use logging::start as start_logging;
@@ -80,6 +82,8 @@ pub struct Daemon {
     csms: Task<()>,
     uplink: Option<Task<()>>,
     releaser: Task<()>,
+    /// Looks at the clock.
+    timekeeper: Task<()>,
     store: WriterHandle,
     failed: watch::Receiver<Option<String>>,
     /// The settler's bell.
@@ -89,7 +93,7 @@ pub struct Daemon {
 
 impl Daemon {
     /// Starts everything; returns when stations can connect. An unreachable broker is no reason not to start.
-    pub async fn start(config: Config, now: Now) -> Result<Self, StartError> {
+    pub async fn start(config: Config, clock: GatewayClock) -> Result<Self, StartError> {
         let loaded = tariffs::load(&config)?;
         for (path, finding) in &loaded.lint {
             warn!(tariff = %path.display(), finding = %finding.code, detail = %finding.detail, "odd tariff");
@@ -116,19 +120,24 @@ impl Daemon {
         let (fails, failed) = watch::channel(None);
         let signals = Signals { epoch: epochs, records, due: ring.clone(), failed: fails.clone() };
         let path = &config.store.path;
-        let parts = Parts { policy, signing, signals, released, now: Arc::clone(&now) };
-        let mut writer = Writer::open(path, &site_facts(&config, &parts), parts)?;
+        let clock = Arc::new(clock);
+        let now = clock.as_now();
+        let begin = Arc::clone(&clock);
+        let begin = Box::new(move |known| begin.begin(known));
+        let parts = Parts { policy, signing, signals, released, now: Arc::clone(&now), begin };
+        let mut writer = Writer::open(path, &site_facts(&config), parts)?;
         writer.keep_tariffs(&known_tariffs, now())?;
         let epoch = writer.epoch();
         let (store, store_thread) = writer.start().map_err(StartError::Thread)?;
         let releaser = tokio::spawn(release(releases));
+        let timekeeper = tokio::spawn(time::watch(Arc::clone(&clock), store.clone()));
 
         let (stop, stopping) = watch::channel(false);
         let settler = settle::Settler {
             config: config.clone(),
             reader: Reader::open(path)?,
             store: store.clone(),
-            now: Arc::clone(&now),
+            clock: clock.as_clock(),
             stop: stopping.clone(),
             tariffs: RefCell::default(),
         };
@@ -142,7 +151,7 @@ impl Daemon {
             since: now(),
             reader,
             store: store.clone(),
-            now: Arc::clone(&now),
+            now,
             epoch: current_epoch,
             records: new_records,
         });
@@ -151,7 +160,7 @@ impl Daemon {
         }
         let uplink = uplink.map(|uplink| tokio::spawn(uplink.run(stopping.clone())));
 
-        let csms = Csms::new(csms_settings(&config), proven_stations(path)?, store.clone(), now);
+        let csms = Csms::new(csms_settings(&config), proven_stations(path)?, store.clone(), clock.as_clock());
         let csms = tokio::spawn(csms.serve(listeners, stopping));
         info!(site = config.site.id, epoch, listen = ?addresses, path = config.ocpp.path, store = %path.display(), "ready");
         Ok(Self {
@@ -161,6 +170,7 @@ impl Daemon {
             csms,
             uplink,
             releaser,
+            timekeeper,
             store,
             failed,
             ring,
@@ -180,6 +190,7 @@ impl Daemon {
     /// Closes the connections and leaves the rest as it is; the next start finds the same books.
     pub async fn abandon(self) {
         self.stop.send_replace(true);
+        self.timekeeper.abort();
         if tokio::time::timeout(ABANDON_TIMEOUT, self.csms).await.is_err() {
             warn!("some connections are still open");
         }
@@ -194,6 +205,8 @@ impl Daemon {
         if let Some(uplink) = self.uplink {
             let _ = uplink.await;
         }
+        self.timekeeper.abort();
+        let _ = self.timekeeper.await;
         // The settler looks once more, the writer ends with its last handle; both finish what they have.
         let _ = self.ring.try_send(());
         drop(self.store);
@@ -242,14 +255,13 @@ async fn release(mut releases: tokio_mpsc::UnboundedReceiver<Vec<Released>>) {
     }
 }
 
-fn site_facts(config: &Config, parts: &Parts) -> SiteFacts {
+fn site_facts(config: &Config) -> SiteFacts {
     let key = &config.signing.key_file;
     // Beside the key. A credential's folder is not ours to write in.
     let witness = if key.made_when_absent { &key.path } else { &config.store.path };
     let mut witness = witness.as_os_str().to_owned();
     witness.push(format!(".{}.epoch", config.site.id));
     SiteFacts {
-        today: parts.policy.local_date((parts.now)()).format("%Y%m%d").to_string(),
         host: host(),
         witness: witness.into(),
         site: config.site.id.clone(),

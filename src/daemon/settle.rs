@@ -1,6 +1,6 @@
 //! From an ended session to its bill: a thread that asks the store for ended sessions without a record, judges and prices
 //! each (pure), and hands the verdict back to the writer. Run twice it gives the same result; killed at any point, the next
-//! start finds the same sessions again.
+//! start finds the same sessions again. While the system clock is wrong nothing is judged or sealed: ended sessions wait.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -19,7 +19,7 @@ use crate::session::metering::{self, Curve, Signed};
 use crate::session::overlap::Span;
 use crate::session::{Context, Session, TariffRef, hold};
 use crate::store::{Bill, Due, Job, Reader, Settlement, StoreError, WriterHandle};
-use crate::units::{MilliWh, Now};
+use crate::units::{Clock, MilliWh, Time};
 
 /// Sessions judged between two looks at the queue.
 const BATCH: usize = 32;
@@ -39,7 +39,7 @@ pub struct Settler {
     pub config: Config,
     pub reader: Reader,
     pub store: WriterHandle,
-    pub now: Now,
+    pub clock: Clock,
     pub stop: watch::Receiver<bool>,
     pub tariffs: RefCell<HashMap<TariffRef, Arc<LockedTariff>>>,
 }
@@ -69,8 +69,16 @@ impl Settler {
 
     /// Judges what is due and waits until the verdicts are on disk. Whether there was something.
     fn settle_due(&self) -> Result<bool, StoreError> {
-        let due = self.reader.due((self.now)(), BATCH)?;
+        let now = (self.clock)();
+        if !now.proven {
+            return Ok(false);
+        }
+        let due = self.reader.due(now.at, BATCH)?;
         for number in &due {
+            let now = (self.clock)();
+            if !now.proven {
+                break;
+            }
             let loaded = self.reader.load_due(*number).and_then(|due| {
                 let wanted = due.as_ref().and_then(|due| due.session.tariff.as_ref());
                 let tariff = wanted.map(|wanted| self.tariff(wanted)).transpose()?.flatten();
@@ -80,7 +88,7 @@ impl Settler {
                 Ok((Some(due), tariff)) => (due, tariff),
                 Ok((None, _)) => continue,
                 Err(StoreError::Content(damage)) => {
-                    self.hold_damaged(*number, damage)?;
+                    self.hold_damaged(*number, damage, now.at)?;
                     continue;
                 }
                 Err(failure) => return Err(failure),
@@ -93,7 +101,7 @@ impl Settler {
                 session: *number,
                 outcome,
                 last_message: due.last_message,
-                at: (self.now)(),
+                at: now.at,
             })));
         }
         if !due.is_empty() {
@@ -108,13 +116,13 @@ impl Settler {
         Ok(!due.is_empty())
     }
 
-    fn hold_damaged(&self, session: i64, damage: String) -> Result<(), StoreError> {
+    fn hold_damaged(&self, session: i64, damage: String, at: Time) -> Result<(), StoreError> {
         error!(session, damage, "an ended session is damaged; it is held");
         self.store.submit(Job::Settle(Box::new(Settlement {
             session,
             outcome: Err((hold::EVIDENCE_DAMAGED, damage)),
             last_message: self.reader.last_message(session)?,
-            at: (self.now)(),
+            at,
         })));
         Ok(())
     }
@@ -137,7 +145,7 @@ impl Settler {
     fn sleep(&self) -> Duration {
         let next = self.reader.next_due().ok().flatten();
         // While something waits the clock is looked at often: it may be set, and in a simulation it runs fast.
-        next.map_or(MAX_SLEEP, |at| (at - (self.now)()).to_std().unwrap_or(MIN_SLEEP).clamp(MIN_SLEEP, WAITING_SLEEP))
+        next.map_or(MAX_SLEEP, |at| (at - (self.clock)().at).to_std().unwrap_or(MIN_SLEEP).clamp(MIN_SLEEP, WAITING_SLEEP))
     }
 }
 

@@ -5,12 +5,12 @@ use tracing::error;
 use super::StoreError;
 use super::writer::{Job, Message, Writer};
 use crate::session::hold;
-use crate::units::{Finding, StationId, Time};
+use crate::units::{Finding, Received, StationId};
 
 /// What is kept of a message while it is tried alone.
 pub(super) struct Raw {
     station: StationId,
-    at: Time,
+    received: Received,
     action: Option<Box<str>>,
     text: String,
 }
@@ -18,8 +18,8 @@ pub(super) struct Raw {
 impl Raw {
     pub(super) fn of(job: &Job) -> Option<Self> {
         let Job::Message(message, _) = job else { return None };
-        let Message { station, received_at, action, text, .. } = message.as_ref();
-        Some(Self { station: station.clone(), at: *received_at, action: action.clone(), text: text.clone() })
+        let Message { station, received, action, text, .. } = message.as_ref();
+        Some(Self { station: station.clone(), received: *received, action: action.clone(), text: text.clone() })
     }
 }
 
@@ -27,11 +27,12 @@ impl Writer {
     /// Keeps the text of a message that we cannot handle, for whoever mends us. It stays unanswered: the station keeps it, too.
     pub(super) fn set_aside(&mut self, raw: &Raw, failure: &StoreError) {
         let write = || -> Result<(), StoreError> {
-            let station = self.station(&raw.station, raw.at)?.number;
+            let at = raw.received.at;
+            let station = self.station(&raw.station, at)?.number;
             let finding = Finding::new(hold::INTERNAL, failure.to_string());
-            let row = self.insert(station, raw.at, raw.action.as_deref(), &raw.text, &None, None, &[finding])?;
+            let row = self.insert(station, raw.received, raw.action.as_deref(), &raw.text, &None, None, &[finding])?;
             let detail = format!("message {row}: {failure}");
-            self.problem(hold::INTERNAL, Some(station), raw.action.as_deref().unwrap_or(""), &detail, raw.at)
+            self.problem(hold::INTERNAL, Some(station), raw.action.as_deref().unwrap_or(""), &detail, at)
         };
         let mut write = write;
         if let Err(error) = write() {

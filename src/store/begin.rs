@@ -3,6 +3,7 @@
 use rusqlite::params;
 use tracing::error;
 
+use super::clock;
 use super::writer::Writer;
 use crate::units::time;
 
@@ -18,6 +19,7 @@ impl Writer {
         }
         names.commit()?;
         self.connection.execute("UPDATE station SET connected_at = NULL", [])?;
+        clock::shorten_waits(&self.connection, time::from_millis(now))?;
         self.connection.execute("UPDATE uplink SET up = 0, since = ?1, error = NULL WHERE up", [now])?;
         let kid = self.signing.signer.kid();
         let changed = "SELECT count(*) > 0 AND sum(kid = ?1) = 0 FROM key";

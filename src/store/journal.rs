@@ -85,7 +85,8 @@ impl Station {
 impl Writer {
     /// `None`: a fault of ours, journaled; the reply is dropped, the connection closes, the station repeats later.
     pub(super) fn message(&mut self, mut message: Message, outcome: &mut Outcome) -> Result<Option<Option<String>>, StoreError> {
-        let at = message.received_at;
+        let received = message.received;
+        let at = received.at;
         let station = self.station(&message.station, at)?.number;
         self.seen(&message.station, at)?;
         let id_hash = message.repeatable.as_deref().map(hash);
@@ -97,10 +98,10 @@ impl Writer {
         }
         let action = message.action.as_deref();
         let Decided { answer, changes, evidence, mut findings } =
-            self.decide(&message.station, station, action, at, message.version, message.content)?;
+            self.decide(&message.station, station, action, received, message.version, message.content)?;
         findings.splice(0..0, message.findings);
         self.tell(&message.station, action, &findings);
-        let row = self.insert(station, at, action, &message.text, &answer, evidence.as_ref(), &findings)?;
+        let row = self.insert(station, received, action, &message.text, &answer, evidence.as_ref(), &findings)?;
         if let Some(bytes) = &message.bytes {
             self.connection
                 .prepare_cached("INSERT INTO message_bytes (message, bytes) VALUES (?1, ?2)")?
@@ -121,7 +122,7 @@ impl Writer {
     /// What of a message is kept. `Some`: nothing, and this is what comes back.
     #[allow(clippy::option_option)] // as `message`
     fn bounded(&mut self, message: &mut Message) -> Result<Option<Option<Option<String>>>, StoreError> {
-        let (id, at) = (&message.station, message.received_at);
+        let (id, at) = (&message.station, message.received.at);
         let (answer, keep) = match &mut message.content {
             Content::Fact { .. } => return self.prove(id, at).map(|()| None),
             Content::Fixed { answer, keep } => (answer, *keep),
@@ -150,10 +151,11 @@ impl Writer {
         id: &StationId,
         station: i64,
         action: Option<&str>,
-        at: Time,
+        received: Received,
         version: Version,
         content: Content,
     ) -> Result<Decided, StoreError> {
+        let at = received.at;
         let (fact, encode) = match content {
             Content::Fixed { answer, .. } => return Ok(Decided { answer: Some(answer), ..Decided::default() }),
             Content::Fact { fact, encode } => (fact, encode),
@@ -165,7 +167,7 @@ impl Writer {
         }
         let machine = &mut self.machine;
         let decided = catch_unwind(AssertUnwindSafe(|| {
-            let effects = machine.handle(id, version, fact, Received { at, proven: true });
+            let effects = machine.handle(id, version, fact, received);
             let frame = encode(&effects.answer);
             (effects, frame)
         }));
@@ -196,7 +198,7 @@ impl Writer {
     pub(super) fn insert(
         &self,
         station: i64,
-        at: Time,
+        received: Received,
         action: Option<&str>,
         text: &str,
         answer: &Option<Option<String>>,
@@ -213,7 +215,7 @@ impl Writer {
         // As `checksum::MESSAGE` names them.
         let values: [ValueRef<'_>; checksum::MESSAGE_WIDTH] = [
             int(Some(station)),
-            int(Some(time::to_millis(at))),
+            int(Some(time::to_millis(received.at))),
             int(proof.and_then(|proof| proof.session)),
             int(proof.map(|proof| phase_code(proof.phase).into())),
             int(proof.map(|proof| proof.evse.into())),
@@ -226,7 +228,7 @@ impl Writer {
             word(action),
             word(answer.as_ref().and_then(Option::as_deref)),
             word(Some(text)),
-            int(None),
+            int((!received.proven).then_some(1)),
         ];
         let sum = ToSqlOutput::from(checksum::of(values));
         let mut insert = self.connection.prepare_cached(&INSERT)?;

@@ -13,6 +13,12 @@ use crate::units::{Decimal, Finding, Time, time};
 /// Code of records that are not offered any more, because head office may have others under their numbers.
 const EPOCH_CLOSED: &str = "epoch-closed";
 
+/// A UUIDv7 of the time at which the record is made, not of the system clock.
+fn uuid_of(at: Time) -> uuid::Uuid {
+    let seconds = u64::try_from(at.timestamp()).unwrap_or_default();
+    uuid::Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, at.timestamp_subsec_nanos()))
+}
+
 impl Writer {
     /// Writes the record of an ended session, or holds it. Running twice has the same result as running once.
     pub(super) fn settle(&mut self, settlement: Settlement, outcome: &mut Outcome) -> Result<(), StoreError> {
@@ -104,7 +110,7 @@ impl Writer {
 
     /// Numbers, links and signs a draft for the end of the chain.
     fn seal(&self, draft: Draft, (last, prev): (u64, Option<Hash>), at: Time) -> Result<Record, SealError> {
-        let (epoch, record_id) = (self.epoch.unsigned_abs(), (self.new_uuid)());
+        let (epoch, record_id) = (self.epoch.unsigned_abs(), uuid_of(at));
         let place = Place { site: self.site.clone(), epoch, seq: last + 1, prev, record_id, created_at: at };
         draft.seal(&place, self.signing.signer.as_ref())
     }

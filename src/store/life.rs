@@ -12,7 +12,7 @@ use super::open::SiteFacts;
 use super::witness::Witness;
 use super::{StoreError, restore};
 use crate::session::hold;
-use crate::units::{Time, time};
+use crate::units::{Received, Time, time};
 
 /// How far 1.6 transaction ids jump with a new epoch: beyond what the lost part of the old one can have given.
 const TX_JUMP: i64 = 1_000_000;
@@ -50,15 +50,16 @@ pub(super) fn identify(
     facts: &SiteFacts,
     home: &Home,
     witness: Option<&Witness>,
-    now: Time,
+    now: Received,
 ) -> Result<Life, StoreError> {
     let transaction = connection.transaction()?;
-    let millis = time::to_millis(now);
+    let millis = time::to_millis(now.at);
+    let today = local_day(facts, now.at);
     let life = match read(&transaction)? {
-        None => create(&transaction, facts, witness, millis)?,
+        None => create(&transaction, facts, witness, &today, now)?,
         Some(life) => match doubt(&known(&transaction, life, witness)?, home, witness) {
             None => life,
-            Some(doubt) => renew(&transaction, &doubt, witness.map_or(0, |witness| witness.epoch), Some(&facts.today), now)?,
+            Some(doubt) => renew(&transaction, &doubt, witness.map_or(0, |witness| witness.epoch), Some(&today), now.at)?,
         },
     };
     transaction.execute(
@@ -84,10 +85,28 @@ pub(super) fn read(connection: &Connection) -> rusqlite::Result<Option<Life>> {
     connection.query_row("SELECT epoch, tx_offset FROM site", [], life).optional()
 }
 
-fn create(connection: &Connection, facts: &SiteFacts, witness: Option<&Witness>, millis: i64) -> Result<Life, StoreError> {
-    let epoch = millis.max(witness.map_or(0, |witness| witness.epoch + 1));
+/// Today by the site's calendar, YYYYMMDD.
+fn local_day(facts: &SiteFacts, now: Time) -> String {
+    let zone = facts.time_zone.parse().unwrap_or(chrono_tz::Tz::UTC);
+    now.with_timezone(&zone).format("%Y%m%d").to_string()
+}
+
+fn create(
+    connection: &Connection,
+    facts: &SiteFacts,
+    witness: Option<&Witness>,
+    today: &str,
+    now: Received,
+) -> Result<Life, StoreError> {
+    let millis = time::to_millis(now.at);
+    // A clock that is wrong begins at the same instant each time: chance keeps stores that are made anew apart.
+    let (made, seconds) = match now.proven {
+        true => (millis, millis / 1000),
+        false => (millis + fastrand::i64(0..86_400_000), fastrand::i64(0..1_000_000_000)),
+    };
+    let epoch = made.max(witness.map_or(0, |witness| witness.epoch + 1));
     // Seeded from the clock, so that a store that is made anew does not repeat the ids of the one before.
-    let life = Life { epoch, tx_offset: (millis / 1000).rem_euclid(1_000_000_000) + 1_000_000 };
+    let life = Life { epoch, tx_offset: seconds.rem_euclid(1_000_000_000) + 1_000_000 };
     connection.execute(
         "INSERT INTO site (id, site, epoch, created_at, tx_offset) VALUES (1, ?1, ?2, ?3, ?4)",
         params![facts.site, life.epoch, millis, life.tx_offset],
@@ -100,7 +119,7 @@ fn create(connection: &Connection, facts: &SiteFacts, witness: Option<&Witness>,
         );
         ("store-missing", what)
     });
-    announce(connection, epoch, lost.as_ref(), Some(&facts.today), millis)?;
+    announce(connection, epoch, lost.as_ref(), Some(today), millis)?;
     Ok(life)
 }
 

@@ -71,6 +71,6 @@ fn copy(job: &Job) -> Option<Job> {
         }
         Job::Link { up, error, at } => Some(Job::Link { up: *up, error: error.clone(), at: *at }),
         // Somebody waits for these and asks again.
-        Job::Message(..) | Job::Settle(_) | Job::Receipt { .. } | Job::Fault { .. } | Job::Flush(_) => None,
+        Job::Message(..) | Job::Settle(_) | Job::Receipt { .. } | Job::Fault { .. } | Job::Clock(..) | Job::Flush(_) => None,
     }
 }

@@ -11,6 +11,7 @@ mod aside;
 mod begin;
 mod bounds;
 mod checksum;
+mod clock;
 mod connectors;
 mod copies;
 mod failure;
@@ -28,11 +29,12 @@ mod witness;
 pub mod writer;
 
 pub use bounds::Keep;
+pub use clock::{BEHIND, ClockNews};
 pub use copies::Copies;
 pub use failure::io_may_pass;
 pub use file::{Holder, holder};
-pub use open::{Epoch, OpenError, SiteFacts};
-pub use reader::{Link, OutboxRow, Reader, Rows, StoredRecord, Summary, TakeRows, Values};
+pub use open::{Begin, Epoch, OpenError, SiteFacts};
+pub use reader::{ClockFacts, Link, OutboxRow, Reader, Rows, StoredRecord, Summary, TakeRows, Values};
 pub use sessions::Due;
 pub use writer::{
     Bill, Content, Job, Message, Parts, Released, Settlement, Signals, Signing, Unavailable, Verdict, Writer, WriterHandle,

@@ -9,9 +9,9 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use super::file::StoreFile;
 use super::life::{self, Home, Life};
 use super::witness::{self, ChainEnd};
-use super::{StoreError, restore};
+use super::{StoreError, clock, restore};
 use crate::session::{Context, LinePhase, Location, Measurand};
-use crate::units::Time;
+use crate::units::{Received, Time};
 
 /// "FCRT": tells our file from any other SQLite file.
 const APPLICATION_ID: i32 = 0x4643_5254;
@@ -80,8 +80,6 @@ pub struct SiteFacts {
     pub version: String,
     /// Station identities as the configuration spells them.
     pub stations: Vec<String>,
-    /// Today by the site's calendar, YYYYMMDD.
-    pub today: String,
     /// The machine, where it has an id.
     pub host: Option<String>,
     /// The file that knows the end of the chain independently of the store.
@@ -95,8 +93,11 @@ pub(super) struct Opened {
     pub file: StoreFile,
 }
 
+/// Told once what the store knows of the time; answers with the first reading of our clock.
+pub type Begin = Box<dyn FnOnce(Option<Time>) -> Received>;
+
 /// Opens for writing, creating and migrating as needed.
-pub(super) fn open_for_writing(path: &Path, facts: &SiteFacts, now: Time) -> Result<Opened, OpenError> {
+pub(super) fn open_for_writing(path: &Path, facts: &SiteFacts, begin: Begin) -> Result<Opened, OpenError> {
     let at = |source| OpenError::File { path: path.to_owned(), source };
     let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
     let stored = |error| OpenError::of(path, error);
@@ -110,6 +111,7 @@ pub(super) fn open_for_writing(path: &Path, facts: &SiteFacts, now: Time) -> Res
     let doubtful = |source| OpenError::Witness { path: facts.witness.clone(), source };
     let witness = witness::read(&facts.witness, &facts.site).map_err(doubtful)?;
     let home = Home { mark: file.mark().map_err(at)?, host: facts.host.clone() };
+    let now = begin(clock::known_time(&connection).map_err(sqlite)?);
     let life = life::identify(&mut connection, facts, &home, witness.as_ref(), now).map_err(stored)?;
     let (seq, hash) = restore::chain_tail(&connection, life.epoch).map_err(stored)?;
     witness::write(&facts.witness, &facts.site, &ChainEnd { epoch: life.epoch, seq, hash }).map_err(doubtful)?;

@@ -80,6 +80,23 @@ pub struct Summary {
     pub unsettled_sessions: u64,
     pub problems: u64,
     pub link: Option<Link>,
+    pub clock: ClockFacts,
+}
+
+/// What the daemon found out about the system clock.
+#[derive(Clone, Copy, Debug)]
+pub struct ClockFacts {
+    pub proven: bool,
+    pub since: Time,
+    /// The daemon's last sign of life by its own reckoning.
+    pub alive_at: Option<Time>,
+}
+
+impl ClockFacts {
+    /// The time: the system clock, unless the daemon found it to be wrong.
+    pub fn now(&self, system: Time) -> Time {
+        if self.proven { system } else { self.alive_at.unwrap_or(self.since).max(self.since).max(system) }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -147,10 +164,10 @@ impl Reader {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?, started.map(time::from_millis), row.get(4)?, row.get(5)?))
             })?;
         let oldest: Option<i64> = self.connection.query_row(
-            "SELECT min(created_at) FROM record WHERE epoch = ?1 AND seq > coalesce((SELECT through FROM receipt WHERE epoch = ?1), 0)",
+            "SELECT created_at FROM record WHERE epoch = ?1 AND seq > coalesce((SELECT through FROM receipt WHERE epoch = ?1), 0) ORDER BY seq LIMIT 1",
             [epoch],
             |row| row.get(0),
-        )?;
+        ).optional()?;
         let began: Option<i64> =
             self.connection.query_row("SELECT began_at FROM epoch WHERE epoch = ?1", [epoch], |row| row.get(0)).optional()?;
         let (epoch_reason, epoch_detail) = life::reason(&self.connection, epoch)?.unzip();
@@ -176,7 +193,16 @@ impl Reader {
             unsettled_sessions: count("SELECT count(*) FROM session WHERE state = 'ended' AND settled IS NULL")?,
             problems: count("SELECT count(*) FROM v_problem")?,
             link: self.link()?,
+            clock: self.clock()?,
         })
+    }
+
+    pub fn clock(&self) -> Result<ClockFacts, StoreError> {
+        let read = |row: &rusqlite::Row<'_>| {
+            let alive: Option<i64> = row.get(2)?;
+            Ok(ClockFacts { proven: row.get(0)?, since: time::from_millis(row.get(1)?), alive_at: alive.map(time::from_millis) })
+        };
+        Ok(self.connection.query_row("SELECT c.proven, c.since, s.alive_at FROM clock c, site s", [], read)?)
     }
 
     fn link(&self) -> Result<Option<Link>, StoreError> {
@@ -225,7 +251,7 @@ impl Reader {
 
     /// The public keys that signed records of this store, as a JWKS.
     pub fn jwks(&self) -> Result<String, StoreError> {
-        let mut statement = self.connection.prepare_cached("SELECT jwk FROM key ORDER BY since, kid")?;
+        let mut statement = self.connection.prepare_cached("SELECT jwk FROM key ORDER BY rowid")?;
         let keys = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
         Ok(format!("{{\"keys\":[{}]}}", keys.join(",")))
     }

@@ -72,3 +72,16 @@ CREATE TABLE home (
 -- Of the row's other columns, see checksum.rs; NULL: written before there were any.
 ALTER TABLE message ADD COLUMN checksum INTEGER;
 ALTER TABLE session ADD COLUMN checksum INTEGER;
+-- ---------------------------------------------------------------------------------------------------------------------
+-- The gateway's own clock, one row. Rows of the journal up to after_message, and records up to after_seq of after_epoch, may have
+-- been written by a clock that was ahead: their times say nothing about the time at the next start.
+CREATE TABLE clock (
+    id            INTEGER PRIMARY KEY CHECK (id = 1),
+    proven        INTEGER NOT NULL,     -- 0: the system clock is wrong
+    since         INTEGER NOT NULL,
+    system_at     INTEGER NOT NULL,     -- what the system clock read then
+    after_message INTEGER NOT NULL DEFAULT 0,
+    after_epoch   INTEGER NOT NULL DEFAULT 0,
+    after_seq     INTEGER NOT NULL DEFAULT 0
+) STRICT;
+INSERT INTO clock (id, proven, since, system_at) VALUES (1, 1, 0, 0);

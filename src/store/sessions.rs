@@ -242,12 +242,9 @@ fn with_memory(connection: &Connection, mut session: Session) -> Result<Session,
 
 pub(super) fn due(connection: &Connection, now: Time, limit: usize) -> Result<Vec<i64>, StoreError> {
     let mut statement = connection.prepare_cached(
-        // A time further ahead than any grace was written while the gateway's clock was wrong.
-        "SELECT number FROM session WHERE state = 'ended' AND settled IS NULL AND (settle_after <= ?1 OR settle_after > ?2) \
-         ORDER BY settle_after LIMIT ?3",
+        "SELECT number FROM session WHERE state = 'ended' AND settled IS NULL AND settle_after <= ?1 ORDER BY settle_after LIMIT ?2",
     )?;
-    let now = time::to_millis(now);
-    let numbers = statement.query_map(params![now, now + 3_600_000, limit], |row| row.get(0))?.collect::<Result<Vec<_>, _>>()?;
+    let numbers = statement.query_map(params![time::to_millis(now), limit], |row| row.get(0))?.collect::<Result<Vec<_>, _>>()?;
     Ok(numbers)
 }
 

@@ -21,6 +21,7 @@ use tracing::{error, info, warn};
 
 use super::aside::Raw;
 use super::bounds::Keep;
+use super::clock::ClockNews;
 use super::failure::{is_damage, is_of_the_world};
 use super::file::StoreFile;
 use super::journal::Station;
@@ -32,7 +33,7 @@ use super::{StoreError, restore, sessions};
 use crate::record::{Draft, Signer};
 use crate::session::overlap::Span;
 use crate::session::{Answer, Fact, Machine, Origin, Policy};
-use crate::units::{Decimal, Finding, Now, StationId, Time, Version, time};
+use crate::units::{Decimal, Finding, Now, Received, StationId, Time, Version, time};
 
 /// Jobs per transaction.
 pub const MAX_GROUP: usize = 512;
@@ -50,7 +51,7 @@ pub type Encode = Box<dyn FnOnce(&Answer) -> Option<String> + Send>;
 pub struct Message {
     pub station: StationId,
     pub version: Version,
-    pub received_at: Time,
+    pub received: Received,
     /// `None`: not readable as a CALL.
     pub action: Option<Box<str>>,
     /// The message id of a transaction message: the same id with the same text again is a repeat and gets the same answer.
@@ -150,6 +151,8 @@ pub enum Job {
         error: Option<String>,
         at: Time,
     },
+    /// Completes when it is on disk.
+    Clock(Box<ClockNews>, oneshot::Sender<()>),
     /// Completes when everything submitted before it is on disk.
     Flush(oneshot::Sender<()>),
 }
@@ -257,7 +260,6 @@ pub struct Writer {
     fatal: Option<String>,
     alive_at: Time,
     pub(super) now: Now,
-    pub(super) new_uuid: fn() -> uuid::Uuid,
 }
 
 /// What a writer works with.
@@ -268,6 +270,7 @@ pub struct Parts {
     /// Where replies go when their transaction is on disk.
     pub released: tokio_mpsc::UnboundedSender<Vec<Released>>,
     pub now: Now,
+    pub begin: open::Begin,
 }
 
 /// What a group did, known good only after its commit.
@@ -282,8 +285,8 @@ pub(super) struct Outcome {
 impl Writer {
     /// Opens (creates, migrates) the store and restores the machine from it. Nothing runs yet.
     pub fn open(path: &Path, facts: &SiteFacts, parts: Parts) -> Result<Self, OpenError> {
-        let Parts { policy, signing, signals, released, now } = parts;
-        let opened = open::open_for_writing(path, facts, now())?;
+        let Parts { policy, signing, signals, released, now, begin } = parts;
+        let opened = open::open_for_writing(path, facts, begin)?;
         let bad = |error| OpenError::of(path, error);
         let Life { epoch, tx_offset } = opened.life;
         let mut writer = Self {
@@ -306,7 +309,6 @@ impl Writer {
             fatal: None,
             alive_at: now(),
             now,
-            new_uuid: uuid::Uuid::now_v7,
         };
         writer.begin_life(&facts.stations).map_err(|error| bad(error.into()))?;
         writer.restore().map_err(bad)?;
@@ -478,7 +480,7 @@ impl Writer {
     }
 
     /// Tells afterwards when a gateway lost power.
-    fn alive(&mut self) -> Result<(), StoreError> {
+    pub(super) fn alive(&mut self) -> Result<(), StoreError> {
         let now = (self.now)();
         self.connection.prepare_cached("UPDATE site SET alive_at = ?1")?.execute([time::to_millis(now)])?;
         self.alive_at = now;
@@ -550,6 +552,11 @@ impl Writer {
                      ON CONFLICT (id) DO UPDATE SET since = CASE WHEN up = excluded.up THEN since ELSE excluded.since END, up = excluded.up, error = excluded.error",
                     params![up, time::to_millis(at), error],
                 )?;
+            }
+            Job::Clock(news, reply) => {
+                self.clock(&news)?;
+                outcome.due |= news.proven;
+                outcome.released.push(Released::Flush(reply));
             }
             Job::Flush(reply) => outcome.released.push(Released::Flush(reply)),
         }

@@ -14,4 +14,4 @@ pub use escape::{is_unprintable, printable};
 pub use finding::{Code, Finding};
 pub use identity::{SessionId, StationId, Token, TokenKind, TxRef, Version};
 pub use rust_decimal::Decimal;
-pub use time::{Now, Received, Time};
+pub use time::{Clock, Now, Received, Time};

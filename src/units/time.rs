@@ -10,14 +10,24 @@ pub type Time = DateTime<Utc>;
 /// Where a room that may not read a clock gets the time from; the shell hands it in.
 pub type Now = Arc<dyn Fn() -> Time + Send + Sync>;
 
-/// When a message came, by the gateway's clock.
+/// A reading of our own clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Received {
+    /// The time, or the best estimate of it. It goes back only when our clock was ahead before; order what was stored by its row.
     pub at: Time,
-    /// False while the gateway's clock has proven itself wrong: `at` is then an estimate, never later than the truth, and no
-    /// other clock is judged by it.
+    /// False: the system clock has shown itself to be wrong, and `at` is the last time known to be true plus what has passed since.
+    /// No other clock can be judged by it, and nothing may be sealed with it.
     pub proven: bool,
 }
+
+impl Received {
+    pub const fn proven(at: Time) -> Self {
+        Self { at, proven: true }
+    }
+}
+
+/// Our own clock, for those who must know whether it can be right.
+pub type Clock = Arc<dyn Fn() -> Received + Send + Sync>;
 
 /// Milliseconds since 1970, the store's form of an instant.
 pub fn to_millis(time: Time) -> i64 {

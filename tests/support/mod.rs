@@ -60,6 +60,10 @@ pub struct Site {
     pub file_limit: Option<u32>,
     /// The daemon's environment.
     pub env: Vec<(String, String)>,
+    /// More of the environment of the daemon and of commands.
+    pub env_of_all: Vec<(String, String)>,
+    /// More arguments of `forecourt run`.
+    pub run_args: Vec<&'static str>,
     daemon: Option<Daemon>,
 }
 
@@ -105,7 +109,8 @@ impl Site {
         for (name, json) in &plan.tariffs {
             std::fs::write(dir.path().join("tariffs").join(name), json).unwrap();
         }
-        let site = Self { dir, port, file_limit: None, env: Vec::new(), daemon: None };
+        let site =
+            Self { dir, port, file_limit: None, env: Vec::new(), env_of_all: Vec::new(), run_args: Vec::new(), daemon: None };
         let Plan { ocpp, stations, default_tariff, mqtt_url, log_level, .. } = plan;
         let config = format!(
             "[site]\nid = \"{SITE}\"\nname = \"Test\"\ncountry_code = \"DE\"\nparty_id = \"TST\"\ntime_zone = \"Europe/Berlin\"\n\
@@ -145,6 +150,7 @@ impl Site {
     pub fn spawn(&mut self) {
         assert!(self.daemon.is_none(), "one daemon at a time");
         let mut command = self.command(&["run"]);
+        command.args(&self.run_args);
         if let Some(limit) = self.file_limit {
             // Ignored, the signal becomes an error of write(2). The unit is 512 bytes (POSIX).
             let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", limit * 2);
@@ -219,7 +225,7 @@ impl Site {
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(BINARY);
         command.arg("--config").arg(self.config()).args(args).current_dir(self.dir.path());
-        command.env_remove("RUST_LOG").env("NO_COLOR", "1");
+        command.env_remove("RUST_LOG").env("NO_COLOR", "1").envs(self.env_of_all.iter().map(|(name, value)| (name, value)));
         command
     }
 

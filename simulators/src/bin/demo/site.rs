@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow};
 use chrono::{FixedOffset, Offset, Utc};
-use forecourt::{config::Config, daemon::Daemon};
+use forecourt::{clock::GatewayClock, config::Config, daemon::Daemon};
 use simulators::{Broker, Clock, Office, Scenario, office};
 use tempfile::TempDir;
 
@@ -38,10 +38,10 @@ impl Site {
         let config = configuration(&folder, &broker, free("--station-port", args.station_port)?)?;
         let daemon = Daemon::start(
             config,
-            Arc::new({
+            GatewayClock::simulated(Arc::new({
                 let clock = clock.clone();
                 move || clock.now()
-            }),
+            })),
         );
         let daemon = daemon.await.map_err(|error| anyhow!(error))?;
         Ok(Self { clock, broker, daemon, office, folder })
