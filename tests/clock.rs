@@ -7,9 +7,11 @@
 
 mod support;
 
+use std::cell::Cell;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
+use std::rc::Rc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -26,6 +28,8 @@ fn to_1970() -> i64 {
 struct Gateway {
     site: Site,
     offset: std::fs::File,
+    /// The register of the station's meter, in Wh.
+    meter: Rc<Cell<i64>>,
 }
 
 impl Gateway {
@@ -39,7 +43,7 @@ impl Gateway {
         std::fs::write(&file, 0_i64.to_ne_bytes()).unwrap();
         let text = |path: &Path| path.to_str().unwrap().to_owned();
         site.env_of_all = vec![("LD_PRELOAD".into(), text(&library)), ("CLOCK_OFFSET_FILE".into(), text(&file))];
-        Self { site, offset: std::fs::File::options().write(true).open(file).unwrap() }
+        Self { site, offset: std::fs::File::options().write(true).open(file).unwrap(), meter: Rc::new(Cell::new(1000)) }
     }
 
     /// Sets the system clock of the daemon and of commands, in seconds from the true time.
@@ -86,11 +90,16 @@ fn assert_near(found: &str, wanted: DateTime<Utc>) {
 struct Station {
     socket: Socket,
     ids: u32,
+    meter: Rc<Cell<i64>>,
 }
 
 impl Station {
     async fn boot(gateway: &Gateway) -> Self {
-        let mut station = Self { socket: Socket::station(gateway.site.port, "CP-1", "ocpp1.6").await, ids: 0 };
+        let mut station = Self {
+            socket: Socket::station(gateway.site.port, "CP-1", "ocpp1.6").await,
+            ids: 0,
+            meter: Rc::clone(&gateway.meter),
+        };
         let boot = station.call("BootNotification", json!({"chargePointVendor": "V", "chargePointModel": "M"})).await;
         assert_near(boot["currentTime"].as_str().unwrap(), Utc::now());
         station
@@ -107,12 +116,13 @@ impl Station {
     }
 
     async fn start(&mut self) -> i64 {
-        let start = json!({"connectorId": 1, "idTag": "T1", "meterStart": 1000, "timestamp": Utc::now() - TimeDelta::minutes(1)});
+        let start = json!({"connectorId": 1, "idTag": "T1", "meterStart": self.meter.get(), "timestamp": Utc::now()});
         self.call("StartTransaction", start).await["transactionId"].as_i64().unwrap()
     }
 
     async fn stop(&mut self, tx: i64) {
-        let stop = json!({"transactionId": tx, "meterStop": 1150, "timestamp": Utc::now(), "idTag": "T1"});
+        self.meter.set(self.meter.get() + 50);
+        let stop = json!({"transactionId": tx, "meterStop": self.meter.get(), "timestamp": Utc::now(), "idTag": "T1"});
         self.call("StopTransaction", stop).await;
     }
 

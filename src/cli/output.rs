@@ -170,7 +170,7 @@ impl Output {
 
     /// To the minute; without the year when it is this one.
     fn short_time(&self, text: &str) -> String {
-        let this_year = Utc::now().with_timezone(&self.zone.get()).year();
+        let this_year = crate::clock::system_now().with_timezone(&self.zone.get()).year();
         let year = text.parse::<DateTime<Utc>>().map(|time| time.with_timezone(&self.zone.get()).year());
         self.time(text, if year == Ok(this_year) { "%m-%d %H:%M" } else { "%Y-%m-%d %H:%M" })
     }
