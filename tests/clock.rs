@@ -56,7 +56,7 @@ impl Gateway {
     }
 
     fn records(&self) -> usize {
-        self.count("SELECT count(*) FROM v_record")
+        self.count("SELECT count(*) FROM v_record WHERE kind = 'charge'")
     }
 
     fn proven(&self) -> bool {
