@@ -85,7 +85,7 @@ fn named_2x<'a>(station: &'a Station, tx: &TxRef, claim: &Claim<'_>, findings: &
     let found = match claim.fact.phase {
         Phase::Start => named.iter().find(|session| claim.is_start_of(session)),
         // The session that had begun by then; of several, the latest.
-        _ => named.iter().find(|session| session.started_at.is_none_or(|start| !claim.timed || start <= claim.at + SHORTLY)),
+        _ => named.iter().find(|session| claim.is_after_the_start_of(session)),
     };
     let found = found.copied().or_else(|| (claim.fact.phase != Phase::Start && named.len() == 1).then_some(newest));
     match found {
@@ -192,23 +192,35 @@ impl<'a> Claim<'a> {
     /// time never is another.
     fn is_start_of(&self, session: &Session) -> bool {
         let Some(start) = session.started_at else { return true };
-        if !self.timed || start == self.at {
+        let Some(said) = self.fact.reported_at else { return true };
+        // Both by the station's clock, whatever that is worth.
+        let apart = session.memory.said_start.map_or(self.at - start, |first| said - first).abs();
+        if apart.is_zero() {
             return true;
         }
         let differs = |one: Option<MilliWh>, other: Option<MilliWh>| one.zip(other).is_some_and(|(one, other)| one != other);
         let another_register = differs(self.register, session.memory.first_register);
         let another_token = self.fact.token.is_some() && session.token.is_some() && !self.has_token_of(session);
         let another_outlet = self.fact.evse.is_some_and(|evse| evse != 0 && session.evse != 0 && evse != session.evse);
-        let ended = session.stopped_at.is_some_and(|stop| self.at > stop);
+        let ended = session.stopped_at.is_some_and(|stop| self.timed && self.at > stop);
         // A start that is sent again has the time that it had before.
-        let another_time = (self.at - start).abs() > SHORTLY;
-        !(another_register || another_token || another_outlet || ended || another_time)
+        !(another_register || another_token || another_outlet || ended || apart > SHORTLY)
+    }
+
+    /// 2.x: the session had begun when this happened, by the station's clock if it gave both times.
+    fn is_after_the_start_of(&self, session: &Session) -> bool {
+        let Some(start) = session.started_at else { return true };
+        match self.fact.reported_at.zip(session.memory.said_start) {
+            Some((said, first)) => first - said <= SHORTLY,
+            None => !self.timed || start <= self.at + SHORTLY,
+        }
     }
 
     /// 2.x: an event that cannot be a late one of this ended session: of a later time, and its counter began anew or its register
     /// went on.
     fn is_after_the_end_of(&self, session: &Session) -> bool {
-        let (Some(stop), true, false) = (session.stopped_at, self.timed, self.fact.phase == Phase::Start) else { return false };
+        let has_time = self.fact.reported_at.is_some();
+        let (Some(stop), true, false) = (session.stopped_at, has_time, self.fact.phase == Phase::Start) else { return false };
         if session.started_at.is_none() || self.at <= stop + SHORTLY {
             return false;
         }

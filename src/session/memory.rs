@@ -21,6 +21,8 @@ const MAX_SAMPLES: usize = 32;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Memory {
     pub events: Events,
+    /// The station's own time of the start, as it said it: tells one start from another whatever its clock is worth.
+    pub said_start: Option<Time>,
     /// The first register that came with the start, and the latest one, with the time it was measured.
     pub first_register: Option<MilliWh>,
     pub last_register: Option<(Time, MilliWh)>,
@@ -38,6 +40,9 @@ impl Memory {
         }
         self.was_left |= self.is_free && evidence.charging.is_some_and(|state| state != ChargingState::Idle);
         self.is_free |= evidence.charging == Some(ChargingState::Idle) && evidence.seq_no.is_none();
+        if evidence.phase == Phase::Start {
+            self.said_start = self.said_start.or(evidence.reported_at);
+        }
         for reading in &evidence.readings {
             let Some(register) = register_of(reading).filter(MilliWh::is_register) else { continue };
             if evidence.phase == Phase::Start && self.first_register.is_none() {

@@ -46,7 +46,7 @@ pub(super) fn fit(
     };
     let total = inside.len() + zeros;
     let chain = longest_chain(&inside, &fits);
-    let ends = check_ends(ends, (start, end), &chain, &fits, findings)?;
+    let ends = check_ends(ends, (start, end), &chain, inside.len() == 1, &fits, findings)?;
     let Ends { first, last, .. } = ends;
     if last < first {
         return Err((hold::REGISTER_DECREASED, format!("start {} Wh, stop {} Wh", first.wh(), last.wh())));
@@ -103,12 +103,15 @@ fn check_ends(
     ends: Ends,
     (start, end): (Time, Time),
     chain: &[(Time, MilliWh)],
+    is_only_sample: bool,
     fits: &Fits<'_>,
     findings: &mut Vec<Finding>,
 ) -> Result<Ends, Held> {
     let (Some(head), Some(tail)) = (chain.first().copied(), chain.last().copied()) else { return Ok(ends) };
     let (first_fits, last_fits) = (fits((start, ends.first), head), fits(tail, (end, ends.last)));
-    if chain.len() < MIN_AGREEING || (first_fits && last_fits) {
+    // The only sample there is, far from both ends: one meter or the other is not this connector's.
+    let is_alone = is_only_sample && !first_fits && !last_fits;
+    if (chain.len() < MIN_AGREEING && !is_alone) || (first_fits && last_fits) {
         return Ok(ends);
     }
     let said =
