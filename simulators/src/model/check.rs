@@ -19,7 +19,7 @@ use super::machine::{Bill, End, Kept};
 use super::script::{Message, Phase};
 use super::shape::Marks;
 use super::truth::{CENT, Micro, energy_price, hours};
-use super::world::{Session, What, World};
+use super::world::{Session, What, World, offset};
 use super::{MINUTE, MilliWh, Millis, machine};
 
 /// What became of one true session.
@@ -187,11 +187,15 @@ impl Case<'_> {
         off.then_some("wrong-date")
     }
 
-    /// Not of a session told late by a station whose clock was wrong: nothing could prove its times.
+    /// Not of a session told late by a station whose clock was wrong, nor of one told while the gateway's clock was wrong, too:
+    /// nothing could prove its times.
     fn times_are_told(&self) -> bool {
-        let late =
-            |message: &Message| message.of == Some(self.index) && message.tx().is_some() && message.sent > message.at + DATE;
-        !self.marks.clock || !self.messages.iter().any(late)
+        let gateway = &self.world.gateway;
+        let unprovable = |message: &Message| {
+            let late = message.sent > message.at + DATE;
+            message.of == Some(self.index) && message.tx().is_some() && (late || offset(gateway, message.sent) != 0)
+        };
+        !self.marks.clock || !self.messages.iter().any(unprovable)
     }
 
     fn price(&self) -> Micro {
