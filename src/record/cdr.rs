@@ -61,7 +61,7 @@ pub struct Cdr {
     pub last_updated: Stamp,
 }
 
-/// The one place in a record that names the driver's token: head office bills by it.
+/// The one place in a record that names the driver's token: head office bills by it. A PIN is not named even here.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct CdrToken {
     pub country_code: String,

@@ -119,7 +119,8 @@ fn note_lengths(cdr: &Cdr, findings: &mut Vec<Finding>) {
 
 fn cdr_token(charge: &Charge) -> CdrToken {
     let owner = charge.token_owner.as_ref().unwrap_or(&charge.site.party);
-    let uid = charge.token.as_ref().map(Token::reveal).filter(|text| !text.is_empty());
+    // A PIN is a secret: whoever reads the bill must not be able to charge with it.
+    let uid = charge.token.as_ref().filter(|token| !token.is_pin()).map(Token::reveal).filter(|text| !text.is_empty());
     CdrToken {
         country_code: owner.country_code.clone(),
         party_id: owner.party_id.clone(),

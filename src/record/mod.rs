@@ -12,7 +12,7 @@
 //! - [`Draft::seal`] runs the arithmetic of [`verify_one`] before it signs: a record that would be refused is never made.
 //! - `prev` of record n+1 is the SHA-256 of the JWS text of record n; `seq` starts at 1 in every epoch and has no gaps.
 //! - Decimals are exact: JSON numbers with their own digits inside `cdr`, strings everywhere else; never a binary float.
-//! - A driver's token is in `cdr.cdr_token.uid`, because head office bills by it, and nowhere else; `Debug` never shows it.
+//! - A driver's token is in `cdr.cdr_token.uid`, because head office bills by it, and nowhere else; a PIN is nowhere; `Debug` never shows it.
 //!
 //! Not here: files, clocks, sequence numbers and record ids (the caller brings them), delivery, and whether the price is
 //! the right one: arithmetic is checked against the record itself, not against a second rating.

@@ -60,7 +60,7 @@ pub struct SessionFacts {
     pub evse_id: String,
     /// OCPP token type, `unstated` for 1.6; `null`: no token.
     pub token_class: Option<String>,
-    /// All but the last four characters hidden.
+    /// All but the last four characters hidden; of a PIN everything.
     pub token_masked: Option<String>,
     pub auth_method: String,
     pub contract: Option<String>,

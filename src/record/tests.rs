@@ -6,11 +6,11 @@ use proptest::prelude::*;
 
 use super::examples::{EPOCH, TARIFF, at, charge, dec, key, keys, line_of, place, rated, records, seal};
 use super::{
-    Algorithm, Chain, Draft, Hash, Head, JwkSet, Record, SCHEMA, SealError, Severity, SignError, Signer, SigningKey, jws, open,
-    verify_one,
+    Algorithm, Chain, Charge, Draft, Hash, Head, JwkSet, Record, SCHEMA, SealError, Severity, SignError, Signer, SigningKey, jws,
+    open, verify_one,
 };
 use crate::rating::{Activity, Dimension, Line, LineSource, Period, Price, Rated, Totals};
-use crate::units::{Decimal, MilliWh};
+use crate::units::{Decimal, MilliWh, Token, TokenKind};
 
 /// One member per line there, none of the white space at line ends here.
 fn golden() -> String {
@@ -34,6 +34,19 @@ fn payload_is_exactly_this() {
     assert!(!shown.contains("04A1B2C3D4A1F3"), "{shown}");
     let payload = open(&record.jws, &keys()).expect("opens").payload;
     assert!(!format!("{payload:?}").contains("04A1B2C3D4A1F3"));
+}
+
+#[test]
+fn a_pin_stands_nowhere_in_a_record() {
+    for kind in ["KeyCode", "keycode"] {
+        let pin = Token::new(TokenKind::Named(kind.into()), "73194682");
+        let draft = Draft::charge(&Charge { token: Some(pin), ..charge() }, &rated());
+        let record = draft.seal(&place(EPOCH, 1, None), &key()).expect("seals");
+        assert!(!record.payload.contains("4682"), "{}", record.payload);
+        let payload = open(&record.jws, &keys()).expect("opens").payload;
+        assert_eq!(payload.cdr.expect("cdr").cdr_token.uid, "#NA");
+        assert_eq!(payload.session.expect("session").token_masked.as_deref(), Some("…"));
+    }
 }
 
 #[test]

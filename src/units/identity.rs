@@ -100,10 +100,15 @@ impl Token {
         self.text.to_lowercase()
     }
 
-    /// Everything but the last four characters replaced: `…A1F3`; shorter tokens show nothing.
+    /// A PIN that a driver types in (OCPP IdTokenEnumType KeyCode): a secret as such, and short enough to be guessed from its end.
+    pub fn is_pin(&self) -> bool {
+        self.kind.as_str().eq_ignore_ascii_case("KeyCode")
+    }
+
+    /// Everything but the last four characters replaced: `…A1F3`; shorter tokens and PINs show nothing.
     pub fn masked(&self) -> String {
         let count = self.text.chars().count();
-        if count <= 4 {
+        if count <= 4 || self.is_pin() {
             return "…".to_owned();
         }
         format!("…{}", self.text.chars().skip(count - 4).collect::<String>())
@@ -174,6 +179,7 @@ mod tests {
         assert_eq!(format!("{token:?}"), "Token(unstated …A1F3)");
         assert_eq!(token.reveal(), "04A1B2C3D4A1F3");
         assert_eq!(Token::new(TokenKind::Unstated, "1234").to_string(), "…");
+        assert_eq!(Token::new(TokenKind::Named("keyCode".into()), "73194682").to_string(), "…");
     }
 
     #[test]
