@@ -345,6 +345,25 @@ fn modules_say_what_they_are_for() {
     holds(opening);
 }
 
+/// A test that returns early counts as passed; `tests/support/tools.rs` makes that loud, and an error where `CI=true`.
+#[test]
+fn tests_are_skipped_in_one_place_only() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let mut folders = vec![root];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("entry of a folder").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let own = path.ends_with("support/tools.rs") || path.ends_with("tidy.rs") || path.ends_with("uplink.rs");
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            assert!(own || !text.contains("SKIPPED"), "{}: skip with support::tools::skip", path.display());
+        }
+    }
+}
+
 #[test]
 fn simulators_are_independent_witnesses() {
     holds(witnesses);
