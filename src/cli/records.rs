@@ -24,6 +24,7 @@ const LIST: Columns = &[
     "cost_incl_vat",
     "currency",
     "acknowledged",
+    "rejected",
 ];
 const OUTBOX: Columns = &["seq", "kind", "session_id", "created_at", "state", "fault", "fault_detail", "record_id", "bytes"];
 /// Problems printed one by one; the rest are counted.

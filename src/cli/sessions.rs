@@ -219,6 +219,10 @@ fn bill(found: &Found, output: &Output) -> Result<(), Failure> {
         text(&session["currency"]),
         text(&session["tariff_id"]),
         session["record_seq"],
-        if session["acknowledged"] == json!(1) { ", confirmed by head office" } else { ", not yet confirmed by head office" }
+        match session["rejected"].as_str() {
+            Some(code) => output.strong(&format!(", rejected by head office: {code}")),
+            None if session["acknowledged"] == json!(1) => ", confirmed by head office".to_owned(),
+            None => ", not yet confirmed by head office".to_owned(),
+        }
     ))
 }

@@ -127,11 +127,18 @@ pub fn outbox(store: &Reader, path: &Path, output: &Output) -> Result<Exit, Fail
     }
     output.line(link_line(&summary, running, output))?;
     output.line(format!(
-        "epoch {}: last record {}, confirmed by head office up to {}",
-        summary.epoch, summary.last_seq, summary.receipted
+        "epoch {}: last record {}, sent up to {}, received by head office up to {}",
+        summary.epoch,
+        summary.last_seq,
+        sent(&summary),
+        summary.receipted
     ))?;
-    if summary.faults > 0 {
-        output.line(output.strong(&format!("records that need a person: {}; forecourt outbox list", summary.faults)))?;
+    if summary.undelivered > 0 {
+        let text = format!("not taken by the broker, offered again: {}; forecourt outbox list says why", summary.undelivered);
+        output.line(output.strong(&text))?;
+    }
+    if summary.rejected > 0 {
+        output.line(output.strong(&format!("rejected by head office: {}; forecourt outbox list says why", summary.rejected)))?;
     }
     Ok(Exit::Ok)
 }
@@ -152,7 +159,11 @@ fn facts(summary: &Summary, running: bool) -> Json {
         "acknowledged_seq": summary.receipted,
         "outbox": summary.outbox,
         "oldest_outbox_at": stamp(summary.oldest_outbox_at),
-        "record_faults": summary.faults,
+        "sent_seq": sent(summary),
+        "last_receipt_at": stamp(summary.receipt_at),
+        "record_faults": summary.rejected + summary.undelivered,
+        "rejected_records": summary.rejected,
+        "undelivered_records": summary.undelivered,
         "open_sessions": summary.open_sessions,
         "held_sessions": summary.held_sessions,
         "waiting_sessions": summary.unsettled_sessions,
@@ -165,24 +176,39 @@ fn facts(summary: &Summary, running: bool) -> Json {
     })
 }
 
+/// Highest record number that the broker has taken: nothing is in doubt below the last receipt.
+fn sent(summary: &Summary) -> u64 {
+    summary.link.as_ref().map_or(0, |link| link.sent).max(summary.receipted).min(summary.last_seq)
+}
+
+/// Three things apart: whether the broker is reached, what it took of us, and whether head office answers.
 fn link_line(summary: &Summary, running: bool, output: &Output) -> String {
+    let local = |time: Time| output.local(&time::rfc3339(time));
     let waiting = match summary.oldest_outbox_at {
-        Some(oldest) => format!("outbox {} (oldest {})", summary.outbox, age(oldest, summary.clock.now(clock::system_now()))),
+        Some(oldest) => {
+            let sent = sent(summary).saturating_sub(summary.receipted);
+            let age = age(oldest, summary.clock.now(clock::system_now()));
+            format!("outbox {} (oldest {age}), {sent} of them sent", summary.outbox)
+        }
         None => "outbox empty".to_owned(),
+    };
+    let receipt = match summary.receipt_at {
+        Some(at) => format!("last receipt {}", local(at)),
+        None => "no receipt so far".to_owned(),
     };
     let link = match &summary.link {
         None => "not connected yet (no broker configured, or no attempt so far)".to_owned(),
         Some(_) if !running => "unknown, the daemon is not running".to_owned(),
-        Some(Link { up: true, since, error: Some(error) }) => {
-            output.strong(&format!("up since {}, BUT: {error}", output.local(&time::rfc3339(*since))))
+        Some(Link { up: true, since, error: Some(error), .. }) => {
+            output.strong(&format!("broker connected since {}, BUT: {error}", local(*since)))
         }
-        Some(link) if link.up => format!("up since {}", output.local(&time::rfc3339(link.since))),
+        Some(link) if link.up => format!("broker connected since {}", local(link.since)),
         Some(link) => {
             let why = link.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
-            output.strong(&format!("DOWN since {}{why}", output.local(&time::rfc3339(link.since))))
+            output.strong(&format!("broker DOWN since {}{why}", local(link.since)))
         }
     };
-    format!("head office {link} · {waiting}")
+    format!("head office: {link} · {waiting}, {receipt}")
 }
 
 /// Why bills wait although nothing is wrong with them.

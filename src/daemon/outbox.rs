@@ -1,11 +1,13 @@
 //! The uplink's view of the store: reads through a reader of its own, changes through the one writer.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use chrono::TimeDelta;
 use tokio::sync::{oneshot, watch};
 
 use crate::mqtt::{Identity, LinkState, Outbox, OutboxError, Outgoing, Receipt, StatusFacts, Verdict};
-use crate::store::{self, Job, Reader, WriterHandle};
+use crate::store::{self, Job, Reader, Refusal, WriterHandle};
 use crate::units::{Now, Time};
 
 pub struct StoreOutbox {
@@ -39,6 +41,12 @@ impl StoreOutbox {
     /// A panic while reading leaves nothing half-done in a read-only connection.
     fn reader(&self) -> MutexGuard<'_, Reader> {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn undelivered(&self, seq: u64, refusal: Option<Refusal>) -> Result<(), OutboxError> {
+        let (reply, done) = oneshot::channel();
+        self.store.submit(Job::Undelivered { epoch: self.epoch, seq, refusal, reply });
+        done.blocking_recv().map_err(failed("note what became of a record"))
     }
 }
 
@@ -95,13 +103,18 @@ impl Outbox for StoreOutbox {
         }
     }
 
-    fn quarantine(&self, seq: u64, reason: &str) -> Result<(), OutboxError> {
-        let (reply, done) = oneshot::channel();
-        let (code, detail) = ("not-sendable".to_owned(), reason.to_owned());
-        self.store.submit(Job::Fault { epoch: self.epoch, seq, code, detail, at: (self.now)(), reply });
-        done.blocking_recv().map_err(failed("set a record aside"))?;
-        self.leave_when_drained();
-        Ok(())
+    fn set_aside(&self, seq: u64, reason: &str, wait: Duration) -> Result<(), OutboxError> {
+        let at = (self.now)();
+        let next_try_at = TimeDelta::from_std(wait).ok().and_then(|wait| at.checked_add_signed(wait)).unwrap_or(at);
+        self.undelivered(seq, Some(Refusal { reason: reason.to_owned(), at, next_try_at }))
+    }
+
+    fn taken_after_all(&self, seq: u64) -> Result<(), OutboxError> {
+        self.undelivered(seq, None)
+    }
+
+    fn aside(&self) -> Result<Vec<(u64, u32)>, OutboxError> {
+        self.reader().undelivered(self.epoch).map_err(failed("read what was set aside"))
     }
 
     fn status(&self) -> Result<StatusFacts, OutboxError> {
@@ -122,6 +135,6 @@ impl Outbox for StoreOutbox {
     }
 
     fn link_changed(&self, state: LinkState) {
-        self.store.submit(Job::Link { up: state.up, error: state.error, at: (self.now)() });
+        self.store.submit(Job::Link { up: state.up, error: state.error, sent: state.sent, at: (self.now)() });
     }
 }

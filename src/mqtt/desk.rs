@@ -4,20 +4,22 @@
 
 use std::sync::Arc;
 
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
+use super::aside::SetAside;
 use super::outbox::{Identity, LinkState, Outbox, OutboxError, Outgoing, Receipt, StatusFacts, Verdict};
 
 pub struct Desk {
     outbox: Arc<dyn Outbox>,
     told: Option<LinkState>,
+    sent: u64,
     /// The last refused receipt, which the broker repeats at every connection.
     refused: Option<String>,
 }
 
 impl Desk {
     pub fn new(outbox: Arc<dyn Outbox>) -> Self {
-        Self { outbox, told: None, refused: None }
+        Self { outbox, told: None, sent: 0, refused: None }
     }
 
     async fn ask<T: Send + 'static>(
@@ -52,9 +54,23 @@ impl Desk {
         self.ask("read the public keys", |outbox| outbox.jwks()).await
     }
 
-    pub async fn quarantine(&self, seq: u64, reason: String) -> Result<(), OutboxError> {
-        error!(seq, reason, "record quarantined");
-        self.ask("quarantine a record", move |outbox| outbox.quarantine(seq, &reason)).await
+    pub async fn set_aside(&self, set_aside: SetAside, reason: String) -> Result<(), OutboxError> {
+        let SetAside { seq, tries, wait } = set_aside;
+        if tries == 1 {
+            error!(seq, reason, "the broker does not take a record; the others go on, and it is offered again");
+        } else {
+            debug!(seq, reason, tries, wait_s = wait.as_secs(), "the broker still does not take a record");
+        }
+        self.ask("set a record aside", move |outbox| outbox.set_aside(seq, &reason, wait)).await
+    }
+
+    pub async fn taken_after_all(&self, seq: u64) -> Result<(), OutboxError> {
+        info!(seq, "the broker has taken the record that it refused before");
+        self.ask("clear a record's fault", move |outbox| outbox.taken_after_all(seq)).await
+    }
+
+    pub async fn aside(&self) -> Result<Vec<(u64, u32)>, OutboxError> {
+        self.ask("read what was set aside", |outbox| outbox.aside()).await
     }
 
     /// Unseals, reads and applies one receipt. Whatever is wrong with it is a refusal, logged once.
@@ -80,13 +96,23 @@ impl Desk {
         Ok(verdict)
     }
 
+    /// How far records were sent. Passed on with the next report; call it seldom, as each new number is one.
+    pub async fn sent(&mut self, seq: u64) {
+        self.sent = seq;
+        if let Some(LinkState { up, error, .. }) = self.told.clone() {
+            self.report(up, error).await;
+        }
+    }
+
     pub async fn report(&mut self, up: bool, error: Option<String>) {
-        let state = LinkState { up, error };
+        let state = LinkState { up, error, sent: self.sent };
         if self.told.as_ref() == Some(&state) {
             return;
         }
+        let same = self.told.as_ref().is_some_and(|told| (told.up, &told.error) == (up, &state.error));
         let was_up = self.told.as_ref().is_some_and(|told| told.up);
         match (&state.error, was_up == up) {
+            _ if same => {}
             (Some(error), false) if !up => warn!(error, "uplink lost"),
             (Some(error), _) if up => warn!(error, "uplink impaired"),
             (Some(error), _) => warn!(error, "uplink down"),

@@ -17,6 +17,8 @@ use tokio::time::{sleep_until, timeout};
 use tracing::{debug, info, warn};
 
 use super::answer::Answer;
+use super::aside::SetAside;
+use super::complaints::Complaints;
 use super::desk::Desk;
 use super::driver::{self, Happening};
 use super::outbox::{Identity, OutboxError, Outgoing, StatusFacts, Verdict};
@@ -75,21 +77,6 @@ enum Done {
     Record(u64, Result<u8, PublishNoticeError>),
     Said(&'static str, Result<u8, PublishNoticeError>),
     Subscribed(Result<(), String>),
-}
-
-/// What is wrong although the link is up, worst first.
-#[derive(Default)]
-struct Complaints {
-    deaf: Option<String>,
-    disputed: Option<String>,
-    held: Option<String>,
-    withheld: Option<String>,
-}
-
-impl Complaints {
-    fn worst(&self) -> Option<String> {
-        [&self.deaf, &self.disputed, &self.held, &self.withheld].into_iter().flatten().next().cloned()
-    }
 }
 
 struct Connection<'a> {
@@ -159,7 +146,7 @@ impl Connection<'_> {
         happenings: &mut mpsc::Receiver<Happening>,
         signals: &mut Signals,
     ) -> Result<(), End> {
-        self.desk.report(true, None).await;
+        self.complain().await;
         self.subscribe()?;
         self.say_status(facts, true)?;
         self.say_keys().await?;
@@ -192,11 +179,15 @@ impl Connection<'_> {
     async fn tick(&mut self) -> Result<(), End> {
         match self.pacing.tick(Instant::now()) {
             Tick::Nothing => {}
-            Tick::Rewound(seq) => info!(seq, "no receipt came: sending again what follows"),
+            Tick::Rewound(seq) => {
+                info!(seq, "no receipt came: sending again what follows");
+                self.complain().await;
+            }
             Tick::Silent => return Err(End::Lost("the broker acknowledges nothing any more".to_owned())),
         }
         let due = self.status_at + self.site.settings.timing.status_every;
         if self.status_stale && !self.status_owed && due <= Instant::now() {
+            self.desk.sent(self.pacing.taken()).await;
             let facts = self.desk.status().await?;
             let rotated = self.status.as_ref().is_none_or(|told| told.kid != facts.kid);
             if self.status.as_ref() != Some(&facts) {
@@ -232,20 +223,20 @@ impl Connection<'_> {
 
     async fn offer(&mut self, demand: Demand, record: Outgoing) -> Result<(), End> {
         let seq = record.seq;
+        if !self.pacing.reached(demand, seq) {
+            return Ok(());
+        }
         let Some(topic) = self.site.topics.records(&record.kind) else {
-            self.pacing.pass_over(seq);
-            return Ok(self.desk.quarantine(seq, format!("its kind {:?} cannot be part of a topic", record.kind)).await?);
+            let set_aside = self.pacing.unsendable(seq, Instant::now());
+            return self.set_aside(set_aside, format!("its kind {:?} cannot be part of a topic", record.kind)).await;
         };
         let properties = wire::user_properties(&self.site.identity.site, &record);
         let size = wire::publish_size(&topic, &properties, record.jws.len());
         match self.pacing.offer(demand, seq, size, Instant::now()) {
             Offer::Skip => Ok(()),
-            Offer::TooLarge => {
-                if self.complaints.withheld.is_none() {
-                    self.complaints.withheld = Some(format!("record {seq}: {size} bytes are more than the broker takes"));
-                    self.complain().await;
-                }
-                Ok(())
+            Offer::TooLarge(set_aside) => {
+                let reason = format!("its {size} bytes are more than the broker takes (Maximum Packet Size)");
+                self.set_aside(set_aside, reason).await
             }
             Offer::Send => {
                 let options = options(wire::RECORD_CONTENT_TYPE, properties);
@@ -280,12 +271,25 @@ impl Connection<'_> {
         }
     }
 
+    /// Beyond the places for such records the others are not noted one by one.
+    async fn set_aside(&mut self, set_aside: Option<SetAside>, reason: String) -> Result<(), End> {
+        if let Some(set_aside) = set_aside {
+            self.desk.set_aside(set_aside, reason).await?;
+        }
+        self.complain().await;
+        Ok(())
+    }
+
     async fn answered(&mut self, seq: u64, code: u8) -> Result<(), End> {
         let answer = Answer::from_code(code);
         let next = self.pacing.acknowledged(seq, answer, Instant::now());
         match answer {
-            Answer::Taken if self.complaints.held.take().is_some() => self.complain().await,
-            Answer::Taken => {}
+            Answer::Taken => {
+                self.status_stale = true;
+                if self.complaints.held.take().is_some() {
+                    self.complain().await;
+                }
+            }
             _ => debug!(seq, code, ?next, "record not delivered"),
         }
         match next {
@@ -295,7 +299,15 @@ impl Connection<'_> {
                 self.complain().await;
                 Ok(())
             }
-            Next::Quarantine(seq) => Ok(self.desk.quarantine(seq, "the broker refuses its payload (0x99)".to_owned()).await?),
+            Next::SetAside(set_aside) => {
+                let reason = format!("the broker refuses its payload ({code:#04x}, payload format invalid)");
+                self.set_aside(Some(set_aside), reason).await
+            }
+            Next::TakenAfterAll => {
+                self.desk.taken_after_all(seq).await?;
+                self.complain().await;
+                Ok(())
+            }
             Next::Reconnect => Err(End::Lost(format!("the broker answered record {seq} with {code:#04x}"))),
         }
     }
@@ -318,8 +330,9 @@ impl Connection<'_> {
         Ok(())
     }
 
+    /// Tells what is wrong now, if anything is.
     async fn complain(&mut self) {
-        self.desk.report(true, self.complaints.worst()).await;
+        self.desk.report(true, self.complaints.worst(self.pacing)).await;
     }
 
     fn subscribe(&mut self) -> Result<(), End> {

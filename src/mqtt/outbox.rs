@@ -1,5 +1,7 @@
 //! What the uplink asks of whoever keeps the records. Calls may block on a disk; the uplink makes them off its own thread.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
 use crate::units::Time;
@@ -72,6 +74,8 @@ pub struct LinkState {
     pub up: bool,
     /// Why it is down, or what is wrong although it is up.
     pub error: Option<String>,
+    /// Highest record number that a broker has taken, as of some seconds ago. Not delivery: see [`Receipt`].
+    pub sent: u64,
 }
 
 /// The store could not do it. The uplink logs this, drops its connection and comes back after a wait.
@@ -86,7 +90,7 @@ pub struct OutboxError {
 pub trait Outbox: Send + Sync + 'static {
     fn identity(&self) -> Identity;
 
-    /// At most `limit` committed records with a number above `seq`, ascending, without quarantined ones.
+    /// At most `limit` committed records with a number above `seq`, ascending.
     fn after(&self, seq: u64, limit: usize) -> Result<Vec<Outgoing>, OutboxError>;
 
     /// The highest receipted number; 0 before the first receipt.
@@ -100,14 +104,20 @@ pub trait Outbox: Send + Sync + 'static {
         Ok(payload.to_vec())
     }
 
-    /// This record cannot leave: keep it, show it to a person, and do not offer it again.
-    fn quarantine(&self, seq: u64, reason: &str) -> Result<(), OutboxError>;
+    /// The broker does not take this record: count it and show a person why, and when it is offered again.
+    fn set_aside(&self, seq: u64, reason: &str, wait: Duration) -> Result<(), OutboxError>;
+
+    /// The broker has taken a record that was set aside.
+    fn taken_after_all(&self, seq: u64) -> Result<(), OutboxError>;
+
+    /// Records set aside and not taken since, and how often each was refused: also those of earlier runs.
+    fn aside(&self) -> Result<Vec<(u64, u32)>, OutboxError>;
 
     fn status(&self) -> Result<StatusFacts, OutboxError>;
 
     /// The public keys, as a JWKS document.
     fn jwks(&self) -> Result<String, OutboxError>;
 
-    /// Called when the state or its error changes, not for each retry.
+    /// Called when the state or its error changes, and some seconds after records were sent; not for each retry.
     fn link_changed(&self, state: LinkState);
 }

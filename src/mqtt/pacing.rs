@@ -13,29 +13,29 @@
 //! - `receipted ≤ cursor`; at most `window` records are in flight; none is in flight twice.
 //! - While the outbox holds something unreceipted there is always a deadline or an answer under way that leads to another
 //!   attempt: no state is final.
-//! - A record is quarantined only after another one got through on the same connection. A dead line or a broker that
-//!   refuses everything can therefore never empty the outbox into quarantine.
+//! - A record the broker does not take is set aside (`aside`) and offered again, alone, with growing waits; the others go on.
+//!   It counts as set aside for a person to see only after another record got through on the same connection, or when it is
+//!   the first of its kind: a dead line, or a broker that refuses everything, does not fill the list of faults.
 //!
 //! Unreceipted records are sent again (a *rewind*) on the first connection after receipt progress, and when no receipt
 //! moved for a time that doubles from `receipt_wait` to `receipt_wait_cap`. A head office that is away for weeks thus costs
 //! one pass over the outbox per cap, however often the line flaps.
 //!
-//! Poison: a record that was the oldest in flight in [`SUSPECT_AFTER`] lost connections in a row is sent last and alone;
-//! if it then ends [`QUARANTINE_AFTER`] connections that carried other records, it is quarantined.
+//! A record that ends connections: one that was the oldest in flight in [`SUSPECT_AFTER`] lost connections in a row is sent last
+//! and alone; if it then ends `aside::DEATHS` connections that carried other records, it counts as refused.
 //!
 //! Deliberately absent: the records (the outbox is the only queue), clocks, random numbers, packet ids.
-//! Memory: one number per record in flight.
+//! Memory: one number per record in flight, and what is set aside.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::answer::Answer;
+use super::aside::{Aside, SetAside};
 use super::backoff::doubled;
 
 /// Connections lost with the same oldest record in flight before that record is sent alone.
 pub const SUSPECT_AFTER: u32 = 3;
-/// Connections a record sent alone may end before it is quarantined.
-pub const QUARANTINE_AFTER: u32 = 3;
 /// Records fetched from the outbox at a time.
 pub const BATCH: usize = 64;
 
@@ -49,6 +49,11 @@ pub struct Limits {
     /// Pause after a refusal or a missing subscriber; doubles to the cap.
     pub pause: Duration,
     pub pause_cap: Duration,
+    /// Before a record that was set aside is offered again; doubles to the cap.
+    pub aside_wait: Duration,
+    pub aside_wait_cap: Duration,
+    /// A connection that was up for this long was good, even if there was nothing to carry.
+    pub lasting: Duration,
     /// A broker that acknowledges nothing for this long is given up.
     pub ack_wait: Duration,
 }
@@ -65,7 +70,7 @@ pub struct Peer {
 pub struct Demand {
     pub after: u64,
     pub limit: usize,
-    /// For the suspect, now that nothing else waits.
+    /// For a record that was set aside, now that nothing else waits.
     pub alone: bool,
 }
 
@@ -73,11 +78,10 @@ pub struct Demand {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offer {
     Send,
-    /// In flight, receipted meanwhile, or a suspect that has to wait.
+    /// In flight, receipted meanwhile, or set aside and not its turn.
     Skip,
-    /// Above the broker's Maximum Packet Size. Withheld on this connection and offered again after the next rewind, so that
-    /// correcting the broker is enough.
-    TooLarge,
+    /// Above the broker's Maximum Packet Size. Set aside, and offered again on the first connection that allows its size.
+    TooLarge(Option<SetAside>),
 }
 
 /// What follows from a PUBACK.
@@ -85,7 +89,10 @@ pub enum Offer {
 pub enum Next {
     Continue,
     Paused(Duration),
-    Quarantine(u64),
+    /// Refused, and a person should see it. It is offered again after the wait.
+    SetAside(SetAside),
+    /// The broker took a record that it had refused.
+    TakenAfterAll,
     Reconnect,
 }
 
@@ -99,16 +106,17 @@ pub enum Tick {
     Silent,
 }
 
+/// The oldest record in flight when the last connections ended.
 #[derive(Debug)]
 struct Suspect {
     seq: u64,
     deaths: u32,
-    deaths_alone: u32,
 }
 
 /// The part that dies with its connection.
 #[derive(Debug)]
 struct Link {
+    since: Instant,
     window: usize,
     max_packet: Option<u32>,
     in_flight: BTreeSet<u64>,
@@ -123,7 +131,7 @@ struct Link {
     pauses: u32,
     /// Some record was taken on this connection.
     proven: bool,
-    /// The one record in flight is the suspect.
+    /// The one record in flight had been set aside.
     alone: bool,
 }
 
@@ -142,6 +150,11 @@ pub struct Pacing {
     passed: bool,
     waiting_since: Instant,
     suspect: Option<Suspect>,
+    aside: Aside,
+    /// Highest number a broker has taken.
+    taken: u64,
+    /// A record was taken, or a receipt retired some, since [`Self::worked`] was asked.
+    progress: bool,
     link: Option<Link>,
 }
 
@@ -158,8 +171,37 @@ impl Pacing {
             passed: false,
             waiting_since: now,
             suspect: None,
+            aside: Aside::new(limits.aside_wait, limits.aside_wait_cap),
+            taken: receipted,
+            progress: false,
             link: None,
         }
+    }
+
+    /// A record that was refused before this process began.
+    pub fn remember_aside(&mut self, seq: u64, tries: u32, now: Instant) {
+        self.aside.remember(seq, tries, now);
+    }
+
+    /// The lowest number the broker refuses, and how many it refuses.
+    pub fn refused_ones(&self) -> Option<(u64, usize)> {
+        self.aside.refused_ones()
+    }
+
+    /// Highest number that a broker has taken.
+    pub fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// Everything was offered, and no receipt came in the time in which one should have.
+    pub fn unanswered(&self) -> bool {
+        self.rewinds > 0 && self.taken > self.receipted
+    }
+
+    /// Whether the connection that ends now was good: the wait before the next one is short again. Ask before [`Self::lost`].
+    pub fn worked(&mut self, now: Instant) -> bool {
+        let lasted = self.link.as_ref().is_some_and(|link| now.saturating_duration_since(link.since) >= self.limits.lasting);
+        std::mem::take(&mut self.progress) || lasted
     }
 
     pub fn connected(&mut self, peer: Peer, now: Instant) {
@@ -167,7 +209,9 @@ impl Pacing {
             self.send_again_from(self.receipted + 1);
             self.replayed = true;
         }
+        self.aside.allowed(peer.max_packet, now);
         self.link = Some(Link {
+            since: now,
             window: usize::from(self.limits.window.min(peer.receive_max.max(1))),
             max_packet: peer.max_packet,
             in_flight: BTreeSet::new(),
@@ -204,32 +248,36 @@ impl Pacing {
         if !link.drained {
             return Some(Demand { after: self.cursor, limit: free.min(BATCH), alone: false });
         }
-        let suspect = self.isolated().filter(|seq| *seq <= self.cursor && link.in_flight.is_empty())?;
-        Some(Demand { after: suspect - 1, limit: 1, alone: true })
+        let seq = self.aside.due(self.cursor, now).filter(|_| link.in_flight.is_empty())?;
+        Some(Demand { after: seq - 1, limit: 1, alone: true })
+    }
+
+    /// The fetch for `demand` has come to `seq`. `false`: nothing is to be done about it now.
+    pub fn reached(&mut self, demand: Demand, seq: u64) -> bool {
+        if demand.alone {
+            return seq == demand.after + 1 && self.aside.contains(seq);
+        }
+        if self.cursor == self.receipted {
+            self.passed = false; // nothing was outstanding: waiting for a receipt begins when this series has been offered
+        }
+        self.cursor = self.cursor.max(seq);
+        !self.aside.contains(seq)
     }
 
     /// One record of a fetch that asked for `demand`; `size` is an upper bound of its packet's length.
     pub fn offer(&mut self, demand: Demand, seq: u64, size: usize, now: Instant) -> Offer {
-        let suspected = self.isolated() == Some(seq);
-        let Some(link) = &mut self.link else { return Offer::Skip };
-        let first_out = self.cursor == self.receipted;
-        if !demand.alone {
-            self.cursor = self.cursor.max(seq);
-        }
-        if demand.alone != suspected {
+        if !self.reached(demand, seq) || seq <= self.receipted {
             return Offer::Skip;
         }
-        if seq <= self.receipted || link.in_flight.contains(&seq) {
+        let Some(link) = &mut self.link else { return Offer::Skip };
+        if link.in_flight.contains(&seq) {
             return Offer::Skip;
         }
         if link.max_packet.is_some_and(|max| u32::try_from(size).map_or(true, |size| size > max)) {
-            return Offer::TooLarge;
+            return Offer::TooLarge(self.aside.refused(seq, Some(size), now));
         }
         if link.in_flight.is_empty() {
             link.last_ack = now;
-        }
-        if first_out {
-            self.passed = false;
         }
         if self.highest <= self.receipted {
             self.replayed = false; // nothing was outstanding: a new series begins
@@ -240,9 +288,9 @@ impl Pacing {
         Offer::Send
     }
 
-    /// A record that will not be sent at all.
-    pub fn pass_over(&mut self, seq: u64) {
-        self.cursor = self.cursor.max(seq);
+    /// A record that cannot be sent as it is.
+    pub fn unsendable(&mut self, seq: u64, now: Instant) -> Option<SetAside> {
+        self.aside.refused(seq, None, now)
     }
 
     /// The fetch is over; the outbox gave `count` records.
@@ -254,8 +302,8 @@ impl Pacing {
                 self.passed = true;
                 self.waiting_since = now;
             }
-        } else if link.in_flight.is_empty() {
-            self.suspect = None; // receipted, quarantined elsewhere, or withheld for its size
+        } else if link.in_flight.is_empty() && self.aside.due(self.cursor, now) == Some(demand.after + 1) {
+            self.aside.forget(demand.after + 1); // not in the outbox any more
         }
     }
 
@@ -271,17 +319,18 @@ impl Pacing {
                 link.probing = false;
                 link.pauses = 0;
                 link.paused_until = None;
+                self.progress = true;
+                self.taken = self.taken.max(seq);
                 self.suspect = self.suspect.take().filter(|suspect| suspect.seq != seq);
-                Next::Continue
+                if self.aside.taken(seq) { Next::TakenAfterAll } else { Next::Continue }
             }
-            Answer::BadRecord if alone && link.proven => {
-                self.suspect = None;
-                Next::Quarantine(seq)
+            Answer::BadRecord if alone => {
+                let visible = link.proven || self.aside.is_lowest(seq);
+                self.aside.refused(seq, None, now).filter(|_| visible).map_or(Next::Continue, Next::SetAside)
             }
-            Answer::BadRecord => {
-                self.suspect = Some(Suspect { seq, deaths: SUSPECT_AFTER, deaths_alone: 0 });
-                if alone { self.hold_back(seq, answer, alone, now) } else { Next::Continue }
-            }
+            // Once more, alone, when the others are through.
+            Answer::BadRecord if self.aside.suspect(seq, now) => Next::Continue,
+            Answer::BadRecord => self.hold_back(seq, answer, alone, now),
             Answer::NoSubscriber | Answer::Busy | Answer::Denied => self.hold_back(seq, answer, alone, now),
             Answer::Confused => Next::Reconnect,
         }
@@ -318,6 +367,9 @@ impl Pacing {
             return false;
         }
         self.receipted = through;
+        self.taken = self.taken.max(through);
+        self.progress = true;
+        self.aside.receipted(through);
         self.cursor = self.cursor.max(through);
         self.replayed = false;
         self.rewinds = 0;
@@ -356,41 +408,32 @@ impl Pacing {
         if link.paused_until.is_some() {
             return link.paused_until;
         }
-        (self.passed && self.cursor > self.receipted).then(|| self.waiting_since + self.receipt_wait())
+        let rewind = (self.passed && self.cursor > self.receipted).then(|| self.waiting_since + self.receipt_wait());
+        [rewind, self.aside.next(self.cursor)].into_iter().flatten().min()
     }
 
-    /// The connection is gone. Gives a record to quarantine when it has now proved to be the cause.
-    pub fn lost(&mut self) -> Option<u64> {
+    /// The connection is gone. Gives the record that has now proved to be the cause.
+    pub fn lost(&mut self, now: Instant) -> Option<SetAside> {
         let link = self.link.take()?;
         let oldest = *link.in_flight.first()?;
-        if !link.alone {
-            self.send_again_from(oldest);
+        if link.alone {
+            return self.aside.ended_connection(oldest, link.proven, now);
         }
-        if self.suspect.as_ref().is_none_or(|suspect| suspect.seq != oldest) {
-            // Another record was under way, which exonerates an earlier suspect: it goes out again in its turn.
-            if let Some(cleared) = self.isolated() {
-                self.send_again_from(cleared);
-            }
-            self.suspect = Some(Suspect { seq: oldest, deaths: 1, deaths_alone: 0 });
-            return None;
+        self.send_again_from(oldest);
+        // This record was under way, which absolves earlier suspects: they go out again in their turn.
+        if let Some(absolved) = self.aside.absolve() {
+            self.send_again_from(absolved);
         }
-        let suspect = self.suspect.as_mut()?;
-        suspect.deaths = suspect.deaths.saturating_add(1);
-        suspect.deaths_alone += u32::from(link.alone && link.proven);
-        if suspect.deaths_alone < QUARANTINE_AFTER {
-            return None;
+        let deaths = self.suspect.take().filter(|suspect| suspect.seq == oldest).map_or(0, |suspect| suspect.deaths) + 1;
+        if deaths < SUSPECT_AFTER || !self.aside.suspect(oldest, now) {
+            self.suspect = Some(Suspect { seq: oldest, deaths: deaths.min(SUSPECT_AFTER) });
         }
-        self.suspect = None;
-        Some(oldest)
+        None
     }
 
     fn send_again_from(&mut self, seq: u64) {
         self.cursor = self.cursor.min(seq.saturating_sub(1)).max(self.receipted);
         self.passed = false;
-    }
-
-    fn isolated(&self) -> Option<u64> {
-        self.suspect.as_ref().filter(|suspect| suspect.deaths >= SUSPECT_AFTER).map(|suspect| suspect.seq)
     }
 
     fn receipt_wait(&self) -> Duration {

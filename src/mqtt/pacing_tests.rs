@@ -13,6 +13,9 @@ const LIMITS: Limits = Limits {
     pause: Duration::from_secs(1),
     pause_cap: Duration::from_secs(60),
     ack_wait: Duration::from_secs(60),
+    aside_wait: Duration::from_secs(10),
+    aside_wait_cap: Duration::from_secs(80),
+    lasting: Duration::from_secs(10),
 };
 const PEER: Peer = Peer { receive_max: 20, max_packet: None };
 
@@ -63,6 +66,10 @@ impl Bench {
         self.rows = self.rows.split_off(&(through + 1));
     }
 
+    fn lose(&mut self) -> Option<SetAside> {
+        self.pacing.lost(self.now)
+    }
+
     fn pass(&mut self, seconds: u64) -> Tick {
         self.now += Duration::from_secs(seconds);
         self.pacing.tick(self.now)
@@ -78,7 +85,7 @@ fn the_window_is_the_smaller_of_ours_and_the_brokers() {
     assert_eq!(bench.fill(), [0_u64; 0], "half the window must be free");
     bench.take(&[2]);
     assert_eq!(bench.fill(), [5, 6]);
-    bench.pacing.lost();
+    bench.lose();
     bench.pacing.connected(Peer { receive_max: 1, max_packet: None }, bench.now);
     assert_eq!(bench.fill(), [1]);
 }
@@ -112,11 +119,11 @@ fn a_flapping_line_resends_once_and_then_goes_on_where_it_was() {
     bench.connect();
     bench.fill();
     bench.take(&[1, 2, 3, 4]);
-    bench.pacing.lost();
+    bench.lose();
     bench.connect();
     assert_eq!(bench.fill(), [1, 2, 3, 4], "the broker may have lost what it took");
     bench.take(&[1, 2]);
-    bench.pacing.lost();
+    bench.lose();
     bench.connect();
     assert_eq!(bench.fill(), [3, 4], "only what was not taken; the rest waits for its time");
 }
@@ -155,16 +162,17 @@ fn a_record_above_the_brokers_limit_is_withheld_and_offered_again() {
     let mut bench = Bench::new(1);
     bench.pacing.connected(Peer { receive_max: 20, max_packet: Some(599) }, bench.now);
     let demand = bench.pacing.demand(bench.now).expect("demand");
-    assert_eq!(bench.pacing.offer(demand, 1, 600, bench.now), Offer::TooLarge);
+    let set_aside = SetAside { seq: 1, tries: 1, wait: Duration::from_secs(10) };
+    assert_eq!(bench.pacing.offer(demand, 1, 600, bench.now), Offer::TooLarge(Some(set_aside)));
     bench.pacing.fetched(demand, 1, bench.now);
     assert!(bench.fill().is_empty());
-    bench.pacing.lost();
+    bench.lose();
     bench.connect();
     assert_eq!(bench.fill(), [1], "the broker was corrected");
 }
 
 #[test]
-fn a_poisonous_record_is_found_sent_alone_and_quarantined() {
+fn a_record_that_ends_connections_is_found_and_set_aside() {
     let mut bench = Bench::new(6);
     let mut verdict = None;
     let mut connections = 0;
@@ -178,7 +186,7 @@ fn a_poisonous_record_is_found_sent_alone_and_quarantined() {
             }
             for seq in sent {
                 if seq == 3 {
-                    verdict = bench.pacing.lost();
+                    verdict = bench.lose();
                     break 'connection;
                 }
                 bench.take(&[seq]);
@@ -186,17 +194,29 @@ fn a_poisonous_record_is_found_sent_alone_and_quarantined() {
         }
         bench.pass(31);
     }
-    assert_eq!(verdict, Some(3));
+    assert_eq!(verdict, Some(SetAside { seq: 3, tries: 1, wait: Duration::from_secs(10) }));
     assert!(connections < 12, "{connections}");
+    bench.connect();
+    let mut sent = bench.fill();
+    for _ in 0..20 {
+        if sent.contains(&3) {
+            break;
+        }
+        bench.take(&sent);
+        bench.pass(1);
+        sent = bench.fill();
+    }
+    assert_eq!(sent, [3], "offered again, alone");
+    assert_eq!(bench.answer(3, 0), Next::TakenAfterAll, "somebody mended the broker");
 }
 
 #[test]
-fn a_dead_line_quarantines_nothing() {
+fn a_dead_line_sets_nothing_aside() {
     let mut bench = Bench::new(6);
     for _ in 0..1_000 {
         bench.connect();
         bench.fill();
-        assert_eq!(bench.pacing.lost(), None);
+        assert_eq!(bench.lose(), None);
     }
     bench.connect();
     let mut sent = bench.fill();
@@ -208,27 +228,139 @@ fn a_dead_line_quarantines_nothing() {
 }
 
 #[test]
-fn a_payload_the_broker_refuses_is_quarantined_once_others_got_through() {
+fn a_refused_payload_is_offered_again_and_again_while_the_others_go_on() {
     let mut bench = Bench::new(3);
     bench.connect();
     assert_eq!(bench.fill(), [1, 2, 3]);
     assert_eq!(bench.answer(1, 0x99), Next::Continue);
     bench.take(&[2, 3]);
     assert_eq!(bench.fill(), [1], "alone, after the others");
-    assert_eq!(bench.answer(1, 0x99), Next::Quarantine(1));
+    let refused = |tries, wait| Next::SetAside(SetAside { seq: 1, tries, wait: Duration::from_secs(wait) });
+    assert_eq!(bench.answer(1, 0x99), refused(1, 10));
+    for (tries, wait, next) in [(2, 10, 20), (3, 20, 40), (4, 40, 80), (5, 80, 80)] {
+        let before = bench.now;
+        bench.rows.insert(3 + u64::from(tries));
+        bench.pacing.committed();
+        let sent = bench.fill();
+        assert!(!sent.contains(&1) && sent.contains(&(3 + u64::from(tries))), "the others go on: {sent:?}");
+        bench.take(&sent);
+        // Until its time has come only the others are sent again, which no receipt confirms.
+        'waiting: loop {
+            bench.pass(1);
+            for seq in bench.fill() {
+                if seq != 1 {
+                    bench.take(&[seq]);
+                    continue;
+                }
+                let waited = bench.now - before;
+                assert!((wait..wait + 3).contains(&waited.as_secs()), "{waited:?} instead of {wait} s");
+                assert_eq!(bench.answer(1, 0x99), refused(tries, next));
+                break 'waiting;
+            }
+        }
+    }
+    assert_eq!(bench.pacing.refused_ones(), Some((1, 1)));
+    bench.receipt(1);
+    assert_eq!(bench.pacing.refused_ones(), None, "head office has it by another way");
+}
+
+#[test]
+fn what_was_set_aside_before_a_restart_is_offered_after_the_others() {
+    let mut bench = Bench::new(3);
+    bench.pacing.remember_aside(1, 7, bench.now);
+    bench.connect();
+    assert_eq!(bench.fill(), [2, 3]);
+    bench.take(&[2, 3]);
+    assert_eq!(bench.fill(), [1]);
+    let set_aside = SetAside { seq: 1, tries: 8, wait: Duration::from_secs(80) };
+    assert_eq!(bench.answer(1, 0x99), Next::SetAside(set_aside), "its wait goes on growing");
+}
+
+#[test]
+fn a_broker_that_refuses_everything_gets_a_pause_and_no_list_of_faults() {
+    let rows = super::super::aside::MOST as u64 + 10;
+    let mut bench = Bench::new(rows);
+    bench.connect();
+    let (mut noted, mut paused) = (BTreeSet::new(), 0);
+    for _ in 0..3 * rows {
+        for seq in bench.fill() {
+            match bench.answer(seq, 0x99) {
+                Next::SetAside(set_aside) => _ = noted.insert(set_aside.seq),
+                Next::Paused(_) => paused += 1,
+                other => assert_eq!(other, Next::Continue),
+            }
+        }
+        bench.pass(1);
+    }
+    assert!(paused > 0, "the stream pauses");
+    assert!(noted.is_subset(&BTreeSet::from([1])), "one example is enough: {noted:?}");
+    for _ in 0..3 * rows {
+        for seq in bench.fill() {
+            bench.answer(seq, 0);
+        }
+        if bench.pacing.taken() == rows && bench.pacing.refused_ones().is_none() {
+            return;
+        }
+        bench.pass(1);
+    }
+    panic!("not everything left after the broker was mended: {:?}", bench.pacing.refused_ones());
+}
+
+#[test]
+fn progress_or_a_lasting_connection_is_good() {
+    let mut bench = Bench::new(3);
+    bench.connect();
+    assert!(!bench.pacing.worked(bench.now), "nothing carried");
+    bench.lose();
+    bench.connect();
+    bench.fill();
+    assert_eq!(bench.answer(1, 0x10), Next::Paused(Duration::from_secs(1)));
+    assert!(!bench.pacing.worked(bench.now), "a refusal is no progress");
+    bench.answer(2, 0);
+    assert!(bench.pacing.worked(bench.now), "a record was taken");
+    assert!(!bench.pacing.worked(bench.now), "and that counts once");
+    bench.receipt(1);
+    assert!(bench.pacing.worked(bench.now), "a receipt");
+    bench.lose();
+    bench.connect();
+    bench.pass(9);
+    assert!(!bench.pacing.worked(bench.now));
+    bench.pass(1);
+    assert!(bench.pacing.worked(bench.now), "it lasted");
+}
+
+#[test]
+fn silence_of_head_office_is_told_until_a_receipt_comes() {
+    let mut bench = Bench::new(2);
+    bench.connect();
+    let sent = bench.fill();
+    bench.take(&sent);
+    assert!(!bench.pacing.unanswered());
+    assert_eq!(bench.pass(30), Tick::Rewound(0));
+    assert!(bench.pacing.unanswered());
+    bench.lose();
+    bench.connect();
+    assert!(bench.pacing.unanswered(), "a new connection changes nothing");
+    bench.receipt(2);
+    assert!(!bench.pacing.unanswered());
 }
 
 proptest! {
     // Nothing is written beside the sources; a failing seed is printed and becomes a test of its own.
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Faults of every kind for a while, then peace: head office has every record but the poisonous ones that were
-    /// quarantined, and nothing else was.
+    /// Faults of every kind for a while, one record that ends connections and one whose payload is refused; then the broker is
+    /// mended. Head office gets every record, by itself: nothing was given up meanwhile.
     #[test]
-    fn everything_arrives_in_the_end(seed in any::<u64>(), rows in 1_u64..60, poison in proptest::option::of(1_u64..60)) {
+    fn everything_arrives_in_the_end(
+        seed in any::<u64>(),
+        rows in 1_u64..60,
+        deadly in proptest::option::of(1_u64..60),
+        refused in proptest::option::of(1_u64..60),
+    ) {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut bench = Bench::new(rows);
-        let (mut office, mut quarantined) = (BTreeSet::new(), BTreeSet::new());
+        let mut office = BTreeSet::new();
         let mut air: Vec<u64> = Vec::new();
         let mut up = false;
         for step in 0..6_000_u32 {
@@ -243,24 +375,24 @@ proptest! {
             prop_assert_eq!(distinct.len(), air.len(), "in flight twice");
             prop_assert!(air.len() <= usize::from(LIMITS.window));
             let die = !peace && rng.u8(..8) == 0;
-            if die || air.first().is_some_and(|seq| Some(*seq) == poison) {
+            if die || !peace && air.first().is_some_and(|seq| Some(*seq) == deadly) {
                 air.clear();
                 up = false;
-                if let Some(seq) = bench.pacing.lost() {
-                    prop_assert_eq!(Some(seq), poison);
-                    quarantined.insert(seq);
-                    bench.rows.remove(&seq);
-                }
+                bench.lose();
             } else if !air.is_empty() {
                 let seq = air.remove(0);
-                let code = if peace { 0 } else { *rng.choice(&[0, 0, 0, 0x10, 0x97, 0x87]).expect("some") };
+                let code = match peace {
+                    true => 0,
+                    false if Some(seq) == refused => 0x99,
+                    false => *rng.choice(&[0, 0, 0, 0x10, 0x97, 0x87]).expect("some"),
+                };
                 let kept = code == 0 && (peace || rng.bool());
                 if kept {
                     office.insert(seq);
                 }
                 bench.answer(seq, code);
             }
-            let through = (1..).take_while(|seq| office.contains(seq) || quarantined.contains(seq)).last().unwrap_or(0);
+            let through = (1..).take_while(|seq| office.contains(seq)).last().unwrap_or(0);
             if through > bench.pacing.receipted && (peace || rng.u8(..4) == 0) {
                 bench.receipt(through);
             }
@@ -269,7 +401,7 @@ proptest! {
                 break;
             }
         }
-        let missing: Vec<u64> = (1..=rows).filter(|seq| !office.contains(seq) && Some(*seq) != poison).collect();
+        let missing: Vec<u64> = (1..=rows).filter(|seq| !office.contains(seq)).collect();
         prop_assert!(missing.is_empty(), "missing {:?}: {:?}", missing, bench.pacing);
     }
 }

@@ -9,7 +9,7 @@ use tracing::{debug, error};
 use super::backoff::Backoff;
 use super::desk::Desk;
 use super::link::{self, End, Signals, Site};
-use super::outbox::Outbox;
+use super::outbox::{Outbox, OutboxError};
 use super::pacing::{Limits, Pacing};
 use super::settings::{Settings, Timing};
 use super::wire::Topics;
@@ -31,8 +31,8 @@ pub async fn run(settings: Settings, outbox: Arc<dyn Outbox>, records: watch::Re
     let mut backoff = Backoff::new(timing.reconnect, timing.reconnect_cap);
     let mut pacing: Option<Pacing> = None;
     loop {
-        let began = Instant::now();
-        let end = match turn(&site, &mut desk, &mut pacing, limits(window, timing), &mut signals).await {
+        let mut good = false;
+        let end = match turn(&site, &mut desk, &mut pacing, limits(window, timing), &mut signals, &mut good).await {
             End::Shutdown => return desk.report(false, None).await,
             End::Store(error) => {
                 error!(%error, source = %error.source, "uplink cannot use the outbox");
@@ -40,11 +40,7 @@ pub async fn run(settings: Settings, outbox: Arc<dyn Outbox>, records: watch::Re
             }
             End::Lost(reason) => reason,
         };
-        // A connection that lasted is no failure; one that ended at once is, however well it began.
-        if began.elapsed() > timing.reconnect_cap {
-            backoff.succeeded();
-        }
-        let wait = backoff.failed(fastrand::u64(..));
+        let wait = backoff.ended(good, fastrand::u64(..));
         debug!(error = end, wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), "uplink waits");
         desk.report(false, Some(end)).await;
         tokio::select! {
@@ -54,23 +50,43 @@ pub async fn run(settings: Settings, outbox: Arc<dyn Outbox>, records: watch::Re
     }
 }
 
-/// One connection, from what the store remembers to what the pacing learns from its end.
-async fn turn(site: &Site, desk: &mut Desk, pacing: &mut Option<Pacing>, limits: Limits, signals: &mut Signals) -> End {
+/// One connection, from what the store remembers to what the pacing learns from its end. `good`: it carried something, or lasted.
+async fn turn(
+    site: &Site,
+    desk: &mut Desk,
+    pacing: &mut Option<Pacing>,
+    limits: Limits,
+    signals: &mut Signals,
+    good: &mut bool,
+) -> End {
     let pacing = match pacing {
         Some(pacing) => pacing,
-        None => match desk.receipted().await {
-            Ok(receipted) => pacing.insert(Pacing::new(limits, receipted, Instant::now())),
+        None => match begin(desk, limits).await {
+            Ok(begun) => pacing.insert(begun),
             Err(error) => return End::Store(error),
         },
     };
     let end = link::connection(site, desk, pacing, signals).await;
-    if let (Some(seq), End::Lost(reason)) = (pacing.lost(), &end) {
+    *good = pacing.worked(Instant::now());
+    if let (Some(set_aside), End::Lost(reason)) = (pacing.lost(Instant::now()), &end) {
         let reason = format!("the connection ends whenever this record is sent: {reason}");
-        if let Err(error) = desk.quarantine(seq, reason).await {
+        if let Err(error) = desk.set_aside(set_aside, reason).await {
             return End::Store(error);
         }
     }
     end
+}
+
+/// From what the store remembers.
+async fn begin(desk: &mut Desk, limits: Limits) -> Result<Pacing, OutboxError> {
+    let now = Instant::now();
+    let receipted = desk.receipted().await?;
+    desk.sent(receipted).await;
+    let mut pacing = Pacing::new(limits, receipted, now);
+    for (seq, tries) in desk.aside().await? {
+        pacing.remember_aside(seq, tries, now);
+    }
+    Ok(pacing)
 }
 
 fn limits(window: u16, timing: Timing) -> Limits {
@@ -80,6 +96,9 @@ fn limits(window: u16, timing: Timing) -> Limits {
         receipt_wait_cap: timing.receipt_wait_cap,
         pause: timing.pause,
         pause_cap: timing.pause_cap,
+        aside_wait: timing.aside_wait,
+        aside_wait_cap: timing.aside_wait_cap,
+        lasting: timing.lasting,
         ack_wait: timing.ack_wait,
     }
 }

@@ -14,16 +14,14 @@
 
 use std::fs::{File, Metadata, TryLockError};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tracing::warn;
 
-use super::OpenError;
+use super::{OpenError, modes};
 
-/// Mode of a new store; SQLite gives its other files the same.
-const MODE: u32 = 0o640;
 /// `forecourt status` holds a lock for a moment while it looks.
 const PATIENCE: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_millis(25);
@@ -54,7 +52,7 @@ impl StoreFile {
         let at = |source| OpenError::File { path: path.to_owned(), source };
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         make_folder(folder).map_err(at)?;
-        let file = File::options().read(true).write(true).create(true).truncate(false).mode(MODE).open(path).map_err(at)?;
+        let file = modes::open(path).map_err(at)?;
         take(&file).map_err(|error| match error {
             TryLockError::WouldBlock => OpenError::Locked { path: path.to_owned() },
             TryLockError::Error(source) => at(source),

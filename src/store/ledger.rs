@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, params};
 use tracing::{error, info, warn};
 
 use super::copies::Copies;
-use super::writer::{Outcome, Settlement, Verdict, Writer};
+use super::writer::{Outcome, Refusal, Settlement, Verdict, Writer};
 use super::{StoreError, life, restore, sessions};
 use crate::record::{Draft, Hash, Place, Record, SealError};
 use crate::session::{hold, overlap};
@@ -166,7 +166,7 @@ impl Writer {
             // Of an earlier life of this site, still retained by the broker: nothing to do, nothing wrong.
             (_, None) if epoch < self.epoch => return Ok(Verdict::Accepted { through: 0 }),
             // Of an older copy that was put back, and its epoch closed: head office has all that we have of it, and more.
-            (true, Some(hash)) => return self.receipt_of_closed(epoch, last, hash, at),
+            (true, Some(hash)) => return self.receipt_of_closed(epoch, (last, hash), rejected, at),
             _ => {}
         }
         let known: Option<String> = self
@@ -183,11 +183,7 @@ impl Writer {
             }
             Some(_) => {}
         }
-        // Head office can only reject what it has.
-        for (seq, code) in rejected.iter().filter(|(seq, _)| (1..=through).contains(seq)) {
-            warn!(seq, code, "head office rejected a record");
-            self.fault(epoch, *seq, code, "rejected by head office", at)?;
-        }
+        self.reject(epoch, through, rejected, at)?;
         self.confirm(epoch, through, root, at)?;
         Ok(Verdict::Accepted { through })
     }
@@ -198,6 +194,8 @@ impl Writer {
              SET through = excluded.through, root = excluded.root, received_at = excluded.received_at WHERE excluded.through > through",
             params![epoch, through, root, time::to_millis(at)],
         )?;
+        // Taken or not: head office has them.
+        self.connection.execute("DELETE FROM undelivered WHERE epoch = ?1 AND seq <= ?2", params![epoch, through])?;
         Ok(())
     }
 
@@ -224,20 +222,50 @@ impl Writer {
         Ok(Verdict::Accepted { through: 0 })
     }
 
-    fn receipt_of_closed(&self, epoch: i64, last: u64, end: Hash, at: Time) -> Result<Verdict, StoreError> {
+    fn receipt_of_closed(
+        &self,
+        epoch: i64,
+        (last, end): (u64, Hash),
+        rejected: &[(u64, String)],
+        at: Time,
+    ) -> Result<Verdict, StoreError> {
         let doubtful = "SELECT count(*) FROM record_fault WHERE epoch = ?1 AND code = ?2";
         if self.connection.query_row(doubtful, params![epoch, EPOCH_CLOSED], |row| row.get::<_, i64>(0))? > 0 {
             return Ok(Verdict::Accepted { through: 0 });
         }
+        self.reject(epoch, last, rejected, at)?;
         self.confirm(epoch, last, &end.to_string(), at)?;
         Ok(Verdict::Accepted { through: last })
     }
 
-    pub(super) fn fault(&self, epoch: i64, seq: u64, code: &str, detail: &str, at: Time) -> Result<(), StoreError> {
-        self.connection.execute(
-            "INSERT INTO record_fault (epoch, seq, code, detail, at) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
-            params![epoch, seq, code, detail, time::to_millis(at)],
-        )?;
+    /// Head office can only reject what it has. It repeats itself with each receipt; that is logged once.
+    fn reject(&self, epoch: i64, through: u64, rejected: &[(u64, String)], at: Time) -> Result<(), StoreError> {
+        for (seq, code) in rejected.iter().filter(|(seq, _)| (1..=through).contains(seq)) {
+            let rows = self.connection.execute(
+                "INSERT INTO record_fault (epoch, seq, code, detail, at) VALUES (?1, ?2, ?3, 'rejected by head office', ?4) \
+                 ON CONFLICT DO NOTHING",
+                params![epoch, seq, code, time::to_millis(at)],
+            )?;
+            if rows > 0 {
+                warn!(epoch, seq, code, "head office rejected a record");
+            }
+        }
+        Ok(())
+    }
+
+    /// The broker refused a record once more, or has taken it after all.
+    pub(super) fn undelivered(&self, epoch: i64, seq: u64, refusal: Option<&Refusal>) -> Result<(), StoreError> {
+        match refusal {
+            Some(Refusal { reason, at, next_try_at }) => self.connection.execute(
+                "INSERT INTO undelivered (epoch, seq, reason, attempts, first_at, last_at, next_try_at) VALUES (?1, ?2, ?3, 1, ?4, ?4, ?5) \
+                 ON CONFLICT DO UPDATE SET reason = excluded.reason, attempts = attempts + 1, last_at = excluded.last_at, \
+                 next_try_at = excluded.next_try_at",
+                params![epoch, seq, reason, time::to_millis(*at), time::to_millis(*next_try_at)],
+            )?,
+            None => {
+                self.connection.execute("DELETE FROM undelivered WHERE epoch = ?1 AND seq = ?2", params![epoch, seq])?
+            }
+        };
         Ok(())
     }
 }

@@ -69,8 +69,10 @@ fn copy(job: &Job) -> Option<Job> {
             let (station, subject, detail) = (station.clone(), subject.clone(), detail.clone());
             Some(Job::Problem { kind, station, subject, detail, at: *at })
         }
-        Job::Link { up, error, at } => Some(Job::Link { up: *up, error: error.clone(), at: *at }),
+        Job::Link { up, error, sent, at } => Some(Job::Link { up: *up, error: error.clone(), sent: *sent, at: *at }),
         // Somebody waits for these and asks again.
-        Job::Message(..) | Job::Settle(_) | Job::Receipt { .. } | Job::Fault { .. } | Job::Clock(..) | Job::Flush(_) => None,
+        Job::Message(..) | Job::Settle(_) | Job::Receipt { .. } | Job::Undelivered { .. } | Job::Clock(..) | Job::Flush(_) => {
+            None
+        }
     }
 }

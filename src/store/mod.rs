@@ -20,6 +20,7 @@ mod journal;
 mod ledger;
 mod life;
 mod live;
+mod modes;
 mod open;
 mod reader;
 mod readings;
@@ -37,7 +38,8 @@ pub use open::{Begin, Epoch, OpenError, SiteFacts};
 pub use reader::{ClockFacts, Link, OutboxRow, Reader, Rows, StoredRecord, Summary, TakeRows, Values};
 pub use sessions::Due;
 pub use writer::{
-    Bill, Content, Job, Message, Parts, Released, Settlement, Signals, Signing, Unavailable, Verdict, Writer, WriterHandle,
+    Bill, Content, Job, Message, Parts, Refusal, Released, Settlement, Signals, Signing, Unavailable, Verdict, Writer,
+    WriterHandle,
 };
 
 /// What went wrong while working with an open store.

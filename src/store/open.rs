@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use super::file::StoreFile;
 use super::life::{self, Home, Life};
 use super::witness::{self, ChainEnd};
-use super::{StoreError, clock, restore};
+use super::{StoreError, clock, modes, restore};
 use crate::session::{Context, LinePhase, Location, Measurand};
 use crate::units::{Received, Time};
 
@@ -118,6 +118,7 @@ pub(super) fn open_for_writing(path: &Path, facts: &SiteFacts, begin: Begin) -> 
     life::witnessed(&connection).map_err(sqlite)?;
     persist_wal(&connection);
     file.opened().map_err(at)?;
+    modes::check(path);
     Ok(Opened { connection, life, file })
 }
 

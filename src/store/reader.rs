@@ -74,7 +74,12 @@ pub struct Summary {
     pub receipted: u64,
     pub outbox: u64,
     pub oldest_outbox_at: Option<Time>,
-    pub faults: u64,
+    /// When a receipt last retired records.
+    pub receipt_at: Option<Time>,
+    /// Records that head office rejected.
+    pub rejected: u64,
+    /// Records that the broker does not take.
+    pub undelivered: u64,
     pub open_sessions: u64,
     pub held_sessions: u64,
     pub unsettled_sessions: u64,
@@ -104,6 +109,8 @@ pub struct Link {
     pub up: bool,
     pub since: Time,
     pub error: Option<String>,
+    /// Highest record number that the broker has taken since the daemon started.
+    pub sent: u64,
 }
 
 /// A record on its way out.
@@ -172,6 +179,11 @@ impl Reader {
             self.connection.query_row("SELECT began_at FROM epoch WHERE epoch = ?1", [epoch], |row| row.get(0)).optional()?;
         let (epoch_reason, epoch_detail) = life::reason(&self.connection, epoch)?.unzip();
         let last_seq = restore::chain_tail(&self.connection, epoch)?.0;
+        let receipt_at: Option<i64> = self.connection.query_row(
+            "SELECT max(received_at) FROM receipt WHERE epoch = ?1 AND through > 0",
+            [epoch],
+            |row| row.get(0),
+        )?;
         let receipted = self.receipted(epoch)?;
         Ok(Summary {
             site,
@@ -187,7 +199,9 @@ impl Reader {
             receipted,
             outbox: last_seq.saturating_sub(receipted),
             oldest_outbox_at: oldest.map(time::from_millis),
-            faults: count("SELECT count(*) FROM (SELECT DISTINCT epoch, seq FROM record_fault)")?,
+            receipt_at: receipt_at.map(time::from_millis),
+            rejected: count("SELECT count(*) FROM (SELECT DISTINCT epoch, seq FROM record_fault)")?,
+            undelivered: count("SELECT count(*) FROM undelivered")?,
             open_sessions: count("SELECT count(*) FROM session WHERE state = 'open'")?,
             held_sessions: count("SELECT count(*) FROM session WHERE state = 'held'")?,
             unsettled_sessions: count("SELECT count(*) FROM session WHERE state = 'ended' AND settled IS NULL")?,
@@ -206,9 +220,10 @@ impl Reader {
     }
 
     fn link(&self) -> Result<Option<Link>, StoreError> {
-        let read =
-            |row: &rusqlite::Row<'_>| Ok(Link { up: row.get(0)?, since: time::from_millis(row.get(1)?), error: row.get(2)? });
-        Ok(self.connection.query_row("SELECT up, since, error FROM uplink", [], read).optional()?)
+        let read = |row: &rusqlite::Row<'_>| {
+            Ok(Link { up: row.get(0)?, since: time::from_millis(row.get(1)?), error: row.get(2)?, sent: row.get(3)? })
+        };
+        Ok(self.connection.query_row("SELECT up, since, error, sent FROM uplink", [], read).optional()?)
     }
 
     /// Highest record number that head office confirmed for this epoch.
@@ -229,11 +244,11 @@ impl Reader {
         Ok(restore::chain_tail(&self.connection, epoch)?.0)
     }
 
-    /// Records after `seq`, oldest first, without those that were set aside.
+    /// Records after `seq`, oldest first.
     pub fn outgoing(&self, epoch: i64, seq: u64, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT epoch, seq, kind, record_id, jws FROM record r WHERE epoch = ?1 AND seq > ?2 \
-             AND NOT EXISTS (SELECT 1 FROM record_fault f WHERE f.epoch = r.epoch AND f.seq = r.seq AND f.code IN ('not-sendable', 'epoch-closed')) ORDER BY seq LIMIT ?3",
+             AND NOT EXISTS (SELECT 1 FROM record_fault f WHERE f.epoch = r.epoch AND f.seq = r.seq AND f.code = 'epoch-closed') ORDER BY seq LIMIT ?3",
         )?;
         let rows = statement.query_map(params![epoch, seq, limit], |row| {
             Ok(OutboxRow { epoch: row.get(0)?, seq: row.get(1)?, kind: row.get(2)?, record_id: row.get(3)?, jws: row.get(4)? })
@@ -245,8 +260,16 @@ impl Reader {
     pub fn oldest_waiting_epoch(&self, before: i64) -> Result<Option<i64>, StoreError> {
         let sql = "SELECT e.epoch FROM epoch e WHERE e.epoch < ?1 AND EXISTS (SELECT 1 FROM record r WHERE r.epoch = e.epoch \
              AND r.seq > coalesce((SELECT through FROM receipt c WHERE c.epoch = e.epoch), 0) AND NOT EXISTS (SELECT 1 FROM record_fault f \
-             WHERE f.epoch = r.epoch AND f.seq = r.seq AND f.code IN ('not-sendable', 'epoch-closed'))) ORDER BY e.epoch LIMIT 1";
+             WHERE f.epoch = r.epoch AND f.seq = r.seq AND f.code = 'epoch-closed')) ORDER BY e.epoch LIMIT 1";
         Ok(self.connection.prepare_cached(sql)?.query_row([before], |row| row.get(0)).optional()?)
+    }
+
+    /// Records that the broker refused and has not taken since, and how often.
+    pub fn undelivered(&self, epoch: i64) -> Result<Vec<(u64, u32)>, StoreError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT seq, min(attempts, 1000) FROM undelivered WHERE epoch = ?1 ORDER BY seq")?;
+        let rows = statement.query_map([epoch], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<Vec<_>, _>>()?)
     }
 
     /// The public keys that signed records of this store, as a JWKS.

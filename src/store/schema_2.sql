@@ -85,3 +85,25 @@ CREATE TABLE clock (
     after_seq     INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 INSERT INTO clock (id, proven, since, system_at) VALUES (1, 1, 0, 0);
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Uplink: records on their way out.
+
+-- Records that the broker does not take. They are offered again, alone, at next_try_at; a row goes when the broker takes its
+-- record, or when a receipt passes it. What head office rejects stands in record_fault.
+CREATE TABLE undelivered (
+    epoch       INTEGER NOT NULL,
+    seq         INTEGER NOT NULL,
+    reason      TEXT NOT NULL,          -- of the last attempt
+    attempts    INTEGER NOT NULL,
+    first_at    INTEGER NOT NULL,
+    last_at     INTEGER NOT NULL,
+    next_try_at INTEGER NOT NULL,
+    PRIMARY KEY (epoch, seq)
+) STRICT, WITHOUT ROWID;
+INSERT INTO undelivered (epoch, seq, reason, attempts, first_at, last_at, next_try_at)
+SELECT epoch, seq, detail, 1, at, at, at FROM record_fault
+ WHERE code = 'not-sendable' AND detail <> 'rejected by head office';
+DELETE FROM record_fault WHERE code = 'not-sendable' AND detail <> 'rejected by head office';
+
+-- Highest record number that the broker has taken since the daemon started; not delivery.
+ALTER TABLE uplink ADD COLUMN sent INTEGER NOT NULL DEFAULT 0;

@@ -36,7 +36,7 @@ CREATE VIEW v_session AS
 SELECT s.id AS session_id, st.name AS station, s.evse,
        -- As Session::connector_number says it in records.
        max(s.connector, 1) AS connector, s.version AS ocpp_version, s.tx AS transaction_id,
-       CASE WHEN s.token IS NULL THEN NULL WHEN length(s.token) > 4 THEN '…' || substr(s.token, -4) ELSE '…' END AS token,
+       CASE WHEN s.token IS NULL THEN NULL WHEN length(s.token) > 4 AND lower(s.token_kind) <> 'keycode' THEN '…' || substr(s.token, -4) ELSE '…' END AS token,
        s.token_kind, s.token_status,
        CASE WHEN s.state <> 'ended' THEN s.state WHEN r.seq IS NULL THEN 'waiting' ELSE 'done' END AS state, s.hold_reason, s.hold_detail,
        ISO(s.opened_at) AS opened_at, ISO(s.started_at) AS started_at, ISO(s.stopped_at) AS stopped_at, s.stop_reason,
@@ -47,7 +47,8 @@ SELECT s.id AS session_id, st.name AS station, s.evse,
             ELSE (e.last_register - e.first_register) / 1000.0 END AS energy_wh,
        r.cost_excl_vat, r.cost_incl_vat, r.currency,
        t.id AS tariff_id, r.epoch AS record_epoch, r.seq AS record_seq, r.record_id,
-       coalesce(r.seq <= rc.through, 0) AS acknowledged, s.findings
+       coalesce(r.seq <= rc.through, 0) AND NOT EXISTS (SELECT 1 FROM record_fault f WHERE f.epoch = r.epoch AND f.seq = r.seq) AS acknowledged,
+       (SELECT group_concat(f.code, ', ') FROM record_fault f WHERE f.epoch = r.epoch AND f.seq = r.seq) AS rejected, s.findings
   FROM session s
   JOIN station st ON st.number = s.station
   LEFT JOIN tariff t ON t.hash = s.tariff
@@ -89,12 +90,15 @@ SELECT m.id AS message_id, st.name AS station, ISO(m.received_at) AS received_at
 
 CREATE VIEW v_record AS
 SELECT r.epoch, r.seq, r.kind, r.record_id, s.id AS session_id, r.station, ISO(r.created_at) AS created_at, r.energy_wh, r.cost_excl_vat, r.cost_incl_vat, r.currency,
-       coalesce(r.seq <= rc.through, 0) AS acknowledged,
-       CASE WHEN r.seq <= rc.through THEN ISO(rc.received_at) END AS acknowledged_at,
+       coalesce(r.seq <= rc.through, 0) AND f.codes IS NULL AS acknowledged,
+       CASE WHEN r.seq <= rc.through AND f.codes IS NULL THEN ISO(rc.received_at) END AS acknowledged_at,
+       f.codes AS rejected,
        r.hash, r.prev, r.jws
   FROM record r
   LEFT JOIN session s ON s.number = r.session
-  LEFT JOIN receipt rc ON rc.epoch = r.epoch;
+  LEFT JOIN receipt rc ON rc.epoch = r.epoch
+  LEFT JOIN (SELECT epoch, seq, group_concat(code, ', ') AS codes FROM record_fault GROUP BY epoch, seq) f
+         ON f.epoch = r.epoch AND f.seq = r.seq;
 
 CREATE VIEW v_price_line AS
 SELECT r.epoch, r.seq, s.id AS session_id, l.key + 1 AS line, l.value ->> '$.dimension' AS dimension,
@@ -109,13 +113,15 @@ SELECT r.epoch, r.seq, s.id AS session_id, l.key + 1 AS line, l.value ->> '$.dim
 
 CREATE VIEW v_outbox AS
 SELECT r.epoch, r.seq, r.kind, r.record_id, s.id AS session_id, ISO(r.created_at) AS created_at,
-       CASE WHEN f.codes IS NULL THEN 'waiting' ELSE 'fault' END AS state, f.codes AS fault, f.details AS fault_detail,
-       length(r.jws) AS bytes
+       CASE WHEN f.codes IS NOT NULL THEN 'rejected' WHEN u.seq IS NOT NULL THEN 'fault' ELSE 'waiting' END AS state,
+       coalesce(f.codes, CASE WHEN u.seq IS NOT NULL THEN 'not-sendable' END) AS fault, coalesce(f.details, u.reason) AS fault_detail,
+       u.attempts, ISO(u.last_at) AS last_try_at, ISO(u.next_try_at) AS next_try_at, length(r.jws) AS bytes
   FROM record r
   LEFT JOIN session s ON s.number = r.session
   LEFT JOIN receipt rc ON rc.epoch = r.epoch
   LEFT JOIN (SELECT epoch, seq, group_concat(code, ', ') AS codes, group_concat(detail, '; ') AS details FROM record_fault GROUP BY epoch, seq) f
          ON f.epoch = r.epoch AND f.seq = r.seq
+  LEFT JOIN undelivered u ON u.epoch = r.epoch AND u.seq = r.seq
  WHERE r.seq > coalesce(rc.through, 0) OR f.codes IS NOT NULL;
 
 CREATE VIEW v_problem AS
@@ -129,10 +135,13 @@ SELECT 'session-held', 'warning', st.name, s.id, s.hold_reason || coalesce(': ' 
   FROM session s JOIN station st ON st.number = s.station WHERE s.state = 'held'
 UNION ALL
 SELECT 'record-fault', 'critical', NULL, 'record ' || f.seq, f.code || ': ' || f.detail, 1, ISO(f.at), ISO(f.at)
-  FROM record_fault f;
+  FROM record_fault f
+UNION ALL
+SELECT 'record-undelivered', 'critical', NULL, 'record ' || u.seq, u.reason, u.attempts, ISO(u.first_at), ISO(u.last_at)
+  FROM undelivered u;
 
 CREATE VIEW v_token AS
-SELECT CASE WHEN length(s.token) > 4 THEN '…' || substr(s.token, -4) ELSE '…' END AS token, s.token_kind,
+SELECT CASE WHEN length(s.token) > 4 AND lower(s.token_kind) <> 'keycode' THEN '…' || substr(s.token, -4) ELSE '…' END AS token, s.token_kind,
        count(*) AS sessions, ISO(min(s.opened_at)) AS first_used_at, ISO(max(s.opened_at)) AS last_used_at,
        sum(s.token_status IS NOT 'Accepted') AS refused
   FROM session s WHERE s.token IS NOT NULL GROUP BY lower(s.token), s.token_kind;

@@ -92,6 +92,14 @@ pub struct Bill {
     pub highest_kw: Option<Decimal>,
 }
 
+/// Why a record does not leave.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    pub reason: String,
+    pub at: Time,
+    pub next_try_at: Time,
+}
+
 /// What the store made of a receipt from head office.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -137,18 +145,18 @@ pub enum Job {
         at: Time,
         reply: oneshot::Sender<Verdict>,
     },
-    /// This record cannot leave; completes when that is on disk.
-    Fault {
+    /// The broker refused this record, or (`None`) has taken it after all; completes when that is on disk.
+    Undelivered {
         epoch: i64,
         seq: u64,
-        code: String,
-        detail: String,
-        at: Time,
+        refusal: Option<Refusal>,
         reply: oneshot::Sender<()>,
     },
     Link {
         up: bool,
         error: Option<String>,
+        /// Highest record number that the broker has taken.
+        sent: u64,
         at: Time,
     },
     /// Completes when it is on disk.
@@ -542,15 +550,16 @@ impl Writer {
                 let verdict = self.receipt(epoch, through, &root, &rejected, at, outcome)?;
                 outcome.released.push(Released::Receipt(reply, verdict));
             }
-            Job::Fault { epoch, seq, code, detail, at, reply } => {
-                self.fault(epoch, seq, &code, &detail, at)?;
+            Job::Undelivered { epoch, seq, refusal, reply } => {
+                self.undelivered(epoch, seq, refusal.as_ref())?;
                 outcome.released.push(Released::Flush(reply));
             }
-            Job::Link { up, error, at } => {
+            Job::Link { up, error, sent, at } => {
                 self.connection.execute(
-                    "INSERT INTO uplink (id, up, since, error) VALUES (1, ?1, ?2, ?3) \
-                     ON CONFLICT (id) DO UPDATE SET since = CASE WHEN up = excluded.up THEN since ELSE excluded.since END, up = excluded.up, error = excluded.error",
-                    params![up, time::to_millis(at), error],
+                    "INSERT INTO uplink (id, up, since, error, sent) VALUES (1, ?1, ?2, ?3, ?4) \
+                     ON CONFLICT (id) DO UPDATE SET since = CASE WHEN up = excluded.up THEN since ELSE excluded.since END, up = excluded.up, \
+                     error = excluded.error, sent = excluded.sent",
+                    params![up, time::to_millis(at), error, sent],
                 )?;
             }
             Job::Clock(news, reply) => {

@@ -5,6 +5,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod broker;
 pub mod socket;
 pub mod tools;
 pub mod words;
@@ -64,6 +65,8 @@ pub struct Site {
     pub env_of_all: Vec<(String, String)>,
     /// More arguments of `forecourt run`.
     pub run_args: Vec<&'static str>,
+    /// What others may not do with files that the daemon makes; the test's own when absent.
+    pub umask: Option<u32>,
     daemon: Option<Daemon>,
 }
 
@@ -109,8 +112,16 @@ impl Site {
         for (name, json) in &plan.tariffs {
             std::fs::write(dir.path().join("tariffs").join(name), json).unwrap();
         }
-        let site =
-            Self { dir, port, file_limit: None, env: Vec::new(), env_of_all: Vec::new(), run_args: Vec::new(), daemon: None };
+        let site = Self {
+            dir,
+            port,
+            file_limit: None,
+            env: Vec::new(),
+            env_of_all: Vec::new(),
+            run_args: Vec::new(),
+            umask: None,
+            daemon: None,
+        };
         let Plan { ocpp, stations, default_tariff, mqtt_url, log_level, .. } = plan;
         let config = format!(
             "[site]\nid = \"{SITE}\"\nname = \"Test\"\ncountry_code = \"DE\"\nparty_id = \"TST\"\ntime_zone = \"Europe/Berlin\"\n\
@@ -156,6 +167,12 @@ impl Site {
             let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", limit * 2);
             let mut shell = Command::new("sh");
             shell.args(["-c", &script, BINARY]).args(command.get_args()).current_dir(self.dir.path());
+            command = shell;
+        }
+        if let Some(umask) = self.umask {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &format!("umask {umask:03o}; exec \"$0\" \"$@\""), BINARY]).args(command.get_args());
+            shell.current_dir(self.dir.path());
             command = shell;
         }
         command.envs(self.env.iter().map(|(name, value)| (name, value)));

@@ -1,7 +1,7 @@
 //! A broker that can be killed, a head office with books, and an outbox in memory.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -16,10 +16,13 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::support::tools;
+
 pub const SITE: &str = "site-7";
 pub const EPOCH: u64 = 1_700_000_000_000;
 pub const BASE: &str = "forecourt/v1/site-7";
-const PATIENCE: Duration = Duration::from_secs(12);
+/// Only a hang is longer than this.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until `true`, or fails the test with `what`.
 pub async fn until<T>(what: &str, channel: &mut watch::Receiver<T>, holds: impl FnMut(&T) -> bool) {
@@ -32,6 +35,7 @@ pub fn root(jws: &str) -> String {
 }
 
 pub struct Broker {
+    program: PathBuf,
     pub port: u16,
     dir: tempfile::TempDir,
     child: Option<Child>,
@@ -40,21 +44,17 @@ pub struct Broker {
 impl Broker {
     /// A broker that does not run yet; `None` where there is no mosquitto.
     pub fn prepare(extra: &str) -> Option<Self> {
-        if !Path::new("/usr/sbin/mosquitto").exists() {
-            eprintln!("SKIPPED: mosquitto not found");
-            return None;
-        }
+        let program = tools::tool("mosquitto")?;
         let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
         let dir = tempfile::tempdir().expect("a directory");
-        let config =
-            format!("listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\npersistence false\n{extra}\n");
-        std::fs::write(dir.path().join("mosquitto.conf"), config).expect("a config");
-        Some(Self { port, dir, child: None })
+        let broker = Self { program, port, dir, child: None };
+        broker.configure(extra);
+        Some(broker)
     }
 
     pub async fn start(&mut self) {
         let config = self.file("mosquitto.conf");
-        let command = &mut Command::new("/usr/sbin/mosquitto");
+        let command = &mut Command::new(&self.program);
         let child = command.arg("-c").arg(config).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("mosquitto");
         self.child = Some(child);
         for _ in 0..500 {
@@ -78,6 +78,14 @@ impl Broker {
     pub fn signal(&self, name: &str) {
         let id = self.child.as_ref().expect("running").id().to_string();
         assert!(Command::new("kill").args([name, &id]).status().is_ok_and(|status| status.success()));
+    }
+
+    /// Other lines of configuration from the next start on.
+    pub fn configure(&self, extra: &str) {
+        let port = self.port;
+        let config =
+            format!("listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\npersistence false\n{extra}\n");
+        std::fs::write(self.file("mosquitto.conf"), config).expect("a config");
     }
 
     pub fn file(&self, name: &str) -> PathBuf {
@@ -104,6 +112,9 @@ impl Broker {
                 pause: Duration::from_millis(50),
                 pause_cap: Duration::from_millis(200),
                 ack_wait: Duration::from_secs(5),
+                aside_wait: Duration::from_millis(200),
+                aside_wait_cap: Duration::from_secs(1),
+                lasting: Duration::from_secs(60),
                 status_every: Duration::from_millis(100),
             },
         }
@@ -119,7 +130,8 @@ impl Drop for Broker {
 /// An outbox in memory, with the checks a store makes.
 pub struct Shelf {
     rows: Mutex<Vec<Outgoing>>,
-    pub quarantined: watch::Sender<BTreeSet<u64>>,
+    /// What the broker refused, and how often.
+    pub aside: watch::Sender<BTreeMap<u64, u32>>,
     pub receipted: watch::Sender<u64>,
     pub links: watch::Sender<Vec<LinkState>>,
     committed: watch::Sender<u64>,
@@ -129,7 +141,7 @@ impl Shelf {
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
             rows: Mutex::default(),
-            quarantined: watch::Sender::default(),
+            aside: watch::Sender::default(),
             receipted: watch::Sender::default(),
             links: watch::Sender::default(),
             committed: watch::Sender::default(),
@@ -163,6 +175,11 @@ impl Shelf {
         until(what, &mut self.links.subscribe(), |seen| seen.last().is_some_and(&mut holds)).await;
     }
 
+    /// Waits for a state that may have passed already when we look: any since the first `seen`.
+    pub async fn link_since(&self, seen: usize, what: &str, mut holds: impl FnMut(&LinkState) -> bool) {
+        until(what, &mut self.links.subscribe(), |links| links[seen..].iter().any(&mut holds)).await;
+    }
+
     pub async fn all_receipted(&self) {
         let last = self.last();
         until("every record has its receipt", &mut self.receipted.subscribe(), |through| *through == last).await;
@@ -176,8 +193,7 @@ impl Outbox for Shelf {
 
     fn after(&self, seq: u64, limit: usize) -> Result<Vec<Outgoing>, OutboxError> {
         let rows = self.rows();
-        let free = rows.iter().filter(|row| row.seq > seq && !self.quarantined.borrow().contains(&row.seq));
-        Ok(free.take(limit).cloned().collect())
+        Ok(rows.iter().filter(|row| row.seq > seq).take(limit).cloned().collect())
     }
 
     fn receipted(&self) -> Result<u64, OutboxError> {
@@ -202,9 +218,18 @@ impl Outbox for Shelf {
         Ok(Verdict::Retired(receipt.through))
     }
 
-    fn quarantine(&self, seq: u64, _reason: &str) -> Result<(), OutboxError> {
-        self.quarantined.send_modify(|set| _ = set.insert(seq));
+    fn set_aside(&self, seq: u64, _reason: &str, _wait: Duration) -> Result<(), OutboxError> {
+        self.aside.send_modify(|aside| *aside.entry(seq).or_default() += 1);
         Ok(())
+    }
+
+    fn taken_after_all(&self, seq: u64) -> Result<(), OutboxError> {
+        self.aside.send_modify(|aside| _ = aside.remove(&seq));
+        Ok(())
+    }
+
+    fn aside(&self) -> Result<Vec<(u64, u32)>, OutboxError> {
+        Ok(self.aside.borrow().iter().map(|(seq, tries)| (*seq, *tries)).collect())
     }
 
     fn status(&self) -> Result<StatusFacts, OutboxError> {

@@ -1,0 +1,204 @@
+//! Records between us and head office, seen from outside: refused by the broker, unanswered, rejected. Each is another thing,
+//! and each is told as what it is.
+
+#![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+
+mod support;
+
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::json;
+use support::broker::{PAYLOAD_FORMAT_INVALID, Scripted, TAKEN};
+use support::socket::Socket;
+use support::{Plan, Site, until, words};
+
+/// Sessions of ten minutes, one after the other; each becomes a record.
+async fn sessions(site: &Site, count: u32) {
+    let mut station = Socket::station(site.port, "CP-1", "ocpp1.6").await;
+    let before = site.count("SELECT count(*) FROM v_record", &[]);
+    for number in 0..count {
+        let hour = 8 + (u32::try_from(before).unwrap() + number) % 10;
+        let (start, stop) = (format!("2026-11-20T{hour:02}:00:00Z"), format!("2026-11-20T{hour:02}:30:00Z"));
+        let (action, payload) = words::start("ocpp1.6", "", number * 10_000, &start);
+        let answer = station.call(&format!("a{number}"), action, payload).await;
+        let (action, payload) = words::stop("ocpp1.6", "", &answer, number * 10_000 + 5_000, &stop);
+        station.call(&format!("b{number}"), action, payload).await;
+    }
+    let wanted = before + usize::try_from(count).unwrap();
+    until("the sessions are billed", || site.count("SELECT count(*) FROM v_record", &[]) == wanted).await;
+}
+
+#[tokio::test]
+async fn a_record_that_the_broker_refuses_is_shown_and_offered_again_until_it_is_taken() {
+    let broker = Scripted::open().await;
+    broker.refused.lock().unwrap().insert(1, PAYLOAD_FORMAT_INVALID);
+    let mut site = Site::new(&Plan { mqtt_url: broker.url(), ..Plan::default() });
+    site.start().await;
+    sessions(&site, 3).await;
+    broker.saw("the others are taken", |seen| seen.contains(&(2, TAKEN)) && seen.contains(&(3, TAKEN))).await;
+    let row = || site.forecourt(&["outbox", "list", "--json"]).ok().json()[0].clone();
+    until("the fault is shown", || row()["state"] == "fault").await;
+    let fault = row();
+    assert_eq!((&fault["seq"], &fault["fault"], &fault["attempts"]), (&json!(1), &json!("not-sendable"), &json!(1)), "{fault}");
+    assert!(fault["fault_detail"].as_str().unwrap().contains("0x99"), "{fault}");
+    assert!(fault["next_try_at"].as_str() > fault["last_try_at"].as_str(), "{fault}");
+    let status = site.forecourt(&["outbox", "status"]).ok().out;
+    assert!(status.contains("not taken by the broker, offered again: 1"), "{status}");
+    assert!(status.contains("BUT: the broker does not take record 1"), "{status}");
+
+    // A restart is no reason to forget it, nor to wait.
+    let refusals = broker.seen.borrow().iter().filter(|(seq, _)| *seq == 1).count();
+    site.kill9();
+    site.start().await;
+    broker.saw("it is offered again", |seen| seen.iter().filter(|(seq, _)| *seq == 1).count() > refusals).await;
+    let row = || site.forecourt(&["outbox", "list", "--json"]).ok().json()[0].clone();
+    until("the attempt is counted", || row()["attempts"] == 2).await;
+
+    // The broker is mended: the record leaves by itself, and its fault with it.
+    broker.refused.lock().unwrap().clear();
+    site.kill9();
+    site.start().await;
+    broker.saw("it is taken", |seen| seen.contains(&(1, TAKEN))).await;
+    let row = || site.forecourt(&["outbox", "list", "--json"]).ok().json()[0].clone();
+    until("the fault is gone", || row()["state"] == "waiting").await;
+    let epoch = site.value("SELECT epoch FROM v_record", &[]).unwrap();
+    broker.receipt(&epoch, 3, &json!([]));
+    until("head office has all", || site.count("SELECT count(*) FROM v_outbox", &[]) == 0).await;
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn a_receipt_that_passes_a_refused_record_clears_its_fault() {
+    let broker = Scripted::open().await;
+    let mut site = Site::new(&Plan { mqtt_url: broker.url(), ..Plan::default() });
+    site.start().await;
+    sessions(&site, 1).await;
+    broker.saw("the first is taken", |seen| seen.contains(&(1, TAKEN))).await;
+    // Taken once; from now on the broker refuses what it has: head office confirms it all the same.
+    broker.refused.lock().unwrap().insert(1, PAYLOAD_FORMAT_INVALID);
+    site.kill9();
+    site.start().await;
+    until("the fault is shown", || site.count("SELECT count(*) FROM v_outbox WHERE state = 'fault'", &[]) == 1).await;
+    let epoch = site.value("SELECT epoch FROM v_record", &[]).unwrap();
+    broker.receipt(&epoch, 1, &json!([]));
+    until("nothing is left to do", || site.count("SELECT count(*) FROM v_outbox", &[]) == 0).await;
+    assert_eq!(site.count("SELECT count(*) FROM v_problem", &[]), 0);
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn status_tells_the_broker_and_head_office_apart() {
+    let broker = Scripted::open().await;
+    let mut site = Site::new(&Plan { mqtt_url: broker.url(), ..Plan::default() });
+    site.start().await;
+    sessions(&site, 2).await;
+    let status = || site.forecourt(&["status", "--json"]).ok().json();
+    until("both are sent", || status()["sent_seq"] == 2).await;
+    let now = status();
+    assert_eq!((&now["link_up"], &now["acknowledged_seq"], &now["outbox"]), (&json!(true), &json!(0), &json!(2)), "{now}");
+    assert_eq!(now["last_receipt_at"], json!(null), "{now}");
+    // Half a minute is what head office has for an answer.
+    until("the silence is told", || status()["link_error"].as_str().is_some_and(|error| error.contains("no receipt comes")))
+        .await;
+    let text = site.forecourt(&["status"]).ok().out;
+    assert!(text.contains("broker connected since") && text.contains("BUT:"), "{text}");
+    assert!(text.contains("is the head-office subscriber running?"), "{text}");
+    assert!(text.contains("outbox 2") && text.contains("2 of them sent") && text.contains("no receipt so far"), "{text}");
+
+    let epoch = site.value("SELECT epoch FROM v_record", &[]).unwrap();
+    broker.receipt(&epoch, 2, &json!([]));
+    until("all is well", || status()["link_error"].is_null() && status()["outbox"] == 0).await;
+    let text = site.forecourt(&["status"]).ok().out;
+    assert!(text.contains("outbox empty, last receipt 20"), "{text}");
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn a_rejected_record_is_never_called_confirmed() {
+    let broker = Scripted::open().await;
+    let mut site = Site::new(&Plan { mqtt_url: broker.url(), ..Plan::default() });
+    site.start().await;
+    sessions(&site, 2).await;
+    broker.saw("both are taken", |seen| seen.contains(&(1, TAKEN)) && seen.contains(&(2, TAKEN))).await;
+    let epoch = site.value("SELECT epoch FROM v_record", &[]).unwrap();
+    broker.receipt(&epoch, 2, &json!([{"seq": 1, "code": "unknown-tariff"}]));
+    until("the receipt is in", || site.count("SELECT count(*) FROM v_record WHERE acknowledged", &[]) == 1).await;
+
+    let session = |seq: u32| site.value(&format!("SELECT session_id FROM v_record WHERE seq = {seq}"), &[]).unwrap();
+    let explained = site.forecourt(&["session", "explain", &session(1)]).ok().out;
+    assert!(explained.contains("rejected by head office: unknown-tariff"), "{explained}");
+    assert!(!explained.contains("confirmed"), "{explained}");
+    let explained = site.forecourt(&["session", "explain", &session(2)]).ok().out;
+    assert!(explained.contains("confirmed by head office"), "{explained}");
+    let records = site.forecourt(&["records", "--json"]).ok().json();
+    assert_eq!((&records[0]["acknowledged"], &records[0]["rejected"]), (&json!(0), &json!("unknown-tariff")), "{records}");
+    assert_eq!(records[0]["acknowledged_at"], json!(null), "{records}");
+    assert_eq!((&records[1]["acknowledged"], &records[1]["rejected"]), (&json!(1), &json!(null)), "{records}");
+    let listed = site.forecourt(&["sessions", "--json"]).ok().json();
+    let rejected: Vec<_> = listed.as_array().unwrap().iter().map(|row| (&row["acknowledged"], &row["rejected"])).collect();
+    assert!(rejected.contains(&(&json!(0), &json!("unknown-tariff"))), "{listed}");
+    let outbox = site.forecourt(&["outbox", "list", "--json"]).ok().json();
+    assert_eq!((&outbox[0]["seq"], &outbox[0]["state"]), (&json!(1), &json!("rejected")), "{outbox}");
+    let status = site.forecourt(&["outbox", "status"]).ok().out;
+    assert!(status.contains("rejected by head office: 1"), "{status}");
+    site.stop().await;
+}
+
+/// Outside systemd, whatever the umask.
+#[tokio::test]
+async fn store_and_key_can_be_read_by_nobody_else() {
+    let mut site = Site::new(&Plan::default());
+    site.umask = Some(0);
+    std::fs::write(site.dir.path().join("key.new"), "left behind").unwrap();
+    std::fs::set_permissions(site.dir.path().join("key.new"), PermissionsExt::from_mode(0o666)).unwrap();
+    site.start().await;
+    sessions(&site, 1).await;
+    let mode = |name: &str| site.dir.path().join(name).metadata().unwrap().permissions().mode() & 0o777;
+    for name in ["forecourt.db", "forecourt.db-wal", "forecourt.db-shm", "key.pem"] {
+        assert_eq!(mode(name), 0o600, "{name}");
+    }
+    site.stop().await;
+
+    // An operator lets the group read; that is respected. Anybody is too many.
+    for name in ["forecourt.db", "forecourt.db-wal", "forecourt.db-shm"] {
+        std::fs::set_permissions(site.dir.path().join(name), PermissionsExt::from_mode(0o640)).unwrap();
+    }
+    site.start().await;
+    assert!(!site.log().iter().any(|line| line.contains("WARN")), "{:?}", site.log());
+    let mode = |name: &str| site.dir.path().join(name).metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("forecourt.db"), mode("forecourt.db-wal")), (0o640, 0o640));
+    site.stop().await;
+    std::fs::set_permissions(site.store(), PermissionsExt::from_mode(0o644)).unwrap();
+    site.start().await;
+    site.logged(&["WARN", "other users can read", "forecourt.db (644)", "chmod 600"]).await;
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn a_pin_is_masked_whole_in_record_and_views() {
+    let mut site = Site::running().await;
+    let mut station = Socket::station(site.port, "CP-2", "ocpp2.0.1").await;
+    let (action, mut payload) = words::start("ocpp2.0.1", "tx-1", 1_000, "2026-11-20T08:00:00Z");
+    payload["idToken"] = json!({"idToken": "73194682", "type": "KeyCode"});
+    let answer = station.call("a", action, payload).await;
+    let (action, mut payload) = words::stop("ocpp2.0.1", "tx-1", &answer, 6_000, "2026-11-20T08:30:00Z");
+    payload["idToken"] = json!({"idToken": "73194682", "type": "KeyCode"});
+    station.call("b", action, payload).await;
+    until("it is billed", || site.count("SELECT count(*) FROM v_record", &[]) == 1).await;
+    for command in [
+        &["record", "show", "1"][..],
+        &["sessions", "--json"],
+        &["session", "explain", "1"],
+        &["records", "--json"],
+        &["status", "--json"],
+    ] {
+        let said = site.forecourt(command).ok();
+        assert!(!said.out.contains("4682"), "{said:?}");
+    }
+    assert_eq!(
+        site.query("SELECT token FROM v_session UNION ALL SELECT token FROM v_token", &[]),
+        vec![vec![Some("…".into())]; 2]
+    );
+    assert!(!site.log().iter().any(|line| line.contains("4682")));
+    site.stop().await;
+}
