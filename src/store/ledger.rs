@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, params};
 use tracing::{error, info, warn};
 
 use super::copies::Copies;
-use super::writer::{Outcome, Refusal, Settlement, Verdict, Writer};
+use super::writer::{Outcome, Settlement, Writer};
 use super::{StoreError, life, restore, sessions};
 use crate::record::{Draft, Hash, Place, Record, SealError};
 use crate::session::{hold, overlap};
@@ -12,6 +12,26 @@ use crate::units::{Decimal, Finding, Time, time};
 
 /// Code of records that are not offered any more, because head office may have others under their numbers.
 const EPOCH_CLOSED: &str = "epoch-closed";
+
+/// Why a record does not leave.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    pub reason: String,
+    pub at: Time,
+    pub next_try_at: Time,
+}
+
+/// What the store made of a receipt from head office.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Records up to and including this sequence number are retired.
+    Accepted {
+        through: u64,
+    },
+    Refused {
+        why: String,
+    },
+}
 
 /// A UUIDv7 of the time at which the record is made, not of the system clock.
 fn uuid_of(at: Time) -> uuid::Uuid {

@@ -34,13 +34,11 @@ pub use clock::{BEHIND, ClockNews};
 pub use copies::Copies;
 pub use failure::io_may_pass;
 pub use file::{Holder, holder};
+pub use ledger::{Refusal, Verdict};
 pub use open::{Begin, Epoch, OpenError, SiteFacts};
 pub use reader::{ClockFacts, Link, OutboxRow, Reader, Rows, StoredRecord, Summary, TakeRows, Values};
 pub use sessions::Due;
-pub use writer::{
-    Bill, Content, Job, Message, Parts, Refusal, Released, Settlement, Signals, Signing, Unavailable, Verdict, Writer,
-    WriterHandle,
-};
+pub use writer::{Bill, Content, Job, Message, Parts, Released, Settlement, Signals, Signing, Unavailable, Writer, WriterHandle};
 
 /// What went wrong while working with an open store.
 #[derive(Debug, thiserror::Error)]

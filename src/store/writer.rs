@@ -25,6 +25,7 @@ use super::clock::ClockNews;
 use super::failure::{is_damage, is_of_the_world};
 use super::file::StoreFile;
 use super::journal::Station;
+use super::ledger::{Refusal, Verdict};
 use super::life::{self, Life};
 use super::live::Missed;
 use super::open::{self, OpenError, SiteFacts};
@@ -90,26 +91,6 @@ pub struct Bill {
     pub span: Span,
     /// The most power that the station measured, in kW.
     pub highest_kw: Option<Decimal>,
-}
-
-/// Why a record does not leave.
-#[derive(Clone, Debug)]
-pub struct Refusal {
-    pub reason: String,
-    pub at: Time,
-    pub next_try_at: Time,
-}
-
-/// What the store made of a receipt from head office.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Records up to and including this sequence number are retired.
-    Accepted {
-        through: u64,
-    },
-    Refused {
-        why: String,
-    },
 }
 
 pub enum Job {
