@@ -10,22 +10,23 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::json;
 use support::broker::{PAYLOAD_FORMAT_INVALID, Scripted, TAKEN};
 use support::socket::Socket;
-use support::{Plan, Site, until, words};
+use support::{Plan, SITE, Site, until, words};
 
 /// Sessions of ten minutes, one after the other; each becomes a record.
 async fn sessions(site: &Site, count: u32) {
     let mut station = Socket::station(site.port, "CP-1", "ocpp1.6").await;
-    let before = site.count("SELECT count(*) FROM v_record", &[]);
-    for number in 0..count {
-        let hour = 8 + (u32::try_from(before).unwrap() + number) % 10;
+    let billed = || site.count("SELECT count(*) FROM v_record WHERE kind = 'charge'", &[]);
+    let before = u32::try_from(billed()).unwrap();
+    for number in before..before + count {
+        let hour = 8 + number % 10;
         let (start, stop) = (format!("2026-11-20T{hour:02}:00:00Z"), format!("2026-11-20T{hour:02}:30:00Z"));
         let (action, payload) = words::start("ocpp1.6", "", number * 10_000, &start);
         let answer = station.call(&format!("a{number}"), action, payload).await;
         let (action, payload) = words::stop("ocpp1.6", "", &answer, number * 10_000 + 5_000, &stop);
         station.call(&format!("b{number}"), action, payload).await;
     }
-    let wanted = before + usize::try_from(count).unwrap();
-    until("the sessions are billed", || site.count("SELECT count(*) FROM v_record", &[]) == wanted).await;
+    let wanted = usize::try_from(before + count).unwrap();
+    until("the sessions are billed", || billed() == wanted).await;
 }
 
 #[tokio::test]
@@ -144,6 +145,78 @@ async fn a_rejected_record_is_never_called_confirmed() {
     site.stop().await;
 }
 
+/// An epoch was closed and the broker refuses a record of it: that is offered again for ever, and the present epoch's records go.
+#[tokio::test]
+async fn a_record_of_a_closed_epoch_that_is_refused_holds_up_no_later_epoch() {
+    let broker = Scripted::open().await;
+    let mut site = Site::new(&Plan { mqtt_url: broker.url(), ..Plan::default() });
+    site.start().await;
+    sessions(&site, 3).await;
+    broker.saw("all are taken", |seen| (1..=3).all(|seq| seen.contains(&(seq, TAKEN)))).await;
+    let old = site.value("SELECT epoch FROM v_record", &[]).unwrap();
+    site.stop().await;
+    broker.refused.lock().unwrap().insert(3, PAYLOAD_FORMAT_INVALID);
+    std::fs::remove_file(site.dir.path().join(format!("key.pem.{SITE}.epoch"))).unwrap();
+    site.start().await;
+    site.logged(&["ERROR", "a new epoch begins"]).await;
+    let fault = "SELECT count(*) FROM v_outbox WHERE epoch = ?1 AND seq = 3 AND state = 'fault' AND fault = 'not-sendable'";
+    until("the fault is shown", || site.count(fault, &[&old]) == 1).await;
+    let problem = site.value("SELECT subject FROM v_problem WHERE kind = 'record-undelivered'", &[]);
+    assert_eq!(problem, Some(format!("record 3 of epoch {old}")));
+
+    // The record that says why there is a new epoch, and the session's.
+    sessions(&site, 1).await;
+    let status = || site.forecourt(&["status", "--json"]).ok().json();
+    until("the present epoch is sent", || status()["last_seq"] == 2 && status()["sent_seq"] == 2).await;
+    assert_eq!(site.count(fault, &[&old]), 1);
+    let new = site.value("SELECT max(epoch) FROM v_record", &[]).unwrap();
+    broker.receipt(&new, 2, &json!([]));
+    until("head office has the present epoch", || status()["outbox"] == 0).await;
+
+    // The broker is mended; nobody restarts anything.
+    broker.refused.lock().unwrap().clear();
+    let taken = broker.seen.borrow().iter().filter(|seen| **seen == (3, TAKEN)).count();
+    broker.saw("it is taken", |seen| seen.iter().filter(|seen| **seen == (3, TAKEN)).count() > taken).await;
+    until("the fault is gone", || site.count(fault, &[&old]) == 0).await;
+    broker.receipt(&old, 3, &json!([{"seq": 1, "code": "unknown-tariff"}]));
+    let left = || site.query("SELECT epoch, seq, state, fault FROM v_outbox", &[]);
+    let rejected = [Some(old.clone()), Some("1".into()), Some("rejected".into()), Some("unknown-tariff".into())];
+    until("head office has the closed epoch, too", || left() == [rejected.clone()]).await;
+    site.stop().await;
+}
+
+/// What may stand at head office under the same number with other bytes stays here. It is not called rejected, until it is.
+#[tokio::test]
+async fn a_doubtful_record_of_a_closed_epoch_is_shown_and_can_be_rejected() {
+    let broker = Scripted::open().await;
+    let mut site = Site::new(&Plan { mqtt_url: broker.url(), ..Plan::default() });
+    site.start().await;
+    sessions(&site, 2).await;
+    broker.saw("both are taken", |seen| seen.contains(&(1, TAKEN)) && seen.contains(&(2, TAKEN))).await;
+    let old = site.value("SELECT epoch FROM v_record", &[]).unwrap();
+    broker.receipt(&old, 1, &json!([]));
+    until("the receipt is in", || site.count("SELECT count(*) FROM v_record WHERE acknowledged", &[]) == 1).await;
+    broker.receipt(&old, 5, &json!([]));
+    site.logged(&["ERROR", "a new epoch begins", "head office confirms record 5"]).await;
+
+    let left = || site.query("SELECT seq, state, fault FROM v_outbox", &[]);
+    let row = |state: &str, fault: &str| [[Some("2".to_owned()), Some(state.to_owned()), Some(fault.to_owned())]];
+    until("it is shown", || left() == row("fault", "epoch-closed")).await;
+    let problem = site.query("SELECT subject, detail FROM v_problem WHERE kind = 'record-fault'", &[]).remove(0);
+    assert_eq!(problem[0], Some(format!("record 2 of epoch {old}")));
+    assert!(problem[1].as_ref().unwrap().contains("another record under this number"), "{problem:?}");
+    assert_eq!(site.count("SELECT count(*) FROM v_session WHERE rejected IS NOT NULL", &[]), 0);
+    let status = site.forecourt(&["outbox", "status"]).ok().out;
+    assert!(status.contains("head office may have others under their numbers: 1"), "{status}");
+    assert!(!status.contains("rejected") && !status.contains("not taken"), "{status}");
+
+    // The same bytes after all, and of no use to head office.
+    broker.receipt(&old, 2, &json!([{"seq": 2, "code": "unknown-tariff"}]));
+    until("it is rejected", || left() == row("rejected", "unknown-tariff")).await;
+    assert_eq!(site.count("SELECT count(*) FROM v_session WHERE rejected = 'unknown-tariff'", &[]), 1);
+    site.stop().await;
+}
+
 /// Outside systemd, whatever the umask.
 #[tokio::test]
 async fn store_and_key_can_be_read_by_nobody_else() {
@@ -154,7 +227,7 @@ async fn store_and_key_can_be_read_by_nobody_else() {
     site.start().await;
     sessions(&site, 1).await;
     let mode = |name: &str| site.dir.path().join(name).metadata().unwrap().permissions().mode() & 0o777;
-    for name in ["forecourt.db", "forecourt.db-wal", "forecourt.db-shm", "key.pem"] {
+    for name in ["forecourt.db", "forecourt.db-wal", "forecourt.db-shm", "key.pem", &format!("key.pem.{SITE}.epoch")] {
         assert_eq!(mode(name), 0o600, "{name}");
     }
     site.stop().await;

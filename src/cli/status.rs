@@ -137,6 +137,13 @@ pub fn outbox(store: &Reader, path: &Path, output: &Output) -> Result<Exit, Fail
         let text = format!("not taken by the broker, offered again: {}; forecourt outbox list says why", summary.undelivered);
         output.line(output.strong(&text))?;
     }
+    if summary.doubtful > 0 {
+        let text = format!(
+            "not sent, head office may have others under their numbers: {}; forecourt outbox list says why",
+            summary.doubtful
+        );
+        output.line(output.strong(&text))?;
+    }
     if summary.rejected > 0 {
         output.line(output.strong(&format!("rejected by head office: {}; forecourt outbox list says why", summary.rejected)))?;
     }
@@ -161,9 +168,10 @@ fn facts(summary: &Summary, running: bool) -> Json {
         "oldest_outbox_at": stamp(summary.oldest_outbox_at),
         "sent_seq": sent(summary),
         "last_receipt_at": stamp(summary.receipt_at),
-        "record_faults": summary.rejected + summary.undelivered,
+        "record_faults": summary.rejected + summary.undelivered + summary.doubtful,
         "rejected_records": summary.rejected,
         "undelivered_records": summary.undelivered,
+        "doubtful_records": summary.doubtful,
         "open_sessions": summary.open_sessions,
         "held_sessions": summary.held_sessions,
         "waiting_sessions": summary.unsettled_sessions,

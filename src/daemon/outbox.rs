@@ -1,6 +1,6 @@
 //! The uplink's view of the store: reads through a reader of its own, changes through the one writer.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -22,8 +22,10 @@ pub struct StoreOutbox {
     pub current: watch::Receiver<i64>,
     /// Records of the epoch in use up to this one may leave.
     pub witnessed: watch::Receiver<u64>,
-    /// Told when a closed epoch has nothing left to send.
+    /// Told when a closed epoch has nothing left to send for now.
     pub drained: watch::Sender<bool>,
+    /// Set when it has something to send later: what the broker refused.
+    pub rest: Arc<OnceLock<Duration>>,
 }
 
 impl StoreOutbox {
@@ -32,8 +34,8 @@ impl StoreOutbox {
     }
 
     fn leave_when_drained(&self) {
-        let waiting = || self.reader().oldest_waiting_epoch(self.epoch + 1);
-        if self.is_closed() && matches!(waiting(), Ok(None)) {
+        let drained = || self.reader().waiting_epochs(self.epoch + 1).is_ok_and(|waiting| !waiting.contains(&self.epoch));
+        if self.is_closed() && drained() {
             self.drained.send_replace(true);
         }
     }
@@ -117,6 +119,13 @@ impl Outbox for StoreOutbox {
         self.reader().undelivered(self.epoch).map_err(failed("read what was set aside"))
     }
 
+    /// A closed epoch does not hold up those that follow it.
+    fn rests(&self, wait: Duration) {
+        if self.is_closed() && self.rest.set(wait).is_ok() {
+            self.drained.send_replace(true);
+        }
+    }
+
     fn status(&self) -> Result<StatusFacts, OutboxError> {
         let reader = self.reader();
         let last_seq = reader.last_seq(self.epoch).map_err(failed("read the last record"))?;
@@ -135,6 +144,8 @@ impl Outbox for StoreOutbox {
     }
 
     fn link_changed(&self, state: LinkState) {
-        self.store.submit(Job::Link { up: state.up, error: state.error, sent: state.sent, at: (self.now)() });
+        // Shown beside the numbers of the epoch in use.
+        let sent = if self.is_closed() { 0 } else { state.sent };
+        self.store.submit(Job::Link { up: state.up, error: state.error, sent, at: (self.now)() });
     }
 }

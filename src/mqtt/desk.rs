@@ -3,6 +3,7 @@
 //! A change of state is logged and passed on once; the thousandth failed attempt with the same error is silent.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
 
@@ -71,6 +72,10 @@ impl Desk {
 
     pub async fn aside(&self) -> Result<Vec<(u64, u32)>, OutboxError> {
         self.ask("read what was set aside", |outbox| outbox.aside()).await
+    }
+
+    pub fn rests(&self, wait: Duration) {
+        self.outbox.rests(wait);
     }
 
     /// Unseals, reads and applies one receipt. Whatever is wrong with it is a refusal, logged once.

@@ -152,6 +152,9 @@ impl Connection<'_> {
         self.say_keys().await?;
         loop {
             self.fill().await?;
+            if let Some(wait) = self.pacing.resting(Instant::now()) {
+                self.desk.rests(wait);
+            }
             let deadline = self.deadline();
             tokio::select! {
                 () = Signals::stopped(&mut signals.shutdown) => return Ok(()),

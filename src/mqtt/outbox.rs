@@ -113,6 +113,9 @@ pub trait Outbox: Send + Sync + 'static {
     /// Records set aside and not taken since, and how often each was refused: also those of earlier runs.
     fn aside(&self) -> Result<Vec<(u64, u32)>, OutboxError>;
 
+    /// Nothing is left to send before `wait` has passed but what the broker refused. Called often; it must not block.
+    fn rests(&self, _wait: Duration) {}
+
     fn status(&self) -> Result<StatusFacts, OutboxError>;
 
     /// The public keys, as a JWKS document.

@@ -193,6 +193,14 @@ impl Pacing {
         self.taken
     }
 
+    /// The broker has answered everything but what it refused, and the next try of that is only due after this time.
+    pub fn resting(&self, now: Instant) -> Option<Duration> {
+        let link = self.link.as_ref()?;
+        let busy = !link.drained || !link.in_flight.is_empty() || link.paused_until.is_some();
+        self.aside.refused_ones().filter(|_| !busy)?;
+        self.aside.next(self.cursor)?.checked_duration_since(now).filter(|wait| !wait.is_zero())
+    }
+
     /// Everything was offered, and no receipt came in the time in which one should have.
     pub fn unanswered(&self) -> bool {
         self.rewinds > 0 && self.taken > self.receipted

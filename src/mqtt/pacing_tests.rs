@@ -265,6 +265,26 @@ fn a_refused_payload_is_offered_again_and_again_while_the_others_go_on() {
 }
 
 #[test]
+fn what_was_refused_rests_when_all_else_is_answered() {
+    let mut bench = Bench::new(3);
+    bench.connect();
+    assert_eq!(bench.fill(), [1, 2, 3]);
+    bench.answer(2, 0x99);
+    bench.take(&[1]);
+    assert_eq!(bench.pacing.resting(bench.now), None, "3 is not answered");
+    bench.take(&[3]);
+    assert_eq!(bench.pacing.resting(bench.now), None, "2 is to be sent once more, alone");
+    assert_eq!(bench.fill(), [2]);
+    assert!(matches!(bench.answer(2, 0x99), Next::SetAside(_)));
+    assert_eq!(bench.pacing.resting(bench.now), Some(LIMITS.aside_wait));
+    bench.pass(10);
+    assert_eq!(bench.pacing.resting(bench.now), None, "its turn has come");
+    bench.pacing.committed();
+    bench.receipt(3);
+    assert_eq!(bench.pacing.resting(bench.now), None, "nothing is refused");
+}
+
+#[test]
 fn what_was_set_aside_before_a_restart_is_offered_after_the_others() {
     let mut bench = Bench::new(3);
     bench.pacing.remember_aside(1, 7, bench.now);

@@ -10,9 +10,6 @@ use crate::record::{Draft, Hash, Place, Record, SealError};
 use crate::session::{hold, overlap};
 use crate::units::{Decimal, Finding, Time, time};
 
-/// Code of records that are not offered any more, because head office may have others under their numbers.
-const EPOCH_CLOSED: &str = "epoch-closed";
-
 /// Why a record does not leave.
 #[derive(Clone, Debug)]
 pub struct Refusal {
@@ -229,12 +226,12 @@ impl Writer {
             self.problem("receipt-refused", None, &format!("epoch {epoch}"), &why, at)?;
             return Ok(Verdict::Refused { why });
         }
-        self.connection.execute(
-            "INSERT INTO record_fault (epoch, seq, code, detail, at) \
-             SELECT epoch, seq, ?2, ?3, ?4 FROM record WHERE epoch = ?1 AND seq > coalesce((SELECT through FROM receipt WHERE epoch = ?1), 0) \
-             ON CONFLICT DO NOTHING",
-            params![epoch, EPOCH_CLOSED, format!("{why}; it may have another record under this number: compare"), time::to_millis(at)],
-        )?;
+        let after: u64 =
+            self.connection
+                .query_row("SELECT coalesce(max(through), 0) FROM receipt WHERE epoch = ?1", [epoch], |row| row.get(0))?;
+        self.connection
+            .execute("UPDATE epoch SET doubtful_after = ?2, doubt = ?3 WHERE epoch = ?1", params![epoch, after, why])?;
+        self.connection.execute("DELETE FROM undelivered WHERE epoch = ?1 AND seq > ?2", params![epoch, after])?;
         life::renew(&self.connection, &("older-copy", format!("an older copy of the store was put back: {why}")), 0, None, at)?;
         self.closed_by_receipt = true;
         self.restore()?;
@@ -249,8 +246,9 @@ impl Writer {
         rejected: &[(u64, String)],
         at: Time,
     ) -> Result<Verdict, StoreError> {
-        let doubtful = "SELECT count(*) FROM record_fault WHERE epoch = ?1 AND code = ?2";
-        if self.connection.query_row(doubtful, params![epoch, EPOCH_CLOSED], |row| row.get::<_, i64>(0))? > 0 {
+        let doubtful = "SELECT count(*) FROM epoch e LEFT JOIN receipt c ON c.epoch = e.epoch \
+             WHERE e.epoch = ?1 AND max(e.doubtful_after, coalesce(c.through, 0)) < ?2";
+        if self.connection.query_row(doubtful, params![epoch, last], |row| row.get::<_, i64>(0))? > 0 {
             return Ok(Verdict::Accepted { through: 0 });
         }
         self.reject(epoch, last, rejected, at)?;
@@ -277,14 +275,14 @@ impl Writer {
     pub(super) fn undelivered(&self, epoch: i64, seq: u64, refusal: Option<&Refusal>) -> Result<(), StoreError> {
         match refusal {
             Some(Refusal { reason, at, next_try_at }) => self.connection.execute(
-                "INSERT INTO undelivered (epoch, seq, reason, attempts, first_at, last_at, next_try_at) VALUES (?1, ?2, ?3, 1, ?4, ?4, ?5) \
+                "INSERT INTO undelivered (epoch, seq, reason, attempts, first_at, last_at, next_try_at) \
+                 SELECT ?1, ?2, ?3, 1, ?4, ?4, ?5 \
+                 WHERE NOT EXISTS (SELECT 1 FROM epoch WHERE epoch = ?1 AND ?2 > doubtful_after) \
                  ON CONFLICT DO UPDATE SET reason = excluded.reason, attempts = attempts + 1, last_at = excluded.last_at, \
                  next_try_at = excluded.next_try_at",
                 params![epoch, seq, reason, time::to_millis(*at), time::to_millis(*next_try_at)],
             )?,
-            None => {
-                self.connection.execute("DELETE FROM undelivered WHERE epoch = ?1 AND seq = ?2", params![epoch, seq])?
-            }
+            None => self.connection.execute("DELETE FROM undelivered WHERE epoch = ?1 AND seq = ?2", params![epoch, seq])?,
         };
         Ok(())
     }

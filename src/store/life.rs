@@ -204,6 +204,8 @@ pub(super) fn renew(
     // Positive and 32 bits, as OCPP 1.6 has it.
     let life = Life { epoch, tx_offset: (offset + TX_JUMP) % 2_000_000_000 };
     connection.execute("UPDATE site SET epoch = ?1, tx_offset = ?2", params![life.epoch, life.tx_offset])?;
+    // Numbers of the old epoch say nothing of the new one.
+    connection.execute("UPDATE uplink SET sent = 0", [])?;
     announce(connection, epoch, Some(doubt), today, millis)?;
     connection.execute(
         "UPDATE session SET state = 'held', hold_reason = ?1, hold_detail = ?2, settle_after = NULL WHERE state = 'ended' AND settled IS NULL",

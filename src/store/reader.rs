@@ -80,6 +80,8 @@ pub struct Summary {
     pub rejected: u64,
     /// Records that the broker does not take.
     pub undelivered: u64,
+    /// Records of closed epochs that stay here, because head office may have others under their numbers.
+    pub doubtful: u64,
     pub open_sessions: u64,
     pub held_sessions: u64,
     pub unsettled_sessions: u64,
@@ -122,6 +124,9 @@ pub struct OutboxRow {
     pub record_id: String,
     pub jws: String,
 }
+
+const DOUBTFUL: &str = "SELECT count(*) FROM epoch e JOIN record r ON r.epoch = e.epoch AND r.seq > e.doubtful_after \
+     LEFT JOIN receipt c ON c.epoch = e.epoch WHERE r.seq > coalesce(c.through, 0)";
 
 impl Reader {
     pub fn open(path: &Path) -> Result<Self, OpenError> {
@@ -202,6 +207,7 @@ impl Reader {
             receipt_at: receipt_at.map(time::from_millis),
             rejected: count("SELECT count(*) FROM (SELECT DISTINCT epoch, seq FROM record_fault)")?,
             undelivered: count("SELECT count(*) FROM undelivered")?,
+            doubtful: count(DOUBTFUL)?,
             open_sessions: count("SELECT count(*) FROM session WHERE state = 'open'")?,
             held_sessions: count("SELECT count(*) FROM session WHERE state = 'held'")?,
             unsettled_sessions: count("SELECT count(*) FROM session WHERE state = 'ended' AND settled IS NULL")?,
@@ -244,11 +250,11 @@ impl Reader {
         Ok(restore::chain_tail(&self.connection, epoch)?.0)
     }
 
-    /// Records after `seq`, oldest first.
+    /// Records after `seq`, oldest first, without those that may not leave any more.
     pub fn outgoing(&self, epoch: i64, seq: u64, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT epoch, seq, kind, record_id, jws FROM record r WHERE epoch = ?1 AND seq > ?2 \
-             AND NOT EXISTS (SELECT 1 FROM record_fault f WHERE f.epoch = r.epoch AND f.seq = r.seq AND f.code = 'epoch-closed') ORDER BY seq LIMIT ?3",
+            "SELECT epoch, seq, kind, record_id, jws FROM record WHERE epoch = ?1 AND seq > ?2 \
+             AND seq <= coalesce((SELECT doubtful_after FROM epoch WHERE epoch = ?1), seq) ORDER BY seq LIMIT ?3",
         )?;
         let rows = statement.query_map(params![epoch, seq, limit], |row| {
             Ok(OutboxRow { epoch: row.get(0)?, seq: row.get(1)?, kind: row.get(2)?, record_id: row.get(3)?, jws: row.get(4)? })
@@ -256,12 +262,14 @@ impl Reader {
         Ok(rows.collect::<Result<Vec<_>, _>>()?)
     }
 
-    /// The oldest epoch before this one that has records to send.
-    pub fn oldest_waiting_epoch(&self, before: i64) -> Result<Option<i64>, StoreError> {
+    /// Epochs before this one that have records to send, oldest first.
+    pub fn waiting_epochs(&self, before: i64) -> Result<Vec<i64>, StoreError> {
         let sql = "SELECT e.epoch FROM epoch e WHERE e.epoch < ?1 AND EXISTS (SELECT 1 FROM record r WHERE r.epoch = e.epoch \
-             AND r.seq > coalesce((SELECT through FROM receipt c WHERE c.epoch = e.epoch), 0) AND NOT EXISTS (SELECT 1 FROM record_fault f \
-             WHERE f.epoch = r.epoch AND f.seq = r.seq AND f.code = 'epoch-closed')) ORDER BY e.epoch LIMIT 1";
-        Ok(self.connection.prepare_cached(sql)?.query_row([before], |row| row.get(0)).optional()?)
+             AND r.seq > coalesce((SELECT through FROM receipt c WHERE c.epoch = e.epoch), 0) \
+             AND r.seq <= coalesce(e.doubtful_after, r.seq)) ORDER BY e.epoch";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([before], |row| row.get(0))?;
+        Ok(rows.collect::<Result<Vec<_>, _>>()?)
     }
 
     /// Records that the broker refused and has not taken since, and how often.

@@ -107,3 +107,7 @@ DELETE FROM record_fault WHERE code = 'not-sendable' AND detail <> 'rejected by 
 
 -- Highest record number that the broker has taken since the daemon started; not delivery.
 ALTER TABLE uplink ADD COLUMN sent INTEGER NOT NULL DEFAULT 0;
+
+-- Records of a closed epoch above this number stay here: head office may have others under their numbers. NULL: none.
+ALTER TABLE epoch ADD COLUMN doubtful_after INTEGER;
+ALTER TABLE epoch ADD COLUMN doubt TEXT;    -- why, for a person

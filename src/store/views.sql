@@ -113,14 +113,16 @@ SELECT r.epoch, r.seq, s.id AS session_id, l.key + 1 AS line, l.value ->> '$.dim
 
 CREATE VIEW v_outbox AS
 SELECT r.epoch, r.seq, r.kind, r.record_id, s.id AS session_id, ISO(r.created_at) AS created_at,
-       CASE WHEN f.codes IS NOT NULL THEN 'rejected' WHEN u.seq IS NOT NULL THEN 'fault' ELSE 'waiting' END AS state,
-       coalesce(f.codes, CASE WHEN u.seq IS NOT NULL THEN 'not-sendable' END) AS fault, coalesce(f.details, u.reason) AS fault_detail,
+       CASE WHEN f.codes IS NOT NULL THEN 'rejected' WHEN e.epoch IS NOT NULL OR u.seq IS NOT NULL THEN 'fault' ELSE 'waiting' END AS state,
+       coalesce(f.codes, CASE WHEN e.epoch IS NOT NULL THEN 'epoch-closed' WHEN u.seq IS NOT NULL THEN 'not-sendable' END) AS fault,
+       coalesce(f.details, e.doubt || '; it may have another record under this number: compare', u.reason) AS fault_detail,
        u.attempts, ISO(u.last_at) AS last_try_at, ISO(u.next_try_at) AS next_try_at, length(r.jws) AS bytes
   FROM record r
   LEFT JOIN session s ON s.number = r.session
   LEFT JOIN receipt rc ON rc.epoch = r.epoch
   LEFT JOIN (SELECT epoch, seq, group_concat(code, ', ') AS codes, group_concat(detail, '; ') AS details FROM record_fault GROUP BY epoch, seq) f
          ON f.epoch = r.epoch AND f.seq = r.seq
+  LEFT JOIN epoch e ON e.epoch = r.epoch AND r.seq > e.doubtful_after
   LEFT JOIN undelivered u ON u.epoch = r.epoch AND u.seq = r.seq
  WHERE r.seq > coalesce(rc.through, 0) OR f.codes IS NOT NULL;
 
@@ -134,11 +136,18 @@ SELECT 'session-held', 'warning', st.name, s.id, s.hold_reason || coalesce(': ' 
        ISO(coalesce(s.stopped_at, s.opened_at)), ISO(coalesce(s.stopped_at, s.opened_at))
   FROM session s JOIN station st ON st.number = s.station WHERE s.state = 'held'
 UNION ALL
-SELECT 'record-fault', 'critical', NULL, 'record ' || f.seq, f.code || ': ' || f.detail, 1, ISO(f.at), ISO(f.at)
-  FROM record_fault f
+SELECT 'record-fault', 'critical', NULL, 'record ' || f.seq || CASE WHEN f.epoch <> si.epoch THEN ' of epoch ' || f.epoch ELSE '' END,
+       f.code || ': ' || f.detail, 1, ISO(f.at), ISO(f.at)
+  FROM record_fault f, site si
 UNION ALL
-SELECT 'record-undelivered', 'critical', NULL, 'record ' || u.seq, u.reason, u.attempts, ISO(u.first_at), ISO(u.last_at)
-  FROM undelivered u;
+SELECT 'record-fault', 'critical', NULL, 'record ' || o.seq || ' of epoch ' || o.epoch, o.fault || ': ' || o.fault_detail, 1,
+       ISO(e.began_at), ISO(e.began_at)
+  FROM v_outbox o JOIN epoch e ON e.epoch = (SELECT min(x.epoch) FROM epoch x WHERE x.epoch > o.epoch)
+ WHERE o.state = 'fault' AND o.fault = 'epoch-closed'
+UNION ALL
+SELECT 'record-undelivered', 'critical', NULL, 'record ' || u.seq || CASE WHEN u.epoch <> si.epoch THEN ' of epoch ' || u.epoch ELSE '' END,
+       u.reason, u.attempts, ISO(u.first_at), ISO(u.last_at)
+  FROM undelivered u, site si;
 
 CREATE VIEW v_token AS
 SELECT CASE WHEN length(s.token) > 4 AND lower(s.token_kind) <> 'keycode' THEN '…' || substr(s.token, -4) ELSE '…' END AS token, s.token_kind,

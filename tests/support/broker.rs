@@ -26,6 +26,8 @@ pub struct Scripted {
     pub seen: watch::Receiver<Seen>,
     /// The text of each record taken.
     records: Arc<Mutex<BTreeMap<u64, String>>>,
+    /// The last receipt, for who subscribes later.
+    retained: Arc<Mutex<Option<Vec<u8>>>>,
     out: broadcast::Sender<Vec<u8>>,
 }
 
@@ -33,6 +35,7 @@ pub struct Scripted {
 struct Shared {
     refused: Arc<Mutex<BTreeMap<u64, u8>>>,
     records: Arc<Mutex<BTreeMap<u64, String>>>,
+    retained: Arc<Mutex<Option<Vec<u8>>>>,
     seen: Arc<watch::Sender<Seen>>,
     out: broadcast::Sender<Vec<u8>>,
 }
@@ -43,11 +46,13 @@ impl Scripted {
         let port = listener.local_addr().unwrap().port();
         let (seen, watched) = watch::channel(Seen::new());
         let (out, _) = broadcast::channel(16);
-        let shared = Shared { refused: Arc::default(), records: Arc::default(), seen: Arc::new(seen), out };
+        let shared =
+            Shared { refused: Arc::default(), records: Arc::default(), retained: Arc::default(), seen: Arc::new(seen), out };
         let broker = Self {
             port,
             refused: Arc::clone(&shared.refused),
             records: Arc::clone(&shared.records),
+            retained: Arc::clone(&shared.retained),
             seen: watched,
             out: shared.out.clone(),
         };
@@ -72,11 +77,12 @@ impl Scripted {
         assert!(reached.is_ok(), "gave up waiting: {what}: {:?}", self.seen.borrow());
     }
 
-    /// Head office confirms everything up to `through`.
+    /// Head office confirms everything up to `through`: the last record taken under that number, or one that was never sent here.
     pub fn receipt(&self, epoch: &str, through: u64, rejected: &Value) {
         let root = {
             let records = self.records.lock().unwrap();
-            let digest = ring::digest::digest(&ring::digest::SHA256, records[&through].as_bytes());
+            let jws = records.get(&through).map_or("", String::as_str);
+            let digest = ring::digest::digest(&ring::digest::SHA256, jws.as_bytes());
             URL_SAFE_NO_PAD.encode(digest)
         };
         let epoch: u64 = epoch.parse().unwrap();
@@ -89,7 +95,11 @@ impl Scripted {
         let mut packet = vec![0x30];
         packet.extend(length(body.len()));
         packet.extend(body);
-        self.out.send(packet).unwrap();
+        let mut kept = packet.clone();
+        kept[0] |= 1; // RETAIN
+        *self.retained.lock().unwrap() = Some(kept);
+        // Nobody may be connected just now.
+        let _ = self.out.send(packet);
     }
 }
 
@@ -153,6 +163,10 @@ async fn receive(
             _ => return Some(()),                       // DISCONNECT
         };
         answers.send(answer).ok()?;
+        let kept = shared.retained.lock().unwrap().clone().filter(|_| header >> 4 == 8);
+        if let Some(kept) = kept {
+            answers.send(kept).ok()?;
+        }
     }
 }
 
