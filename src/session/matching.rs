@@ -110,10 +110,13 @@ fn nameless_stop<'a>(station: &'a Station, claim: &Claim<'_>, findings: &mut Vec
 /// The only open session that every fact fits. A session whose messages carry its id is not meant by one without, nor one whose
 /// connector was free since and is occupied again; where the token tells, it decides.
 fn only_candidate<'a>(station: &'a Station, claim: &Claim<'_>, why: &str, findings: &mut Vec<Finding>) -> Option<&'a Session> {
-    let fits = |session: &&Session| !session.has_its_id() && !session.memory.was_left && claim.contradiction(session).is_none();
+    let fits = |session: &&Session| !session.memory.was_left && claim.contradiction(session).is_none();
     let candidates: Vec<&Session> = station.open().filter(fits).collect();
     let by_token: Vec<&Session> = candidates.iter().copied().filter(|session| claim.has_token_of(session)).collect();
     let [only] = (if by_token.is_empty() { &candidates } else { &by_token })[..] else { return None };
+    if only.has_its_id() {
+        return None;
+    }
     findings.push(Finding::new("stop-matched", format!("{why}; it can only mean {}", only.id)));
     Some(only)
 }
@@ -192,19 +195,20 @@ impl<'a> Claim<'a> {
     /// time never is another.
     fn is_start_of(&self, session: &Session) -> bool {
         let Some(start) = session.started_at else { return true };
-        let Some(said) = self.fact.reported_at else { return true };
+        let differs = |one: Option<MilliWh>, other: Option<MilliWh>| one.zip(other).is_some_and(|(one, other)| one != other);
+        let another_register = differs(self.register, session.memory.first_register);
+        let another_token = self.fact.token.is_some() && session.token.is_some() && !self.has_token_of(session);
+        let another_outlet = self.fact.evse.is_some_and(|evse| evse != 0 && session.evse != 0 && evse != session.evse);
+        let another = another_register || another_token || another_outlet;
+        let Some(said) = self.fact.reported_at else { return !another };
         // Both by the station's clock, whatever that is worth.
         let apart = session.memory.said_start.map_or(self.at - start, |first| said - first).abs();
         if apart.is_zero() {
             return true;
         }
-        let differs = |one: Option<MilliWh>, other: Option<MilliWh>| one.zip(other).is_some_and(|(one, other)| one != other);
-        let another_register = differs(self.register, session.memory.first_register);
-        let another_token = self.fact.token.is_some() && session.token.is_some() && !self.has_token_of(session);
-        let another_outlet = self.fact.evse.is_some_and(|evse| evse != 0 && session.evse != 0 && evse != session.evse);
         let ended = session.stopped_at.is_some_and(|stop| self.timed && self.at > stop);
         // A start that is sent again has the time that it had before.
-        !(another_register || another_token || another_outlet || ended || apart > SHORTLY)
+        !(another || ended || apart > SHORTLY)
     }
 
     /// 2.x: the session had begun when this happened, by the station's clock if it gave both times.

@@ -148,23 +148,36 @@ impl Course<'_> {
     /// it, as far as the station can have delivered it there: then the state stands.
     fn flowing(&self, rises: &[(Point, Point)], step: MilliWh, from: Time, until: Time) -> Vec<(Time, Time)> {
         let mut flows = Vec::new();
-        for (left, right) in rises.iter().filter(|(left, right)| right.1 - left.1 > step) {
-            let (inner_left, inner_right) = (left.0.max(from), right.0.min(until));
-            if inner_left >= inner_right {
-                continue;
+        for (left, right) in rises.iter().filter(|(left, right)| right.1 - left.1 > step && left.0 < until && right.0 > from) {
+            let points: Vec<Point> = self.registers.iter().copied().filter(|(at, _)| left.0 <= *at && *at <= right.0).collect();
+            let inside: Vec<Point> = points.iter().copied().filter(|(at, _)| from <= *at && *at <= until).collect();
+            if let (Some(first), Some(last)) = (inside.first(), inside.last())
+                && last.1 - first.1 > step
+            {
+                flows.push((first.0, last.0));
             }
-            let outside = (from - left.0).max(TimeDelta::zero()) + (right.0 - until).max(TimeDelta::zero());
-            if outside.is_zero() || !self.limit.allows_step(outside, right.1 - left.1, step) {
-                flows.push((inner_left, inner_right));
-                continue;
+            let straddles = |pair: &&[Point]| (pair[0].0 < from && pair[1].0 > from) || (pair[0].0 < until && pair[1].0 > until);
+            for pair in points.windows(2).filter(straddles) {
+                flows.extend(self.straddling(pair[0], pair[1], step, from, until));
             }
-            let mut before = inner_left;
-            for (at, kw, _) in self.power.iter().filter(|(at, ..)| inner_left < *at && *at <= inner_right) {
-                if is_flow(kw) {
-                    flows.push((before, *at));
-                }
-                before = *at;
+        }
+        flows
+    }
+
+    /// What of a rise that begins before a stretch, or ends after it, flowed in it for certain.
+    fn straddling(&self, left: Point, right: Point, step: MilliWh, from: Time, until: Time) -> Vec<(Time, Time)> {
+        let (inner_left, inner_right) = (left.0.max(from), right.0.min(until));
+        let outside = (from - left.0).max(TimeDelta::zero()) + (right.0 - until).max(TimeDelta::zero());
+        if !self.limit.allows_step(outside, right.1 - left.1, step) {
+            return vec![(inner_left, inner_right)];
+        }
+        let mut flows = Vec::new();
+        let mut before = inner_left;
+        for (at, kw, _) in self.power.iter().filter(|(at, ..)| inner_left < *at && *at <= inner_right) {
+            if is_flow(kw) {
+                flows.push((before, *at));
             }
+            before = *at;
         }
         flows
     }
@@ -203,7 +216,7 @@ impl Course<'_> {
         let mut events: Vec<(Time, i64, bool)> =
             self.timed.iter().filter_map(|one| Some((one.at, one.evidence.seq_no?, one.evidence.charging.is_some()))).collect();
         events.sort_unstable();
-        let gaps = events.windows(2).filter(|pair| pair[1].1 > pair[0].1 + 1);
+        let gaps = events.windows(2).filter(|pair| pair[1].1 > pair[0].1.saturating_add(1));
         let next_told = |after: Time| events.iter().find(|(at, _, told)| *told && *at > after).map_or(self.end, |(at, ..)| *at);
         gaps.map(|pair| (pair[0].0, next_told(pair[0].0)))
             .filter(|(from, until)| rises.iter().any(|(left, right)| left.0 < *until && right.0 > *from))

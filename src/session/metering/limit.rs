@@ -14,8 +14,6 @@ use crate::units::{Decimal, MilliWh, Time};
 const DEFAULT_KW: u32 = 50;
 /// More power than any station has: a measurement above it has the wrong unit.
 const MAX_KW: u32 = 1_000;
-/// A station may deliver this much more than it measured at its best so far, in percent.
-const HEADROOM_PERCENT: u32 = 125;
 /// Energy below this is never called implausible, however short the time: coarse clocks and coarse meters.
 const TOLERATED: MilliWh = MilliWh(200_000);
 /// The most that any station delivers: for stations whose samples show that they are DC stations.
@@ -42,17 +40,13 @@ impl Limit {
         Self { kw: configured_kw.unwrap_or_else(|| DEFAULT_KW.into()) }
     }
 
-    /// For a session: what is configured, else the most that the station measured, now or earlier, with some headroom. Else its
-    /// samples tell: `samples` of them, with the power between any two.
+    /// For a session: what is configured, else what its measurements, those of earlier sessions or its samples show it to be: the best
+    /// that was measured so far is no limit, but tells an AC station from a DC station.
     pub(super) fn of_session(power: &StationPower, highest_kw: Option<Decimal>, samples: &Slopes) -> Self {
         if let Some(kw) = power.configured_kw {
             return Self { kw };
         }
-        if let Some(measured) = highest_kw.max(power.learned_kw) {
-            let with_headroom = measured * Decimal::from(HEADROOM_PERCENT) / Decimal::ONE_HUNDRED;
-            return Self { kw: with_headroom.clamp(DEFAULT_KW.into(), MAX_KW.into()) };
-        }
-        let is_dc = match samples.highest_kw {
+        let is_dc = match highest_kw.max(power.learned_kw).max(samples.highest_kw) {
             Some(kw) => kw > AC_KW.into(),
             None => samples.count > 0,
         };
