@@ -147,8 +147,12 @@ impl<'a> Claim<'a> {
         }
         let slack = if self.fact.phase == Phase::Update { SHORTLY } else { TimeDelta::zero() };
         let before = session.started_at.is_some_and(|start| self.at + slack < start);
+        // A stop may bring the samples of its whole transaction.
+        let first_sample = self.fact.readings.iter().filter_map(|reading| reading.measured_at).min();
+        let begins_before = self.fact.phase == Phase::Stop
+            && session.started_at.zip(first_sample).is_some_and(|(start, first)| start - first > SHORTLY);
         let after = session.stopped_at.is_some_and(|stop| self.at > stop + SHORTLY);
-        if self.timed && (before || after) {
+        if self.timed && (before || after || begins_before) {
             return Some("time");
         }
         (!self.continues(session)).then_some("register")
