@@ -8,14 +8,12 @@
 mod support;
 
 use std::cell::Cell;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
-use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
+use support::clock::SystemClock;
 use support::socket::Socket;
 use support::{Plan, Site, until};
 
@@ -27,7 +25,7 @@ fn to_1970() -> i64 {
 /// A site whose system clock can be set.
 struct Gateway {
     site: Site,
-    offset: std::fs::File,
+    clock: SystemClock,
     /// The register of the station's meter, in Wh.
     meter: Rc<Cell<i64>>,
 }
@@ -35,20 +33,13 @@ struct Gateway {
 impl Gateway {
     fn new() -> Self {
         let mut site = Site::new(&Plan::default());
-        let library = site.dir.path().join("clock.so");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/clock.c");
-        let built = Command::new("cc").args(["-O2", "-shared", "-fPIC", "-o"]).arg(&library).arg(&source).status().unwrap();
-        assert!(built.success(), "cc could not compile {}", source.display());
-        let file = site.dir.path().join("clock.offset");
-        std::fs::write(&file, 0_i64.to_ne_bytes()).unwrap();
-        let text = |path: &Path| path.to_str().unwrap().to_owned();
-        site.env_of_all = vec![("LD_PRELOAD".into(), text(&library)), ("CLOCK_OFFSET_FILE".into(), text(&file))];
-        Self { site, offset: std::fs::File::options().write(true).open(file).unwrap(), meter: Rc::new(Cell::new(1000)) }
+        let clock = SystemClock::of(&mut site);
+        Self { site, clock, meter: Rc::new(Cell::new(1000)) }
     }
 
     /// Sets the system clock of the daemon and of commands, in seconds from the true time.
     fn set(&self, offset: i64) {
-        self.offset.write_all_at(&offset.to_ne_bytes(), 0).unwrap();
+        self.clock.set(offset);
     }
 
     fn count(&self, sql: &str) -> usize {

@@ -1,6 +1,6 @@
 /*
  * A system clock that can be set: CLOCK_REALTIME reads as many seconds off as the 64-bit number in the file CLOCK_OFFSET_FILE says,
- * at every moment; every other clock is left alone. Built and loaded (LD_PRELOAD) by tests/clock.rs:
+ * at every moment; every other clock is left alone. Built and loaded (LD_PRELOAD) by clock.rs beside it:
  *     cc -O2 -shared -fPIC -o clock.so clock.c
  */
 #define _GNU_SOURCE

@@ -6,6 +6,10 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub mod broker;
+#[cfg(target_os = "linux")]
+pub mod charging;
+#[cfg(target_os = "linux")]
+pub mod clock;
 pub mod socket;
 pub mod tools;
 pub mod words;
