@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod clocks;
 mod events;
 mod machine;
 mod metering;
