@@ -38,6 +38,24 @@ async fn a_lost_charging_status_sells_no_parking_while_energy_flows() {
     assert!(sessions[0].findings.contains("charging-unreported"), "{}", sessions[0].findings);
 }
 
+/// The same for a station that measures power and no register on the way: in which half hour nothing flowed is told by its power
+/// alone, and that is not enough to sell it as parking.
+#[tokio::test]
+async fn a_lost_charging_status_sells_no_parking_while_power_is_measured() {
+    let yard = Yard::open().await;
+    yard.at(500 * MIN);
+    let mut station = yard.station("CP-1", V16).await;
+    let tx = station.start(0, 1, "04-AAAA", 1000).await;
+    station.status(0, 1, "Charging").await;
+    station.status(15 * MIN, 1, "SuspendedEV").await;
+    for quarter in 1..=31 {
+        let watts = if matches!(quarter, 2 | 3) { 0 } else { 7000 };
+        station.value(quarter * 15 * MIN, 1, Some(tx), "Power.Active.Import", watts).await;
+    }
+    station.stop(31 * 15 * MIN, tx, "04-AAAA", 53_500).await;
+    assert_eq!(yard.bills("CP-1").await, ["AAAA: 52500 Wh"]);
+}
+
 #[tokio::test]
 async fn lost_updates_of_2x_sell_no_parking_while_energy_flows() {
     let yard = Yard::open().await;
@@ -92,6 +110,25 @@ async fn time_in_which_the_station_could_not_deliver_is_not_sold() {
         for session in [full, charging] {
             assert!(session.findings.contains("out-of-service"), "{state}: {}", session.findings);
         }
+    }
+}
+
+#[tokio::test]
+async fn time_in_which_a_2x_station_could_not_deliver_is_not_sold() {
+    let yard = Yard::open().await;
+    yard.at(700 * MIN);
+    for (id, version) in [("CP-1", V201), ("CP-2", V21)] {
+        let mut station = yard.station(id, version).await;
+        station.event(0, ("Started", "t", 0), Some(1000), json!({"tag": "04-AAAA", "state": "Charging"})).await;
+        station.event(60 * MIN, ("Updated", "t", 1), Some(8000), json!({"state": "SuspendedEV"})).await;
+        for (at, state) in [(75, "Faulted"), (645, "Occupied")] {
+            let at = station.stamp(at * MIN);
+            let status = json!({"evseId": 1, "connectorId": 1, "connectorStatus": state, "timestamp": at});
+            station.call("StatusNotification", status).await;
+        }
+        station.event(645 * MIN, ("Updated", "t", 2), Some(8000), json!({"state": "SuspendedEV"})).await;
+        station.event(660 * MIN, ("Ended", "t", 3), Some(8000), json!({"tag": "04-AAAA"})).await;
+        assert_eq!(yard.bills(id).await, ["AAAA: 7000 Wh, parked 0.5 h"], "{id}");
     }
 }
 
@@ -159,6 +196,13 @@ async fn a_foreign_id_that_comes_twice_bills_each_driver_his_own() {
     }
     assert_eq!(yard.bills("STARTED").await, ["AAAA: 2000 Wh", "BBBB: 2000 Wh"]);
     assert_eq!(yard.bills("ORPHANED").await, ["AAAA: held start-missing", "BBBB: 2000 Wh"]);
+    // Stops without a tag.
+    let mut untold = yard.station("UNTOLD", V16).await;
+    untold.stop(30 * MIN, FOREIGN, "", 3000).await;
+    untold.start(40 * MIN, 1, "04-BBBB", 3000).await;
+    untold.register(50 * MIN, 1, Some(FOREIGN), 3500).await;
+    untold.stop(70 * MIN, FOREIGN, "", 5000).await;
+    assert_eq!(yard.bills("UNTOLD").await, ["-: held start-missing", "BBBB: 2000 Wh"]);
 }
 
 #[tokio::test]
@@ -332,6 +376,37 @@ async fn the_dark_time_of_a_power_cut_is_not_sold() {
 }
 
 #[tokio::test]
+async fn dark_time_in_mid_session_is_not_parking_and_a_reason_tells_of_a_lost_boot() {
+    let yard = Yard::open().await;
+    let mut station = yard.station("CP-1", V16).await;
+    let tx = station.start(0, 1, "04-AAAA", 1000).await;
+    station.status(0, 1, "Charging").await;
+    yard.at(60 * MIN);
+    station.register(60 * MIN, 1, Some(tx), 8000).await;
+    station.status(60 * MIN + 30, 1, "SuspendedEV").await;
+    yard.at(105 * MIN);
+    station.register(105 * MIN, 1, Some(tx), 8000).await;
+    // Power gone; the session goes on after it.
+    yard.at(150 * MIN);
+    station.boot_16().await;
+    yard.at(165 * MIN);
+    station.register(165 * MIN, 1, Some(tx), 8000).await;
+    yard.at(180 * MIN);
+    station.stop(180 * MIN, tx, "04-AAAA", 8000).await;
+    // The next one: the BootNotification got lost.
+    yard.at(200 * MIN);
+    let tx = station.start(200 * MIN, 1, "04-BBBB", 8000).await;
+    station.status(200 * MIN, 1, "Charging").await;
+    yard.at(230 * MIN);
+    station.register(230 * MIN, 1, Some(tx), 11_000).await;
+    station.status(230 * MIN, 1, "SuspendedEV").await;
+    yard.at(600 * MIN);
+    station.stop_for(600 * MIN, tx, "", 11_000, "PowerLoss").await;
+    // 44.5 and 30 minutes.
+    assert_eq!(yard.bills("CP-1").await, ["AAAA: 7000 Wh, parked 1.25 h", "BBBB: 3000 Wh"]);
+}
+
+#[tokio::test]
 async fn a_late_queue_takes_no_status_from_the_running_session() {
     let yard = Yard::open().await;
     let mut station = yard.station("CP-1", V16).await;
@@ -390,6 +465,13 @@ async fn exchanged_registers_of_two_connectors_are_disproved() {
         let proven = if last == 55 { "AAAA: 5500 Wh" } else { "AAAA: held register-disproved" };
         assert_eq!(yard.bills(id).await, [proven, "BBBB: held register-decreased"], "{id}");
     }
+    // Without samples: 1,275 kWh in an hour are more than an unknown station is believed to deliver.
+    let mut station = yard.station("NONE", V16).await;
+    let one = station.start(0, 1, "04-AAAA", 1000).await;
+    let two = station.start(0, 2, "04-BBBB", 1_270_000).await;
+    station.stop(60 * MIN, one, "04-AAAA", 1_276_000).await;
+    station.stop(60 * MIN, two, "04-BBBB", 7000).await;
+    assert_eq!(yard.bills("NONE").await, ["AAAA: held implausible-power", "BBBB: held register-decreased"]);
 }
 
 #[tokio::test]
@@ -426,7 +508,7 @@ async fn energies_of_intervals_show_when_it_flowed_and_stand_in_for_a_register()
     station.stop(60 * MIN, tx, "04-AAAA", 6250).await;
     assert_eq!(yard.bills("REGISTER").await, ["AAAA: 5250 Wh, parked 0.25 h"]);
 
-    // No register at all: not sent, or sent as 0 because 1.6 demands one.
+    // No register at all.
     let mut station = yard.station("NONE", V16).await;
     let start = json!({"connectorId": 1, "idTag": "04-AAAA", "timestamp": station.stamp(0)});
     let tx = station.call("StartTransaction", start).await["transactionId"].as_i64().unwrap();
