@@ -111,6 +111,9 @@ fn nameless_stop<'a>(station: &'a Station, claim: &Claim<'_>, findings: &mut Vec
 /// connector was free since and is occupied again; where the token tells, it decides.
 fn only_candidate<'a>(station: &'a Station, claim: &Claim<'_>, why: &str, findings: &mut Vec<Finding>) -> Option<&'a Session> {
     let fits = |session: &&Session| !session.memory.was_left && claim.contradiction(session).is_none();
+    if let Some(told) = station.all().find(|session| claim.repeats_exactly(session)) {
+        return Some(told);
+    }
     let candidates: Vec<&Session> = station.open().filter(fits).collect();
     let by_token: Vec<&Session> = candidates.iter().copied().filter(|session| claim.has_token_of(session)).collect();
     let [only] = (if by_token.is_empty() { &candidates } else { &by_token })[..] else { return None };
@@ -135,6 +138,11 @@ impl<'a> Claim<'a> {
         }
     }
 
+    /// What a message may lie before the start of its session; a stop never does.
+    fn slack(&self) -> TimeDelta {
+        if self.fact.phase == Phase::Update { SHORTLY } else { TimeDelta::zero() }
+    }
+
     /// What speaks against a session; the id is not looked at.
     fn contradiction(&self, session: &Session) -> Option<&'static str> {
         let outlet = self.fact.evse.filter(|evse| *evse != 0 && session.evse != 0);
@@ -145,8 +153,7 @@ impl<'a> Claim<'a> {
         if self.fact.phase != Phase::Update && tokens.is_some_and(|(one, other)| !same_token(one, other)) {
             return Some("token");
         }
-        let slack = if self.fact.phase == Phase::Update { SHORTLY } else { TimeDelta::zero() };
-        let before = session.started_at.is_some_and(|start| self.at + slack < start);
+        let before = session.started_at.is_some_and(|start| self.at + self.slack() < start);
         // A stop may bring the samples of its whole transaction.
         let first_sample = self.fact.readings.iter().filter_map(|reading| reading.measured_at).min();
         let begins_before = self.fact.phase == Phase::Stop
@@ -195,6 +202,12 @@ impl<'a> Claim<'a> {
             && (session.stop_register.is_none() || session.stop_register == self.register)
     }
 
+    /// The stop of this session again, by everything but an id.
+    fn repeats_exactly(&self, session: &Session) -> bool {
+        let has_all = self.timed && self.register.is_some() && session.stop_register == self.register;
+        has_all && self.repeats(session) && self.contradiction(session).is_none()
+    }
+
     /// 2.x Started: the start of this session, or the same again; not another transaction of that name. A start without a believable
     /// time never is another.
     fn is_start_of(&self, session: &Session) -> bool {
@@ -219,8 +232,8 @@ impl<'a> Claim<'a> {
     fn is_after_the_start_of(&self, session: &Session) -> bool {
         let Some(start) = session.started_at else { return true };
         match self.fact.reported_at.zip(session.memory.said_start) {
-            Some((said, first)) => first - said <= SHORTLY,
-            None => !self.timed || start <= self.at + SHORTLY,
+            Some((said, first)) => first - said <= self.slack(),
+            None => !self.timed || start <= self.at + self.slack(),
         }
     }
 

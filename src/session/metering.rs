@@ -172,16 +172,18 @@ fn measure(
     let mut by_intervals = None;
     if points.is_empty() {
         points = registers::from_intervals(timed, start, stop, session.start_register);
-        if session.start_register.is_none() || session.stop_register.is_none() {
+        // A station without a register fills the fields with 0.
+        let zeros = session.start_register == Some(MilliWh(0)) && session.stop_register == Some(MilliWh(0));
+        if zeros || session.start_register.is_none() || session.stop_register.is_none() {
             by_intervals = registers::ends_of_intervals(&points, findings);
         }
     }
-    points.retain(|point| point.register.is_register());
     let ends = match by_intervals {
         Some(ends) => ends,
         None => registers::ends(session, &points, findings)?,
     };
     check_ends(session, &ends)?;
+    points.retain(|point| point.register.is_register());
     let highest_kw = limit::highest_kw(timed);
     let inside: Points =
         points.iter().filter(|point| start < point.at && point.at < stop).map(|point| (point.at, point.register)).collect();
