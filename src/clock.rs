@@ -1,7 +1,7 @@
 //! The daemon's clock: the only place where the system's clocks are read. Everything below the shell is handed the time, so that a
 //! simulation can hand in another, and so that a system clock that is wrong reaches neither a station nor a bill.
 //!
-//! A gateway may have no clock chip (1970 after a power cut) or one that is hours off, and no network to ask. [`check`] decides from
+//! A gateway may have no clock chip (1970 after a power cut) or one that is hours off, and no network to ask. `check` decides from
 //! reading to reading whether the system clock can be right; what it rests on at start is the day on which this program was built and
 //! what the store says was written last.
 

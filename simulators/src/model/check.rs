@@ -3,7 +3,7 @@
 //! | check | promises |
 //! |---|---|
 //! | `energy-too-much` | a bill's energy is at most the truth + one step of the meter + 1 Wh |
-//! | `parking-too-much` | parking is at most the true idle time + [`Tolerance::time`] |
+//! | `parking-too-much` | parking is at most the true idle time + `Tolerance::time` |
 //! | `time-too-much` | charging time is at most the true one + `Tolerance::time`; a stretch between two samples that arrived in which the register rose counts as charging |
 //! | `money-too-much` | a bill is at most the true price + what these tolerances cost + energy between two samples that straddle a change of price + 2 cents |
 //! | `wrong-driver` | the token billed is the driver's, and nobody pays for another's energy |

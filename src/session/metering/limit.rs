@@ -35,9 +35,9 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// For a station whose sessions are not looked at.
+    /// For a station whose sessions are not looked at: a limit that nobody configured must not rule out the session that is meant.
     pub fn of_station(configured_kw: Option<Decimal>) -> Self {
-        Self { kw: configured_kw.unwrap_or_else(|| DEFAULT_KW.into()) }
+        Self { kw: configured_kw.unwrap_or_else(|| DC_KW.into()) }
     }
 
     /// For a session: what is configured, else what its measurements, those of earlier sessions or its samples show it to be: the best
