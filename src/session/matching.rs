@@ -28,6 +28,7 @@ struct Claim<'a> {
     timed: bool,
     register: Option<MilliWh>,
     limit: Limit,
+    widest: Limit,
 }
 
 /// Finds the session that a message means.
@@ -110,14 +111,15 @@ fn nameless_stop<'a>(station: &'a Station, claim: &Claim<'_>, findings: &mut Vec
 /// The only open session that every fact fits. A session whose messages carry its id is not meant by one without, nor one whose
 /// connector was free since and is occupied again; where the token tells, it decides.
 fn only_candidate<'a>(station: &'a Station, claim: &Claim<'_>, why: &str, findings: &mut Vec<Finding>) -> Option<&'a Session> {
-    let fits = |session: &&Session| !session.memory.was_left && claim.contradiction(session).is_none();
+    let wide = Claim { limit: claim.widest, ..*claim };
+    let fits = |session: &&Session| !session.memory.was_left && wide.contradiction(session).is_none();
     if let Some(told) = station.all().find(|session| claim.repeats_exactly(session)) {
         return Some(told);
     }
     let candidates: Vec<&Session> = station.open().filter(fits).collect();
     let by_token: Vec<&Session> = candidates.iter().copied().filter(|session| claim.has_token_of(session)).collect();
     let [only] = (if by_token.is_empty() { &candidates } else { &by_token })[..] else { return None };
-    if only.has_its_id() {
+    if only.has_its_id() || claim.contradiction(only).is_some() {
         return None;
     }
     findings.push(Finding::new("stop-matched", format!("{why}; it can only mean {}", only.id)));
@@ -135,6 +137,7 @@ impl<'a> Claim<'a> {
             timed: told.timed || (fact.reported_at.is_none() && said.is_some_and(|at| at <= told.now)),
             register: fact.register_wh.and_then(MilliWh::from_wh).or_else(sampled).filter(MilliWh::is_register),
             limit: Limit::of_station(told.max_power_kw),
+            widest: Limit::widest(told.max_power_kw),
         }
     }
 

@@ -35,8 +35,13 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// For a station whose sessions are not looked at: a limit that nobody configured must not rule out the session that is meant.
+    /// For a station whose sessions are not looked at.
     pub fn of_station(configured_kw: Option<Decimal>) -> Self {
+        Self { kw: configured_kw.unwrap_or_else(|| DEFAULT_KW.into()) }
+    }
+
+    /// What cannot be ruled out: a limit that nobody configured rules out no session that may be meant.
+    pub fn widest(configured_kw: Option<Decimal>) -> Self {
         Self { kw: configured_kw.unwrap_or_else(|| DC_KW.into()) }
     }
 
