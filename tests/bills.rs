@@ -229,6 +229,27 @@ async fn a_start_register_of_zero_that_the_samples_disprove_is_not_billed_from()
 }
 
 #[tokio::test]
+async fn what_is_said_after_the_bill_does_not_change_what_was_billed() {
+    let yard = Yard::open().await;
+    yard.at(70 * MIN);
+    let mut station = yard.station("CP-1", V16).await;
+    let tx = station.start(0, 1, "04-AAAA", 0).await;
+    for minute in (5..60).step_by(5) {
+        station.register(minute * MIN, 1, Some(tx), 939_000 + minute * 125).await;
+    }
+    station.stop(60 * MIN, tx, "04-AAAA", 946_500).await;
+    assert_eq!(yard.bills("CP-1").await, ["AAAA: 6875 Wh"]);
+    let row =
+        || yard.site.query("SELECT started_at, stopped_at, start_register_wh, stop_register_wh, energy_wh FROM v_session", &[]);
+    let billed = row();
+    assert_eq!(billed[0][2].as_deref(), Some("939625"), "{billed:?}");
+    // The same stop again, and another one.
+    station.stop(60 * MIN, tx, "04-AAAA", 946_500).await;
+    station.stop(65 * MIN, tx, "04-AAAA", 999_000).await;
+    assert_eq!(row(), billed);
+}
+
+#[tokio::test]
 async fn an_end_23_hours_ahead_is_the_time_of_its_receipt() {
     let yard = Yard::open().await;
     let mut station = yard.station("CP-1", V201).await;

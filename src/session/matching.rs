@@ -1,7 +1,7 @@
 //! Which session a message means. Pure: a station's sessions and a message in, a choice out.
 //!
-//! A transaction id is one fact among others, because stations use ids again, lose them, invent them and mix them up (quirks of
-//! the field: `docs/quirks.md`). A message goes to the session it names unless the other facts (time, register, power, outlet,
+//! A transaction id is one fact among others, because stations use ids again, lose them, invent them and mix them up. A message
+//! goes to the session it names unless the other facts (time, register, power, outlet,
 //! token) contradict that session *and* fit another one that runs. Where it names none, or one nobody knows, it goes to the only
 //! session that every fact fits, else it stands for itself. An orphan (a stop without a start) never takes up later messages.
 

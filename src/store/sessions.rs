@@ -76,12 +76,16 @@ pub(super) fn insert(connection: &Connection, station: i64, session: &Session) -
         .map(drop)
 }
 
+/// Writes what the machine knows of a session. Times and registers of a billed one stay those of its bill.
 pub(super) fn update(connection: &Connection, session: &Session) -> rusqlite::Result<()> {
     let row = StateRow::of(session);
     connection
         .prepare_cached(
-            "UPDATE session SET evse = ?2, connector = ?3, token = ?4, token_kind = ?5, token_status = ?6, started_at = ?7, stopped_at = ?8, \
-             start_register = coalesce(?9, start_register), stop_register = coalesce(?10, stop_register), stop_reason = ?11, state = ?12, \
+            "UPDATE session SET evse = ?2, connector = ?3, token = ?4, token_kind = ?5, token_status = ?6, \
+             started_at = CASE WHEN settled IS NULL THEN ?7 ELSE started_at END, \
+             stopped_at = CASE WHEN settled IS NULL THEN ?8 ELSE stopped_at END, \
+             start_register = CASE WHEN settled IS NULL THEN coalesce(?9, start_register) ELSE start_register END, \
+             stop_register = CASE WHEN settled IS NULL THEN coalesce(?10, stop_register) ELSE stop_register END, stop_reason = ?11, state = ?12, \
              hold_reason = ?13, hold_detail = NULL, settle_after = ?14, tariff = ?15, findings = ?16, id_used = ?17, reboots = ?18, \
              clock_lag = ?19, checksum = ?20 WHERE number = ?1",
         )?
