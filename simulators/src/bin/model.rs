@@ -2,12 +2,13 @@
 //!
 //! Exit code 1 when more bills were wrong, or more sessions lost, than are known to be.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
 use simulators::model::machine::Tariffs;
-use simulators::model::{Case, Class, report, run};
+use simulators::model::{Case, Class, daemon, report, run, serve};
 
 #[derive(Parser)]
 struct Args {
@@ -31,6 +32,17 @@ struct Args {
     quiet: bool,
     #[arg(long)]
     threads: Option<usize>,
+    /// So many cases are spoken to the real daemon over WebSockets instead, and it is killed again and again.
+    #[arg(long)]
+    daemon: Option<usize>,
+    /// With --daemon: messages between two kills, on average.
+    #[arg(long, default_value_t = 300)]
+    kill_every: usize,
+    /// The daemon itself, as --daemon starts it.
+    #[arg(long, hide = true)]
+    serve: Option<PathBuf>,
+    #[arg(long, hide = true, default_value_t = 0)]
+    begin: i64,
 }
 
 fn class(name: &str) -> Result<Class, String> {
@@ -42,7 +54,14 @@ fn class(name: &str) -> Result<Class, String> {
 
 fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
+    if let Some(config) = args.serve {
+        serve::serve(&config, args.begin)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let tariffs = Tariffs::new()?;
+    if let Some(cases) = args.daemon {
+        return spoken(args.seed, cases, args.kill_every, &tariffs);
+    }
     if let Some(seed) = args.replay {
         print!("{}", report::tell(&Case::new(seed, &args.faults), &tariffs));
         return Ok(ExitCode::SUCCESS);
@@ -79,4 +98,40 @@ fn main() -> anyhow::Result<ExitCode> {
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+/// The real daemon, killed again and again.
+fn spoken(seed: u64, cases: usize, kill_every: usize, tariffs: &Tariffs) -> anyhow::Result<ExitCode> {
+    let folder = tempfile::Builder::new().prefix("forecourt-model-").tempdir()?;
+    let began = Instant::now();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let program = std::env::current_exe()?;
+    let spoken = runtime.block_on(daemon::run(&program, folder.path(), seed, cases, kill_every))?;
+    let mut result = run::Report::default();
+    let mut differ = 0;
+    for (case, told, outcomes) in &spoken.cases {
+        for ((_, check), session) in result.count(case, told, outcomes) {
+            println!("{check} for session #{session} of --replay {}", case.seed);
+        }
+        let (_, pure) = run::outcomes(told, tariffs);
+        for (session, (real, pure)) in outcomes.iter().zip(&pure).enumerate().filter(|(_, (real, pure))| real != pure) {
+            differ += 1;
+            println!("differs: {real:?}, by the pure machine {pure:?}: session #{session} of --replay {}", case.seed);
+        }
+    }
+    let total = result.total();
+    print!("{}", report::table(&result));
+    eprintln!(
+        "seed {seed}: {} sessions in {cases} cases, {} messages, {} kills; {} wrong; {differ} sessions differ from the pure machine; {} ms",
+        total.sessions - total.never_told,
+        spoken.messages,
+        spoken.kills,
+        total.wrongs(),
+        began.elapsed().as_millis()
+    );
+    if total.wrongs() > 0 {
+        println!("the store is in {}", folder.keep().display());
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
 }

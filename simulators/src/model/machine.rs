@@ -1,4 +1,4 @@
-//! The only contact with the daemon's library: a script's messages as facts into the session machine, its effects into a store
+//! The only contact with the daemon's pure library: a script's messages as facts into the session machine, its effects into a store
 //! made of lists, ended sessions metered and priced as by the settler.
 //!
 //! What the store does for the daemon is done here in small: a repeated message (same id, same text) gets its stored answer;
@@ -85,10 +85,10 @@ impl Policy for Site {
     }
 }
 
-const PLAIN: &str = r#"{"country_code":"DE","party_id":"FCT","id":"plain","currency":"EUR","elements":[{"price_components":[
+pub const PLAIN: &str = r#"{"country_code":"DE","party_id":"FCT","id":"plain","currency":"EUR","elements":[{"price_components":[
     {"type":"ENERGY","price":0.40,"step_size":1},{"type":"PARKING_TIME","price":6.00,"step_size":1}]}],
     "last_updated":"2026-01-01T00:00:00Z"}"#;
-const TIME_OF_USE: &str = r#"{"country_code":"DE","party_id":"FCT","id":"tou","currency":"EUR","elements":[
+pub const TIME_OF_USE: &str = r#"{"country_code":"DE","party_id":"FCT","id":"tou","currency":"EUR","elements":[
     {"price_components":[{"type":"ENERGY","price":0.50,"step_size":1}],"restrictions":{"start_time":"06:00","end_time":"22:00"}},
     {"price_components":[{"type":"ENERGY","price":0.30,"step_size":1}],"restrictions":{"start_time":"22:00","end_time":"06:00"}},
     {"price_components":[{"type":"TIME","price":1.50,"step_size":1},{"type":"PARKING_TIME","price":3.00,"step_size":1}]}],

@@ -11,7 +11,8 @@
 //! | `world`, `truth` | vehicles, meters, drivers; true energy, times, activity, price |
 //! | `script`, `station` | what a station says about it, in words that the protocols share |
 //! | `fault`, `shape`, `damage` | classes of faults: how they change the world, how they change the messages |
-//! | `machine` | the only contact with the daemon's library: facts in, bills out |
+//! | `machine` | the daemon's pure library: facts in, bills out |
+//! | `serve`, `daemon`, `frames` | the real daemon: OCPP-J in, killed again and again, bills from its store |
 //! | `check` | the promises, each by name |
 //! | `run`, `shrink`, `report` | many cases in threads, the smallest case that still fails, tables |
 //!
@@ -20,12 +21,15 @@
 
 pub mod case;
 pub mod check;
+pub mod daemon;
 pub mod damage;
 pub mod fault;
+pub mod frames;
 pub mod machine;
 pub mod report;
 pub mod run;
 pub mod script;
+pub mod serve;
 pub mod shape;
 pub mod shrink;
 pub mod station;

@@ -125,10 +125,21 @@ impl Report {
 
     /// Plays one case and counts it.
     pub fn add(&mut self, number: u64, case: Case, tariffs: &Tariffs) {
-        self.cases += 1;
         let told = case.tell();
         let (_, outcomes) = outcomes(&told, tariffs);
-        let group = Group::of(&case);
+        for (key, session) in self.count(&case, &told, &outcomes) {
+            let known = self.failures.entry(key).or_default();
+            if known.len() < EXAMPLES {
+                known.push((number, case.clone(), session));
+            }
+        }
+    }
+
+    /// Counts what became of a case, and names what failed: group and check, and the session.
+    pub fn count(&mut self, case: &Case, told: &Told, outcomes: &[Outcome]) -> Vec<((Group, &'static str), usize)> {
+        self.cases += 1;
+        let group = Group::of(case);
+        let mut failures = Vec::new();
         for (index, outcome) in outcomes.iter().enumerate().filter(|(index, _)| !told.world.sessions[*index].absent) {
             let wrong = matches!(outcome, Outcome::Wrong(_));
             let touched = case.faults.is_empty() || wrong || Marks::has(told.marks.touched, index);
@@ -141,11 +152,9 @@ impl Report {
                 Outcome::TooLittle { silent: true } => "no-finding",
                 _ => continue,
             };
-            let known = self.failures.entry((group, failed)).or_default();
-            if known.len() < EXAMPLES {
-                known.push((number, case.clone(), index));
-            }
+            failures.push(((group, failed), index));
         }
+        failures
     }
 }
 
