@@ -129,8 +129,8 @@ fn spoken(seed: u64, cases: usize, kill_every: usize, tariffs: &Tariffs) -> anyh
         total.wrongs(),
         began.elapsed().as_millis()
     );
-    if total.wrongs() > 0 {
-        println!("the store is in {}", folder.keep().display());
+    if let Err(why) = result.check() {
+        eprintln!("model: {why}; the store is in {}", folder.keep().display());
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use anyhow::{Context, Result, anyhow};
+use forecourt::clock::GatewayClock;
 use forecourt::config::Config;
 use forecourt::daemon::Daemon;
 use forecourt::units::time;
@@ -19,7 +20,10 @@ pub fn serve(config: &Path, begin: i64) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let clock = Arc::clone(&now);
     let daemon = runtime
-        .block_on(Daemon::start(config, Arc::new(move || time::from_millis(clock.load(Ordering::SeqCst)))))
+        .block_on(Daemon::start(
+            config,
+            GatewayClock::simulated(Arc::new(move || time::from_millis(clock.load(Ordering::SeqCst)))),
+        ))
         .map_err(|error| anyhow!(error))?;
     let address = daemon.addresses.first().context("the daemon listens nowhere")?;
     println!("ready {address}");
