@@ -54,7 +54,8 @@ pub struct Status {
     pub connector: u32,
     /// As sent, known or not: `Available`, `Occupied`, `SuspendedEV`, ...
     pub state: String,
-    /// What the status says about a running charge. 2.x tells it in transaction events, except that a connector cannot deliver.
+    /// What the status says about a running charge. 2.x tells it in transaction events, except that a connector is free or cannot
+    /// deliver.
     pub charging: Option<ChargingState>,
     pub error: Option<String>,
     pub reported_at: Option<Time>,
@@ -89,6 +90,16 @@ impl ChargingState {
     pub fn out_of_service(status: &str) -> Option<Self> {
         let names = ["Faulted", "Unavailable", "Reserved"];
         names.iter().any(|name| name.eq_ignore_ascii_case(status)).then_some(Self::OutOfService)
+    }
+
+    /// What a 2.x connector's status says: that it cannot deliver, or that no vehicle is there. All else is in transaction events.
+    pub fn of_connector(status: &str) -> Option<Self> {
+        Self::out_of_service(status).or_else(|| status.eq_ignore_ascii_case("Available").then_some(Self::Idle))
+    }
+
+    /// Whether a vehicle is connected and has been let charge: so a transaction runs.
+    pub const fn is_in_use(self) -> bool {
+        matches!(self, Self::Charging | Self::SuspendedEv | Self::SuspendedEvse)
     }
 
     /// The 2.0.1 spelling.

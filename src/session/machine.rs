@@ -143,6 +143,11 @@ impl Machine {
         }
     }
 
+    /// Takes from the store what the last status of a 1.6 connector said.
+    pub fn admit_connector(&mut self, station: &StationId, evse: u32, in_use: bool) {
+        self.stations.entry(station.clone()).or_default().set_in_use(evse, in_use);
+    }
+
     /// Tells that an ended session was judged and is held: memory says then what the store says.
     pub fn held(&mut self, number: i64, reason: &str) {
         if let Some(session) = self.stations.values_mut().find_map(|station| station.ended(number)) {
@@ -167,8 +172,12 @@ impl Machine {
 
     /// Decides what a fact means.
     pub fn handle(&mut self, station: &StationId, version: Version, fact: Fact, received: Received) -> Effects {
+        // What waited in a queue says when the station ran, but not that it ran on until now.
+        let is_queued = matches!(&fact, Fact::Tx(fact) if fact.offline);
         let effects = self.decide(station, version, fact, received);
-        self.heard(station, received.at);
+        if !is_queued {
+            self.heard(station, received.at);
+        }
         effects
     }
 
@@ -194,13 +203,13 @@ impl Machine {
             Fact::Authorize { token } => done(Answer::Authorize { status: self.policy.judge(station, &token) }, Vec::new()),
             Fact::Status(status) => {
                 let mut effects = done(Answer::Empty, Vec::new());
-                self.status(station, status, received, &mut effects);
+                self.status(station, version, status, received, &mut effects);
                 effects
             }
             Fact::Events { statuses } => {
                 let mut effects = done(Answer::Empty, Vec::new());
                 for status in statuses {
-                    self.status(station, status, received, &mut effects);
+                    self.status(station, version, status, received, &mut effects);
                 }
                 effects
             }
@@ -216,11 +225,14 @@ impl Machine {
 
     /// A connector changed state. It belongs to the session of its time, and never ends one. What is said of the whole station
     /// (connector 0) is evidence for every session of that time.
-    fn status(&mut self, id: &StationId, status: Status, received: Received, effects: &mut Effects) {
+    fn status(&mut self, id: &StationId, version: Version, status: Status, received: Received, effects: &mut Effects) {
         effects.findings.extend(status.findings.iter().cloned());
         let (at, doubt) = plausible_time(status.reported_at, received);
         if let Some(said) = status.reported_at {
             self.stations.entry(id.clone()).or_default().clock.hear(said, received);
+        }
+        if let Some(charging) = status.charging.filter(|_| status.evse != 0 && version == Version::V16) {
+            self.stations.entry(id.clone()).or_default().set_in_use(status.evse, charging.is_in_use());
         }
         let running = self.stations.get(id).and_then(|station| station.running_on(status.evse, at));
         let is_whole = status.evse == 0 && self.stations.get(id).is_some_and(Station::has_open);

@@ -68,12 +68,17 @@ fn named_16<'a>(station: &'a Station, tx: &TxRef, claim: &Claim<'_>, findings: &
         return Some(named);
     }
     // An old id: the facts speak for another session that runs.
-    let mut others = station.open().filter(|other| other.number != named.number && claim.confirms(other));
+    let wide = Claim { limit: claim.widest, ..*claim };
+    let mut others = station.open().filter(|other| other.number != named.number && wide.confirms(other));
     match (others.next(), others.next()) {
         (Some(other), None) => {
             let detail = format!("the message names {}, which it does not fit; everything else fits {}", named.id, other.id);
             findings.push(Finding::new("tx-stale", detail));
             Some(other)
+        }
+        _ if claim.is_stop_of_another(named) => {
+            findings.push(Finding::new("tx-stale", format!("{} had ended, and the meter went on since", named.id)));
+            None
         }
         _ => Some(named),
     }
@@ -119,7 +124,8 @@ fn only_candidate<'a>(station: &'a Station, claim: &Claim<'_>, why: &str, findin
     let candidates: Vec<&Session> = station.open().filter(fits).collect();
     let by_token: Vec<&Session> = candidates.iter().copied().filter(|session| claim.has_token_of(session)).collect();
     let [only] = (if by_token.is_empty() { &candidates } else { &by_token })[..] else { return None };
-    if only.has_its_id() || claim.contradiction(only).is_some() {
+    let may_mean_another = by_token.is_empty() && station.has_unknown_session();
+    if only.has_its_id() || may_mean_another || claim.contradiction(only).is_some() {
         return None;
     }
     findings.push(Finding::new("stop-matched", format!("{why}; it can only mean {}", only.id)));
@@ -156,13 +162,15 @@ impl<'a> Claim<'a> {
         if self.fact.phase != Phase::Update && tokens.is_some_and(|(one, other)| !same_token(one, other)) {
             return Some("token");
         }
-        let before = session.started_at.is_some_and(|start| self.at + self.slack() < start);
+        // A clock that was set back since the start says so in every message.
+        let was_set_back = session.memory.last_said.zip(session.started_at).is_some_and(|(said, start)| said + SHORTLY < start);
+        let before = !was_set_back && session.started_at.is_some_and(|start| self.at + self.slack() < start);
         // A stop may bring the samples of its whole transaction.
         let first_sample = self.fact.readings.iter().filter_map(|reading| reading.measured_at).min();
         let begins_before = self.fact.phase == Phase::Stop
             && session.started_at.zip(first_sample).is_some_and(|(start, first)| start - first > SHORTLY);
         let after = session.stopped_at.is_some_and(|stop| self.at > stop + SHORTLY);
-        if self.timed && (before || after || begins_before) {
+        if self.timed && (before || after || (begins_before && !was_set_back)) {
             return Some("time");
         }
         (!self.continues(session)).then_some("register")
@@ -183,6 +191,13 @@ impl<'a> Claim<'a> {
             return self.timed && self.at < at && start.is_none_or(|(_, start)| register + ROUNDING >= start);
         }
         self.limit.allows(self.at - at, register - known)
+    }
+
+    /// A stop with the id of a session that ended before, after which the meter went on: a session whose start was lost.
+    fn is_stop_of_another(&self, ended: &Session) -> bool {
+        let went_on = self.register.zip(ended.stop_register).is_some_and(|(register, known)| register > known + ROUNDING);
+        let is_later = ended.stopped_at.is_some_and(|stop| self.timed && self.at > stop + SHORTLY);
+        self.fact.phase == Phase::Stop && went_on && is_later
     }
 
     /// Something besides the absence of contradictions speaks for a session: its token, or a register that goes on on its outlet.

@@ -26,6 +26,8 @@ pub struct Memory {
     /// The first register that came with the start, and the latest one, with the time it was measured.
     pub first_register: Option<MilliWh>,
     pub last_register: Option<(Time, MilliWh)>,
+    /// When the latest message happened, as the station said it.
+    pub last_said: Option<Time>,
     /// 1.6: the connector was Available since, and is not any more: the vehicle is another.
     pub was_left: bool,
     is_free: bool,
@@ -40,6 +42,7 @@ impl Memory {
         }
         self.was_left |= self.is_free && evidence.charging.is_some_and(|state| state != ChargingState::Idle);
         self.is_free |= evidence.charging == Some(ChargingState::Idle) && evidence.seq_no.is_none();
+        self.last_said = evidence.said_at().or(self.last_said);
         if evidence.phase == Phase::Start {
             self.said_start = self.said_start.or(evidence.reported_at);
         }

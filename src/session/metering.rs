@@ -6,7 +6,7 @@
 //! order in which 2.x events arrived makes no difference.
 //!
 //! `clock` says when things happened, `registers` finds the values, `limit` what can flow, `curve` makes ends and samples fit,
-//! `interruption` where a reboot ended the session, `activity` what the vehicle did and how much power flowed.
+//! `interruption` where a reboot ended the session, `vehicle` whether it was one vehicle's, `activity` what the vehicle did and how much power flowed.
 
 mod activity;
 mod clock;
@@ -14,13 +14,14 @@ mod curve;
 mod interruption;
 mod limit;
 mod registers;
+mod vehicle;
 
 use self::activity::Course;
 use self::clock::Timed;
 use self::registers::Ends;
 use super::session::Session;
 use super::transaction::OFFLINE_TIME;
-use super::{AuthStatus, Context, Evidence, Measurand, Phase, Value, hold};
+use super::{AuthStatus, ChargingState, Context, Evidence, Measurand, Phase, Value, hold};
 use crate::rating::Activity;
 use crate::units::{Decimal, Finding, MilliWh, Received, Time, Version};
 
@@ -75,6 +76,8 @@ pub fn meter(session: &Session, proofs: &[Proof], power: &StationPower) -> Resul
     let (start, stop) = span(&timed)?;
     let timed = in_order(timed);
     check_events(session, &timed, &mut findings)?;
+    vehicle::check(session, &timed, (start, stop))?;
+    let timed: Vec<Timed<'_>> = timed.into_iter().filter(|one| !one.is_untimed && !is_free(session, one)).collect();
     let dark = interruption::dark(session, &timed, (start, stop));
     let flowed_until = dark.flowed_until(&timed, stop);
     let (measured, ends, limit, highest_kw) = measure(session, &timed, (start, flowed_until, stop), power, &mut findings)?;
@@ -93,6 +96,7 @@ pub fn meter(session: &Session, proofs: &[Proof], power: &StationPower) -> Resul
         registers: &measured,
         power: &loads,
         limit: &limit,
+        widest: Limit::widest(power.configured_kw),
         start,
         end,
         dark: &dark.stretches,
@@ -156,6 +160,12 @@ fn check_events(session: &Session, timed: &[Timed<'_>], findings: &mut Vec<Findi
         findings.push(Finding::new("events-missing", "not every event between the first and the last came"));
     }
     interruption::check_numbering(timed)
+}
+
+/// A 2.x connector without a vehicle: whose time that is, the transaction's own events say.
+fn is_free(session: &Session, one: &Timed<'_>) -> bool {
+    let evidence = one.evidence;
+    session.version != Version::V16 && evidence.seq_no.is_none() && evidence.charging == Some(ChargingState::Idle)
 }
 
 type Points = Vec<(Time, MilliWh)>;

@@ -35,6 +35,10 @@ pub fn check(bill: &Span, neighbours: &[Neighbour]) -> Result<(), (&'static str,
         if within || inside {
             return Err((hold::OVERLAP, format!("{} lies in the same time on this connector", other.id)));
         }
+        if begins_inside(bill, other) {
+            let detail = format!("{} began later on this connector, at a register of this bill", other.id);
+            return Err((hold::OVERLAP, detail));
+        }
         if shares_registers(bill, other) && !was_reset_between(bill, other, neighbours) {
             let energy = |register: Option<MilliWh>| register.unwrap_or_default().wh();
             let detail =
@@ -43,6 +47,12 @@ pub fn check(bill: &Span, neighbours: &[Neighbour]) -> Result<(), (&'static str,
         }
     }
     Ok(())
+}
+
+/// Another session began later, while the meter stood within what this bill covers: the end of this one is not its own.
+fn begins_inside(bill: &Span, other: &Neighbour) -> bool {
+    let begins = |first: MilliWh| bill.first + ROUNDING < first && first + ROUNDING < bill.last;
+    !other.billed && bill.start < other.started_at && bill.first > ROUNDING && other.first.is_some_and(begins)
 }
 
 /// Meters that count each session from 0 share every register, and none.

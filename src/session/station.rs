@@ -1,6 +1,6 @@
 //! One station's sessions in memory. [`super::matching`] says which of them a message means.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use chrono::TimeDelta;
 
@@ -24,6 +24,8 @@ const SETTLING: TimeDelta = TimeDelta::minutes(2);
 pub(super) struct Station {
     open: Vec<Session>,
     recent: VecDeque<Session>,
+    /// 1.6: connectors that sent a status, and whether their last one says that a vehicle charges there, or is held back.
+    in_use: BTreeMap<u32, bool>,
     /// When it was heard last, and last before it began to speak again after a silence.
     heard_at: Option<Time>,
     before_silence: Option<Time>,
@@ -52,6 +54,19 @@ impl Station {
 
     pub(super) fn open(&self) -> impl Iterator<Item = &Session> {
         self.open.iter()
+    }
+
+    /// What the last status of a connector says.
+    pub(super) fn set_in_use(&mut self, evse: u32, in_use: bool) {
+        if self.in_use.len() < MAX_OPEN || self.in_use.contains_key(&evse) {
+            self.in_use.insert(evse, in_use);
+        }
+    }
+
+    /// A vehicle charges where no session is known to run: its start was lost, and a stop that names nobody may be its.
+    pub(super) fn has_unknown_session(&self) -> bool {
+        let runs = |evse: u32| self.open.iter().any(|session| session.evse == evse || session.evse == 0);
+        self.in_use.iter().any(|(evse, in_use)| *in_use && !runs(*evse))
     }
 
     pub(super) fn has_open(&self) -> bool {
@@ -100,6 +115,11 @@ impl Station {
         self.recent.remove(place)
     }
 
+    /// As far as anybody heard, there is no second connector.
+    fn has_one_outlet(&self) -> bool {
+        self.all().all(|session| session.evse <= 1) && self.in_use.keys().all(|evse| *evse <= 1)
+    }
+
     /// The session that ran on an outlet at an instant; 0 is the main meter. A lone 1.6 session that never named its outlet runs on
     /// any. A lone session of the outlet is meant even if it seems to have begun later: clocks are set.
     pub(super) fn running_on(&self, evse: u32, at: Time) -> Option<&Session> {
@@ -107,7 +127,7 @@ impl Station {
             return None;
         }
         let here: Vec<&Session> = self.open.iter().filter(|session| session.evse == evse).collect();
-        let has_one_outlet = evse == 1 && self.all().all(|session| session.evse <= 1);
+        let has_one_outlet = evse == 1 && self.has_one_outlet();
         match (&here[..], &self.open[..]) {
             ([only], _) => Some(only),
             ([], [only]) if only.evse == 0 && only.version == Version::V16 && has_one_outlet => Some(only),
@@ -133,7 +153,7 @@ impl Station {
     /// Holds the open sessions of an EVSE that began before another one there: their stop was lost or is still on its way. One that
     /// began later is not meant (the other is told late), nor are those whose EVSE nobody knows in 2.x.
     pub(super) fn supersede(&mut self, evse: u32, start: Time, version: Version) -> Vec<Session> {
-        let has_one_outlet = evse <= 1 && self.all().all(|session| session.evse <= 1);
+        let has_one_outlet = evse <= 1 && self.has_one_outlet();
         let lost = |session: &Session| {
             // A 1.6 session that never named its outlet may have run on this one; a late stop releases it.
             let is_here = match version {

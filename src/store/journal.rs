@@ -180,6 +180,9 @@ impl Writer {
         let open = sessions::open_sessions_of(&self.connection, id)?;
         self.machine.forget(id);
         open.into_iter().for_each(|session| self.machine.admit(session));
+        for (station, evse, in_use) in restore::connectors(&self.connection, Some(id))? {
+            self.machine.admit_connector(&station, evse, in_use);
+        }
         Ok(Decided { findings: vec![Finding::new(hold::INTERNAL, hold::meaning(hold::INTERNAL))], ..Decided::default() })
     }
 

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::StoreError;
 use super::checksum::{self, Text};
 use crate::record::Hash;
-use crate::session::Origin;
+use crate::session::{ChargingState, Origin};
 use crate::units::StationId;
 
 /// How far back the journal is read for message ids that a station may repeat: its queue of unanswered messages at the crash.
@@ -32,6 +32,21 @@ fn named_after_a_loss(connection: &Connection) -> Result<Option<(NaiveDate, u32)
 fn day_of(id: &str) -> Option<(NaiveDate, u32)> {
     let (day, count) = id.strip_prefix("S-")?.split_once('-')?;
     Some((NaiveDate::parse_from_str(day, "%Y%m%d").ok()?, count.parse().ok()?))
+}
+
+/// The connectors of 1.6 stations (all, or one), and whether each is in use by its last status: of 2.x such a status says nothing.
+pub(super) fn connectors(connection: &Connection, of: Option<&StationId>) -> Result<Vec<(StationId, u32, bool)>, StoreError> {
+    let sql = "SELECT st.name, c.evse, c.state FROM connector c JOIN station st ON st.number = c.station \
+               WHERE c.evse > 0 AND st.version = '1.6' AND (?1 IS NULL OR st.name = ?1)";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([of.map(StationId::as_str)])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (Text(name), Text(state)) = (row.get(0)?, row.get(2)?);
+        let in_use = ChargingState::from_name(&state).is_some_and(ChargingState::is_in_use);
+        found.push((StationId::new(&name), row.get(1)?, in_use));
+    }
+    Ok(found)
 }
 
 /// A message near the end of the journal.

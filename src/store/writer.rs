@@ -562,6 +562,9 @@ impl Writer {
         for session in sessions::open_sessions(&self.connection)? {
             self.machine.admit(session);
         }
+        for (station, evse, in_use) in restore::connectors(&self.connection, None)? {
+            self.machine.admit_connector(&station, evse, in_use);
+        }
         self.stations.clear();
         let mut damaged = Vec::new();
         for remembered in restore::recent_messages(&self.connection, &mut damaged)? {

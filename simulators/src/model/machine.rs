@@ -258,7 +258,8 @@ impl Daemon<'_> {
                 id: other.id.as_str().to_owned(),
                 started_at: bill.map_or(other.started_at, |bill| Some(time::from_millis(bill.start)))?,
                 stopped_at: bill.map_or(other.stopped_at, |bill| Some(time::from_millis(bill.end))),
-                first: bill.map(|bill| Energy(bill.first)),
+                first: bill
+                    .map_or(other.start_register.or(self.stored(other).memory.first_register), |bill| Some(Energy(bill.first))),
                 last: bill.map(|bill| Energy(bill.last)),
                 billed: bill.is_some(),
             })
@@ -357,12 +358,12 @@ impl Daemon<'_> {
     fn status(&self, status: &Status) -> FactStatus {
         let charging = match status.state {
             "Faulted" | "Unavailable" | "Reserved" => Some(ChargingState::OutOfService),
+            "Available" => Some(ChargingState::Idle),
             _ if self.world.version != Version::V16 => None,
             "Charging" => Some(ChargingState::Charging),
             "SuspendedEV" => Some(ChargingState::SuspendedEv),
             "SuspendedEVSE" => Some(ChargingState::SuspendedEvse),
             "Preparing" | "Finishing" => Some(ChargingState::EvConnected),
-            "Available" => Some(ChargingState::Idle),
             _ => None,
         };
         FactStatus {

@@ -21,7 +21,7 @@ pub(super) fn status_notification(r: &mut Reader<'_>) -> Result<Fact, Refusal> {
     let connector = connector.expected(r, "connectorId").unwrap_or(evse.min(1));
     let reported_at = reported_at.expected(r, "timestamp");
     let findings = std::mem::take(&mut r.findings);
-    let charging = ChargingState::out_of_service(&state);
+    let charging = ChargingState::of_connector(&state);
     Ok(Fact::Status(Status { evse, connector, state, charging, error: None, reported_at, findings }))
 }
 
@@ -87,7 +87,7 @@ impl Event {
             return None;
         };
         let (state, reported_at) = (self.value?, self.reported_at);
-        let charging = ChargingState::out_of_service(&state);
+        let charging = ChargingState::of_connector(&state);
         Some(Status { evse, connector, state, charging, error: None, reported_at, findings: Vec::new() })
     }
 }

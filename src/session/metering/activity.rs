@@ -39,6 +39,8 @@ pub(super) struct Course<'a> {
     pub registers: &'a [(Time, MilliWh)],
     pub power: &'a [Power],
     pub limit: &'a Limit,
+    /// What the station can deliver at most, where nobody configured it.
+    pub widest: Limit,
     pub start: Time,
     pub end: Time,
     /// Stretches between the last sign of life and a reboot.
@@ -65,6 +67,9 @@ impl Course<'_> {
         }
         let mut flowed = TimeDelta::zero();
         for (from, until) in stretches(&activity.changes.clone(), self.end, |activity| *activity != Activity::Charging) {
+            for (from, until) in self.doubtful(&rises, step, from, until) {
+                activity.paint(from, until, Activity::Paused);
+            }
             for (from, until) in self.flowing(&rises, step, from, until) {
                 activity.paint(from, until, Activity::Charging);
                 flowed += until - from;
@@ -164,11 +169,27 @@ impl Course<'_> {
         flows
     }
 
+    /// Where in a stretch energy flowed if the station is as weak as most: neither charging nor parking is proven.
+    fn doubtful(&self, rises: &[(Point, Point)], step: MilliWh, from: Time, until: Time) -> Vec<(Time, Time)> {
+        let mut doubtful = Vec::new();
+        for (left, right) in rises.iter().filter(|(left, right)| right.1 - left.1 > step && left.0 < until && right.0 > from) {
+            for pair in self.registers.windows(2).filter(|pair| left.0 <= pair[0].0 && pair[1].0 <= right.0) {
+                let (inner_left, inner_right) = (pair[0].0.max(from), pair[1].0.min(until));
+                let outside = (from - pair[0].0).max(TimeDelta::zero()) + (pair[1].0 - until).max(TimeDelta::zero());
+                if inner_left < inner_right && !outside.is_zero() && !self.limit.allows_step(outside, pair[1].1 - pair[0].1, step)
+                {
+                    doubtful.push((inner_left, inner_right));
+                }
+            }
+        }
+        doubtful
+    }
+
     /// What of a rise that begins before a stretch, or ends after it, flowed in it for certain.
     fn straddling(&self, left: Point, right: Point, step: MilliWh, from: Time, until: Time) -> Vec<(Time, Time)> {
         let (inner_left, inner_right) = (left.0.max(from), right.0.min(until));
         let outside = (from - left.0).max(TimeDelta::zero()) + (right.0 - until).max(TimeDelta::zero());
-        if !self.limit.allows_step(outside, right.1 - left.1, step) {
+        if !self.widest.allows_step(outside, right.1 - left.1, step) {
             return vec![(inner_left, inner_right)];
         }
         let mut flows = Vec::new();

@@ -15,11 +15,13 @@ use chrono::TimeDelta;
 use super::{Held, Proof};
 use crate::session::clock::is_live;
 use crate::session::transaction::CLOCK_TOLERANCE;
-use crate::session::{Evidence, Phase, hold};
+use crate::session::{Context, Evidence, Phase, Reading, hold};
 use crate::units::{Finding, Time};
 
 /// The longest silence before a message whose clock was ahead; what ended in it may be billed until its receipt.
 const MAX_SILENCE: TimeDelta = TimeDelta::minutes(15);
+/// The messages of a queue come at once, each after the answer to the one before.
+const QUEUE_PAUSE: TimeDelta = TimeDelta::seconds(30);
 /// No station ran before: a clock that says so was never set.
 const EARLIEST: i64 = 1_577_836_800; // 2020-01-01T00:00:00Z
 
@@ -30,6 +32,8 @@ pub(super) struct Timed<'a> {
     /// What was added to the station's times.
     pub shift: TimeDelta,
     pub row: i64,
+    /// It came with a queue and has no time of its own: nobody knows when it happened, and `at` is only its receipt.
+    pub is_untimed: bool,
 }
 
 impl Timed<'_> {
@@ -45,8 +49,9 @@ struct Clock {
     shifts: Vec<TimeDelta>,
     /// Lag of the first message while the gateway's own clock was wrong.
     unproven_lag: Option<TimeDelta>,
-    /// Receipt of the message before.
+    /// When the message before happened: at its receipt if it came live.
     heard_at: Option<Time>,
+    received_at: Option<Time>,
     /// The latest time and event number of a message that came live.
     live: Option<(Time, Option<i64>)>,
 }
@@ -58,13 +63,22 @@ pub(super) fn correct<'a>(
     lag: Option<TimeDelta>,
     findings: &mut Vec<Finding>,
 ) -> Result<Vec<Timed<'a>>, Held> {
-    let mut clock =
-        Clock { shift: lag.unwrap_or_default(), shifts: Vec::from_iter(lag), unproven_lag: None, heard_at: None, live: None };
+    let mut clock = Clock {
+        shift: lag.unwrap_or_default(),
+        shifts: Vec::from_iter(lag),
+        unproven_lag: None,
+        heard_at: None,
+        received_at: None,
+        live: None,
+    };
     let mut timed = Vec::with_capacity(proofs.len());
     for (place, proof) in proofs.iter().enumerate() {
+        let is_untimed = proof.evidence.said_at().is_none() && clock.is_in_queue(proof);
         let at = clock.time_of(proof, &proofs[place + 1..])?;
-        timed.push(Timed { evidence: &proof.evidence, at, shift: clock.shift, row: proof.row });
+        clock.received_at = Some(proof.received.at);
+        timed.push(Timed { evidence: &proof.evidence, at, shift: clock.shift, row: proof.row, is_untimed });
     }
+    check_begin(&timed)?;
     let worst = clock.shifts.iter().copied().max_by_key(|shift| shift.abs());
     if let Some(worst) = worst {
         let (minutes, way) = (worst.num_minutes(), if worst < TimeDelta::zero() { "ahead" } else { "behind" });
@@ -113,8 +127,9 @@ impl Clock {
             self.shift_to(lag);
             self.live_at(proof, received.at);
         }
-        self.heard_at = Some(received.at);
-        Ok(said.checked_add_signed(self.shift).unwrap_or(received.at))
+        let at = said.checked_add_signed(self.shift).unwrap_or(received.at);
+        self.heard_at = Some(at.min(received.at));
+        Ok(at)
     }
 
     /// A message without any time happened when it came, if it came live.
@@ -122,8 +137,20 @@ impl Clock {
         if !proof.received.proven && proof.evidence.phase != Phase::Update {
             return Err(doubtful("the station gave no time, and the gateway's own clock was wrong"));
         }
+        if self.is_in_queue(proof) {
+            return match proof.evidence.phase {
+                Phase::Update => Ok(proof.received.at),
+                _ => Err(doubtful("the station sent this late, from its queue, and gave no time")),
+            };
+        }
         self.heard_at = Some(proof.received.at);
         Ok(proof.received.at)
+    }
+
+    /// It came right after a message that had waited in a queue: so it waited, too.
+    fn is_in_queue(&self, proof: &Proof) -> bool {
+        let Some((heard_at, received_at)) = self.heard_at.zip(self.received_at) else { return false };
+        received_at - heard_at > CLOCK_TOLERANCE && proof.received.at - received_at <= QUEUE_PAUSE
     }
 
     fn shift_to(&mut self, shift: TimeDelta) {
@@ -153,6 +180,25 @@ impl Clock {
         };
         proof.evidence.phase == Phase::Stop && is_later && said + self.shift + CLOCK_TOLERANCE < live
     }
+}
+
+/// A stop that brings the samples of its whole transaction repeats when it began: by the clock of then, or by that of the stop. If
+/// neither is the time of the start, nobody knows when it ended. Stations that stamp all samples alike say nothing.
+fn check_begin(timed: &[Timed<'_>]) -> Result<(), Held> {
+    let first = |phase| timed.iter().find(|one| one.evidence.phase == phase);
+    let (Some(start), Some(stop)) = (first(Phase::Start), first(Phase::Stop)) else { return Ok(()) };
+    let is_begin = |reading: &&Reading| reading.samples.iter().any(|one| one.context == Context::TransactionBegin);
+    let begin = stop.evidence.readings.iter().filter(is_begin).find_map(|reading| reading.measured_at);
+    let (Some(said), Some(begin), Some(ended)) = (start.evidence.reported_at, begin, stop.evidence.said_at()) else {
+        return Ok(());
+    };
+    let differs = |one: Time, other: Time| (one - other).abs() > CLOCK_TOLERANCE;
+    if !differs(begin, ended) || !differs(begin, said) || !differs(stop.measured_at(Some(begin)), start.at) {
+        return Ok(());
+    }
+    let minutes = (begin - said).num_minutes();
+    let way = if minutes < 0 { "earlier" } else { "later" };
+    Err(doubtful(&format!("by its stop the transaction began {} min {way} than by its start", minutes.abs())))
 }
 
 /// Whether the lag stays as it is over messages that came apart: a queue is sent at once, and its lags shrink.
