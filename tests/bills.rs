@@ -560,3 +560,110 @@ async fn samples_sent_again_under_a_new_message_id_are_kept_once() {
     let repeats = "SELECT count(*) FROM v_message WHERE findings LIKE '%duplicate-samples%'";
     assert_eq!(yard.site.count(repeats, &[]), 2);
 }
+
+/// The start at connector 2 got lost, its status did not: a stop that names nobody may be that session's.
+#[tokio::test]
+async fn a_stop_without_an_id_may_mean_a_session_whose_start_was_lost() {
+    for restart in [false, true] {
+        let mut yard = Yard::open().await;
+        yard.at(300 * MIN);
+        let mut station = yard.station("CP-1", V16).await;
+        station.start(0, 1, "04-AAAA", 0).await;
+        station.status(1, 1, "Charging").await;
+        station.status(20 * MIN, 2, "Preparing").await;
+        station.status(21 * MIN, 2, "Charging").await;
+        if restart {
+            yard.site.kill9();
+            yard.site.start().await;
+            station = yard.station("CP-1", V16).await;
+        }
+        station.stop(60 * MIN, -1, "", 4000).await;
+        station.status(60 * MIN + 1, 2, "Finishing").await;
+        // The other one's, in the same way, now that nobody else is meant.
+        station.stop(90 * MIN, -1, "", 9000).await;
+        assert_eq!(yard.bills("CP-1").await, ["AAAA: 9000 Wh", "-: held start-missing"], "restart: {restart}");
+    }
+}
+
+/// The end of one transaction and the start of the next got lost, and the station goes on under the old id.
+#[tokio::test]
+async fn two_vehicles_under_one_id_are_not_billed_to_the_first() {
+    let yard = Yard::open().await;
+    yard.at(400 * MIN);
+    let mut station = yard.station("CP-1", V16).await;
+    let tx = station.start(0, 1, "04-AAAA", 1000).await;
+    station.status(1, 1, "Charging").await;
+    station.register(30 * MIN, 1, Some(tx), 4000).await;
+    station.status(60 * MIN, 1, "Available").await;
+    station.status(70 * MIN, 1, "Preparing").await;
+    station.status(71 * MIN, 1, "Charging").await;
+    station.register(90 * MIN, 1, Some(tx), 6000).await;
+    station.stop(120 * MIN, tx, "", 9000).await;
+    assert_eq!(yard.bills("CP-1").await, ["AAAA: held events-mixed"]);
+
+    for (id, version) in [("CP-2", V201), ("CP-3", V21)] {
+        let mut station = yard.station(id, version).await;
+        let stamps = [station.stamp(60 * MIN), station.stamp(70 * MIN)];
+        let state =
+            |connector: &str, at: &str| json!({"timestamp": at, "connectorStatus": connector, "evseId": 1, "connectorId": 1});
+        station.event(0, ("Started", "t", 0), Some(1000), json!({"state": "Charging", "tag": "04-AAAA"})).await;
+        station.call("StatusNotification", state("Available", &stamps[0])).await;
+        station.call("StatusNotification", state("Occupied", &stamps[1])).await;
+        station.event(71 * MIN, ("Updated", "t", 1), None, json!({"state": "SuspendedEV"})).await;
+        station.event(120 * MIN, ("Ended", "t", 2), Some(9000), json!({})).await;
+        assert_eq!(yard.bills(id).await, ["AAAA: held events-mixed"]);
+    }
+
+    // The stop of a vehicle that left came late: nothing is mixed.
+    let mut station = yard.station("CP-4", V16).await;
+    let tx = station.start(0, 1, "04-AAAA", 1000).await;
+    station.status(1, 1, "Charging").await;
+    station.status(60 * MIN, 1, "Available").await;
+    station.status(70 * MIN, 1, "Preparing").await;
+    station.stop(60 * MIN, tx, "04-AAAA", 4000).await;
+    assert_eq!(yard.bills("CP-4").await, ["AAAA: 3000 Wh"]);
+}
+
+/// SuspendedEV was told, then energy flowed, then it stood: whether the vehicle or the station paused, nobody said.
+#[tokio::test]
+async fn a_state_that_energy_disproved_does_not_hold_again() {
+    let yard = Yard::open().await;
+    yard.at(500 * MIN);
+    let mut station = yard.station("CP-1", V16).await;
+    let tx = station.start(0, 1, "04-AAAA", 1000).await;
+    station.status(1, 1, "Charging").await;
+    station.register(30 * MIN, 1, Some(tx), 4003).await;
+    station.status(30 * MIN, 1, "SuspendedEV").await;
+    for (minute, register) in [(45, 4003), (60, 4003), (75, 5501), (90, 7000), (120, 7000), (240, 7000)] {
+        station.register(minute * MIN, 1, Some(tx), register).await;
+    }
+    station.stop(300 * MIN, tx, "04-AAAA", 7000).await;
+    assert_eq!(yard.bills("CP-1").await, ["AAAA: 6000 Wh, parked 0.5 h"]);
+}
+
+/// What a queue says without a time, nobody can date.
+#[tokio::test]
+async fn an_end_without_a_time_from_a_queue_is_held() {
+    let yard = Yard::open().await;
+    let mut station = yard.station("CP-1", V16).await;
+    let tx = station.start(0, 1, "04-AAAA", 1000).await;
+    yard.at(600 * MIN);
+    station.register(60 * MIN, 1, Some(tx), 4000).await;
+    let stop = json!({"transactionId": tx, "idTag": "04-AAAA", "meterStop": 6000, "timestamp": ""});
+    station.call("StopTransaction", stop).await;
+    assert_eq!(yard.bills("CP-1").await, ["AAAA: held time-doubtful"]);
+}
+
+/// An old session that got the stop of a later one: it would bill what the meter counted before the later one began.
+#[tokio::test]
+async fn a_bill_that_runs_into_a_later_session_of_the_connector_is_held() {
+    let yard = Yard::open().await;
+    yard.at(1000 * MIN);
+    let mut station = yard.station("CP-1", V16).await;
+    station.start(600 * MIN, 1, "04-AAAA", 20_000).await;
+    let old = station.start(0, 1, "04-AAAA", 1000).await;
+    station.register(60 * MIN, 1, Some(old), 5000).await;
+    station.boot_16().await;
+    station.stop_for(700 * MIN, old, "", 26_000, "PowerLoss").await;
+    assert_eq!(yard.bills("CP-1").await, ["AAAA: open", "AAAA: held overlap"]);
+}

@@ -231,7 +231,7 @@ fn messages_of_2() {
         (
             "StatusNotification",
             r#"{"evseId":0,"connectorId":0,"connectorStatus":"Available","timestamp":"2026-11-21T13:07:00Z"}"#,
-            "0/0 Available - - 2026-11-21T13:07:00Z",
+            "0/0 Available Idle - 2026-11-21T13:07:00Z",
         ),
         (
             "NotifyEvent",
@@ -241,7 +241,7 @@ fn messages_of_2() {
                {"actualValue":"Unavailable","component":{"name":"ChargingStation"},"variable":{"name":"AvailabilityState"}},
                {"actualValue":"true","component":{"name":"ConnectorPlugRetentionLock"},"variable":{"name":"Problem"}},
                {"actualValue":"Available","component":{"name":"Connector"},"variable":{"name":"AvailabilityState"}}]}"#,
-            "1/2 Available - - 2026-11-21T13:07:00Z 3/0 Faulted OutOfService - - 0/0 Unavailable OutOfService - -",
+            "1/2 Available Idle - 2026-11-21T13:07:00Z 3/0 Faulted OutOfService - - 0/0 Unavailable OutOfService - -",
         ),
         ("NotifyEvent", "{}", ""),
         ("NotifyReport", r#"{"requestId":1,"seqNo":0,"reportData":[]}"#, "Noted"),

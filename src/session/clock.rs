@@ -5,9 +5,11 @@
 
 use chrono::TimeDelta;
 
-use super::transaction::CLOCK_TOLERANCE;
+use super::transaction::{CLOCK_TOLERANCE, EARLIEST};
 use crate::units::{Received, Time};
 
+/// The messages of a queue come at once, each after the answer to the one before.
+pub(super) const QUEUE_PAUSE: TimeDelta = TimeDelta::seconds(30);
 /// Messages remembered.
 const MAX_LAGS: usize = 8;
 
@@ -15,6 +17,8 @@ const MAX_LAGS: usize = 8;
 #[derive(Clone, Debug, Default)]
 pub(super) struct StationClock {
     lags: Vec<(Time, TimeDelta)>,
+    /// Receipt of the last message that had waited in a queue.
+    queued_at: Option<Time>,
 }
 
 impl StationClock {
@@ -27,6 +31,14 @@ impl StationClock {
             self.lags.remove(0);
         }
         self.lags.push((received.at, received.at - said));
+        let has_clock = said.timestamp() >= EARLIEST;
+        let is_late = has_clock && received.at - said > CLOCK_TOLERANCE && self.steady_lag().is_none();
+        self.queued_at = is_late.then_some(received.at);
+    }
+
+    /// A message without a time of its own came right after one from the station's queue: so it waited, too.
+    pub(super) fn is_in_queue(&self, received: Received) -> bool {
+        self.queued_at.is_some_and(|at| received.at - at <= QUEUE_PAUSE)
     }
 
     /// By how much the station's clock is off, as of its last message; `None`: it is right, or nobody can tell.

@@ -76,9 +76,17 @@ fn named_16<'a>(station: &'a Station, tx: &TxRef, claim: &Claim<'_>, findings: &
             findings.push(Finding::new("tx-stale", detail));
             Some(other)
         }
-        _ if claim.is_stop_of_another(named) => {
-            findings.push(Finding::new("tx-stale", format!("{} had ended, and the meter went on since", named.id)));
-            None
+        _ if claim.is_after(named) => {
+            let running = claim.fact.evse.and_then(|evse| station.running_on(evse, claim.at));
+            let found = match claim.fact.phase {
+                // Whatever the register says: it was measured on that connector, and not in the time of the other.
+                Phase::Update if running.is_some() => running,
+                // A session whose start was lost, as its connector's status shows. Without that the first stop stands.
+                Phase::Stop if station.has_unknown_session() => None,
+                _ => return Some(named),
+            };
+            findings.push(Finding::new("tx-stale", format!("the message names {}, which had ended before", named.id)));
+            found
         }
         _ => Some(named),
     }
@@ -163,7 +171,7 @@ impl<'a> Claim<'a> {
             return Some("token");
         }
         // A clock that was set back since the start says so in every message.
-        let was_set_back = session.memory.last_said.zip(session.started_at).is_some_and(|(said, start)| said + SHORTLY < start);
+        let was_set_back = session.memory.last_said.zip(session.started_at).is_some_and(|(said, start)| start - said > SHORTLY);
         let before = !was_set_back && session.started_at.is_some_and(|start| self.at + self.slack() < start);
         // A stop may bring the samples of its whole transaction.
         let first_sample = self.fact.readings.iter().filter_map(|reading| reading.measured_at).min();
@@ -193,11 +201,9 @@ impl<'a> Claim<'a> {
         self.limit.allows(self.at - at, register - known)
     }
 
-    /// A stop with the id of a session that ended before, after which the meter went on: a session whose start was lost.
-    fn is_stop_of_another(&self, ended: &Session) -> bool {
-        let went_on = self.register.zip(ended.stop_register).is_some_and(|(register, known)| register > known + ROUNDING);
-        let is_later = ended.stopped_at.is_some_and(|stop| self.timed && self.at > stop + SHORTLY);
-        self.fact.phase == Phase::Stop && went_on && is_later
+    /// It happened after the end of this session.
+    fn is_after(&self, ended: &Session) -> bool {
+        ended.stopped_at.is_some_and(|stop| self.timed && self.at > stop + SHORTLY)
     }
 
     /// Something besides the absence of contradictions speaks for a session: its token, or a register that goes on on its outlet.

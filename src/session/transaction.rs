@@ -13,7 +13,7 @@ use super::{Answer, AuthStatus, Phase, TxFact, hold};
 use crate::units::{Decimal, Finding, MilliWh, Received, StationId, Time, Token, TokenKind, Version, time};
 
 /// A station's clock is not believed before this day, or when it says that something will happen.
-const EARLIEST: i64 = 1_577_836_800; // 2020-01-01T00:00:00Z
+pub(super) const EARLIEST: i64 = 1_577_836_800; // 2020-01-01T00:00:00Z
 /// Clocks of stations drift by minutes; what is said further ahead cannot be true.
 pub(super) const CLOCK_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
 
@@ -47,8 +47,9 @@ impl Machine {
         if is_event {
             findings.extend(doubt);
         }
-        if !timed && fact.offline && fact.phase != Phase::Update {
-            findings.push(Finding::new(OFFLINE_TIME, "the station was offline and its time cannot be true"));
+        let is_queued = fact.offline || self.stations.get(station).is_some_and(|station| station.clock.is_in_queue(received));
+        if !timed && is_queued && fact.phase != Phase::Update {
+            findings.push(Finding::new(OFFLINE_TIME, "it waited in the station's queue, and its time cannot be true"));
         }
         let mut status = fact.token.as_ref().map(|token| self.policy.judge(station, token));
         if status.is_none() && version == Version::V16 && fact.phase == Phase::Start {
@@ -58,7 +59,8 @@ impl Machine {
         let answer = if is_event || status.is_some() { Answer::Tx { status } } else { Answer::Empty };
         let mut effects = Effects { answer, changes: Vec::new(), findings };
         let max_power_kw = self.policy.max_power_kw(station);
-        let clock_lag = fact.reported_at.and_then(|said| {
+        let sampled_at = || fact.readings.iter().filter_map(|reading| reading.measured_at).max();
+        let clock_lag = fact.reported_at.or_else(sampled_at).and_then(|said| {
             let clock = &mut self.stations.entry(station.clone()).or_default().clock;
             clock.hear(said, received);
             clock.steady_lag()

@@ -66,6 +66,7 @@ impl Case {
         for fault in &self.faults {
             damage::damage(fault, &world, &mut script, &mut marks);
         }
+        script.hold_back(&world.outages);
         let closing = script.last().max(world.begin) + BEFORE_CLOSING;
         let closing = world.gateway.last().map_or(closing, |(set, _)| closing.max(*set + BEFORE_CLOSING));
         if !world.clock.is_empty() {

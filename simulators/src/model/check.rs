@@ -16,7 +16,7 @@
 //! | `no-finding` | a bill that is too low because its inputs were altered has a finding |
 
 use super::machine::{Bill, End, Kept};
-use super::script::{Message, Phase};
+use super::script::{Body, Message, Phase};
 use super::shape::Marks;
 use super::truth::{CENT, Micro, energy_price, hours};
 use super::world::{Session, What, World, offset};
@@ -174,7 +174,7 @@ impl Case<'_> {
         if !self.times_are_told() {
             return None;
         }
-        if bill.idle > spent(What::Idle) + tolerance.time {
+        if bill.idle > spent(What::Idle) + self.dead_untold() + tolerance.time {
             return Some("parking-too-much");
         }
         if tariff.per_hour_charging() > 0 && bill.charging > spent(What::Charging) + tolerance.blind + tolerance.time {
@@ -196,6 +196,16 @@ impl Case<'_> {
             message.of == Some(self.index) && message.tx().is_some() && (late || offset(gateway, message.sent) != 0)
         };
         !self.marks.clock || !self.messages.iter().any(unprovable)
+    }
+
+    /// Time in which the station could not deliver, where the status that says so was lost: it looks like any other time without energy.
+    fn dead_untold(&self) -> Millis {
+        let truth = self.truth();
+        let out_of_service = |message: &Message| matches!(&message.body, Body::Status(status) if ["Faulted", "Unavailable", "Reserved"].contains(&status.state));
+        let told = self.messages.iter().any(|message| {
+            message.evse == truth.evse && (truth.start..=truth.stop).contains(&message.at) && out_of_service(message)
+        });
+        if told { 0 } else { truth.spent(What::Dead, truth.start, truth.stop) }
     }
 
     fn price(&self) -> Micro {
@@ -232,7 +242,7 @@ impl Case<'_> {
         let tariff = world.tariff;
         let money = energy * tariff.highest_per_kwh()
             + hours(time + blind, tariff.per_hour_charging())
-            + hours(time, tariff.per_hour_parking())
+            + hours(time + self.dead_untold(), tariff.per_hour_parking())
             + straddled * 20
             + 2 * CENT;
         Tolerance { energy, time, blind, money }

@@ -39,6 +39,7 @@ pub fn damage(fault: &Fault, world: &World, script: &mut Script, marks: &mut Mar
             let ahead = hit.rng.i64(HOUR..23 * HOUR);
             hit.each(Phase::Stop, |tx| shift(tx, ahead));
             hit.marks.damage(session);
+            hit.marks.clock = true;
         }
         Class::TimesMissing => hit.times(),
         Class::StopTagMissing => hit.each(Phase::Stop, |tx| tx.tag = None),

@@ -17,8 +17,8 @@ const EXAMPLES: usize = 8;
 
 /// Wrong bills that are known and not mended yet, in sessions with several faults at once: at most so many in a thousand. With one
 /// fault at a time there are next to none: at most [`ALONE_PER_MILLION`]. The numbers only ever go down; `docs/model.md` names the cases.
-const MIXED_PER_THOUSAND: u64 = 3;
-const ALONE_PER_MILLION: u64 = 10;
+const MIXED_PER_THOUSAND: u64 = 1;
+const ALONE_PER_MILLION: u64 = 5;
 
 /// Where a session is counted: in its class, in a mixture, or beside them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,7 +5,7 @@
 //! StopTransaction are. 2.x: everything of a transaction is a TransactionEvent with a seqNo, queued, marked `offline`.
 
 use super::script::{Body, Context, Measured, Message, Name, Phase, Quantity, Reading, State, Status, Tx, Version};
-use super::world::{Ending, What, World, offset};
+use super::world::{Ending, Outage, What, World, offset};
 use super::{MINUTE, Millis, SECOND};
 
 /// Messages of one world, in order of arrival.
@@ -46,6 +46,17 @@ impl Script {
     /// By arrival.
     pub fn sort(&mut self) {
         self.messages.sort_by_key(|message| message.sent);
+    }
+
+    /// A station without power sends nothing: what would have come then comes after the boot, in order.
+    pub fn hold_back(&mut self, outages: &[Outage]) {
+        for outage in outages {
+            let dark = self.messages.iter_mut().filter(|message| outage.from <= message.sent && message.sent < outage.until);
+            for (message, sent) in dark.zip((outage.until + 1_500..).step_by(10)) {
+                message.sent = sent;
+            }
+            self.sort();
+        }
     }
 
     pub fn append(&mut self, other: Script) {

@@ -67,7 +67,7 @@ impl Course<'_> {
         }
         let mut flowed = TimeDelta::zero();
         for (from, until) in stretches(&activity.changes.clone(), self.end, |activity| *activity != Activity::Charging) {
-            for (from, until) in self.doubtful(&rises, step, from, until) {
+            for (from, until) in self.doubtful(step, from, until) {
                 activity.paint(from, until, Activity::Paused);
             }
             for (from, until) in self.flowing(&rises, step, from, until) {
@@ -169,17 +169,17 @@ impl Course<'_> {
         flows
     }
 
-    /// Where in a stretch energy flowed if the station is as weak as most: neither charging nor parking is proven.
-    fn doubtful(&self, rises: &[(Point, Point)], step: MilliWh, from: Time, until: Time) -> Vec<(Time, Time)> {
+    /// Where in a stretch neither the state nor a flow of energy is proven: what flowed over its edge would have to flow in it if the
+    /// station is as weak as most; or a vehicle charged in it, so what was told before is not true any more, and nothing else was told.
+    fn doubtful(&self, step: MilliWh, from: Time, until: Time) -> Vec<(Time, Time)> {
         let mut doubtful = Vec::new();
-        for (left, right) in rises.iter().filter(|(left, right)| right.1 - left.1 > step && left.0 < until && right.0 > from) {
-            for pair in self.registers.windows(2).filter(|pair| left.0 <= pair[0].0 && pair[1].0 <= right.0) {
-                let (inner_left, inner_right) = (pair[0].0.max(from), pair[1].0.min(until));
-                let outside = (from - pair[0].0).max(TimeDelta::zero()) + (pair[1].0 - until).max(TimeDelta::zero());
-                if inner_left < inner_right && !outside.is_zero() && !self.limit.allows_step(outside, pair[1].1 - pair[0].1, step)
-                {
-                    doubtful.push((inner_left, inner_right));
-                }
+        for pair in self.registers.windows(2).filter(|pair| pair[0].0 < until && pair[1].0 > from && pair[1].1 - pair[0].1 > step)
+        {
+            let outside = (from - pair[0].0).max(TimeDelta::zero()) + (pair[1].0 - until).max(TimeDelta::zero());
+            if outside.is_zero() && slope_w(pair).is_some_and(|watts| watts >= LEAST_CHARGING_W) {
+                doubtful.push((pair[0].0, until));
+            } else if !outside.is_zero() && !self.limit.allows_step(outside, pair[1].1 - pair[0].1, step) {
+                doubtful.push((pair[0].0.max(from), pair[1].0.min(until)));
             }
         }
         doubtful
@@ -252,14 +252,16 @@ fn is_flow(kw: &Option<Decimal>) -> bool {
 
 type Point = (Time, MilliWh);
 
+/// The power between two readings, in W.
+fn slope_w(pair: &[Point]) -> Option<i64> {
+    let (time, energy) = ((pair[1].0 - pair[0].0).num_milliseconds(), (pair[1].1 - pair[0].1).0);
+    // mWh / ms = 3600 W
+    (time > 0).then(|| energy.saturating_mul(3_600) / time)
+}
+
 /// How long a meter may stand while a vehicle charges: the time that the least charging power takes for one of its steps. A vehicle
 /// at a strong station slows down, but hardly below a tenth of what it took.
 fn patience(registers: &[Point], step: MilliWh) -> TimeDelta {
-    let slope_w = |pair: &[Point]| {
-        let (time, energy) = ((pair[1].0 - pair[0].0).num_milliseconds(), (pair[1].1 - pair[0].1).0);
-        // mWh / ms = 3600 W
-        (time > 0).then(|| energy.saturating_mul(3_600) / time)
-    };
     let strongest = registers.windows(2).filter(|pair| pair[1].1 - pair[0].1 > step).filter_map(slope_w).max();
     let least = LEAST_CHARGING_W.max(strongest.unwrap_or(0) / 10);
     TimeDelta::milliseconds(step.0.saturating_mul(3_600) / least).max(NOTEWORTHY)

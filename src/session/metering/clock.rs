@@ -13,15 +13,13 @@
 use chrono::TimeDelta;
 
 use super::{Held, Proof};
-use crate::session::clock::is_live;
+use crate::session::clock::{QUEUE_PAUSE, is_live};
 use crate::session::transaction::CLOCK_TOLERANCE;
 use crate::session::{Context, Evidence, Phase, Reading, hold};
 use crate::units::{Finding, Time};
 
 /// The longest silence before a message whose clock was ahead; what ended in it may be billed until its receipt.
 const MAX_SILENCE: TimeDelta = TimeDelta::minutes(15);
-/// The messages of a queue come at once, each after the answer to the one before.
-const QUEUE_PAUSE: TimeDelta = TimeDelta::seconds(30);
 /// No station ran before: a clock that says so was never set.
 const EARLIEST: i64 = 1_577_836_800; // 2020-01-01T00:00:00Z
 
@@ -79,6 +77,7 @@ pub(super) fn correct<'a>(
         timed.push(Timed { evidence: &proof.evidence, at, shift: clock.shift, row: proof.row, is_untimed });
     }
     check_begin(&timed)?;
+    check_burst(proofs)?;
     let worst = clock.shifts.iter().copied().max_by_key(|shift| shift.abs());
     if let Some(worst) = worst {
         let (minutes, way) = (worst.num_minutes(), if worst < TimeDelta::zero() { "ahead" } else { "behind" });
@@ -199,6 +198,18 @@ fn check_begin(timed: &[Timed<'_>]) -> Result<(), Held> {
     let minutes = (begin - said).num_minutes();
     let way = if minutes < 0 { "earlier" } else { "later" };
     Err(doubtful(&format!("by its stop the transaction began {} min {way} than by its start", minutes.abs())))
+}
+
+/// Start, samples and stop without a time, and all at once: they waited in a queue, and nobody knows for how long.
+fn check_burst(proofs: &[Proof]) -> Result<(), Held> {
+    let first = |phase| proofs.iter().find(|proof| proof.evidence.phase == phase && proof.evidence.reported_at.is_none());
+    let (Some(start), Some(stop)) = (first(Phase::Start), first(Phase::Stop)) else { return Ok(()) };
+    let between = proofs.iter().any(|proof| start.row < proof.row && proof.row < stop.row && !proof.evidence.readings.is_empty());
+    let took = stop.received.at - start.received.at;
+    if between && took <= QUEUE_PAUSE {
+        return Err(doubtful("start, samples and stop came at once and without a time"));
+    }
+    Ok(())
 }
 
 /// Whether the lag stays as it is over messages that came apart: a queue is sent at once, and its lags shrink.
