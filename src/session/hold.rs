@@ -25,7 +25,7 @@ holds! {
     IMPLAUSIBLE_POWER = "implausible-power": "more energy than the station can deliver in that time: wrong unit, wrong clock or meter fault";
     UNIT_DOUBTFUL = "unit-doubtful": "the registers that would make the bill carry a unit that is not one of energy";
     TIME_DOUBTFUL = "time-doubtful": "the station's clock was wrong, and nothing says when the session began or ended";
-    EVENTS_MIXED = "events-mixed": "the events of two transactions came under one id, or the station counted anew without saying why";
+    EVENTS_MIXED = "events-mixed": "the messages of two transactions came under one id: the connector was free in between, or the numbers of the events begin anew";
     OVERLAP = "overlap": "another session of this connector lies in the same time or has billed the same energy";
     EVIDENCE_MISSING = "evidence-missing": "the messages that this session rests on are not in the journal";
     NOT_AUTHORIZED = "not-authorized": "the token was refused, yet the station charged";

@@ -111,6 +111,9 @@ mod tests {
             (vec![open(130)], false),
             (vec![open(100), open(160), open(20)], true),
             (vec![billed(90, 110, 20_000, 21_000)], false),
+            // Somebody began later at a register of this bill: its end is not its own.
+            (vec![Neighbour { first: Some(wh(7_000)), ..open(170) }], false),
+            (vec![Neighbour { first: Some(wh(9_000)), ..open(170) }], true),
             // Meters that count each session from 0.
             (vec![billed(0, 90, 0, 7_000)], true),
             // The meter was replaced in between.

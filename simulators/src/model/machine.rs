@@ -125,6 +125,8 @@ struct Daemon<'a> {
     /// The id answered to the start of a true session.
     given: HashMap<usize, String>,
     seen: HashMap<u64, Answer>,
+    /// 1.6: whether each connector is in use by its last status.
+    connectors: HashMap<u32, bool>,
     /// The most power that the station measured in sessions that were billed.
     learned_kw: Option<Decimal>,
 }
@@ -143,6 +145,7 @@ pub fn play(world: &World, messages: &[Message], tariffs: &Tariffs) -> Vec<Kept>
         bills: HashMap::new(),
         given: HashMap::new(),
         seen: HashMap::new(),
+        connectors: HashMap::new(),
         learned_kw: None,
     };
     let mut restarts = world.restarts.iter().copied().peekable();
@@ -180,6 +183,9 @@ impl Daemon<'_> {
         let open: Vec<Session> =
             self.sessions.iter().filter(|session| session.is_open()).map(|session| self.stored(session)).collect();
         open.into_iter().for_each(|session| self.machine.admit(session));
+        for (evse, in_use) in &self.connectors {
+            self.machine.admit_connector(&self.station, *evse, *in_use);
+        }
     }
 
     fn hear(&mut self, place: usize, message: &Message) {
@@ -187,6 +193,10 @@ impl Daemon<'_> {
             return;
         }
         let Some(fact) = self.fact(message) else { return };
+        if let (Fact::Status(status), Version::V16) = (&fact, self.world.version) {
+            let in_use = status.charging.is_some_and(ChargingState::is_in_use);
+            self.connectors.insert(status.evse, in_use);
+        }
         if let Some(lookup) = self.machine.lookup(&self.station, &fact) {
             for session in self.find(&lookup) {
                 self.machine.admit(session);
