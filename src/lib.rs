@@ -1,4 +1,4 @@
-//! Forecourt: the station controller of an EV charging site. ARCHITECTURE.md draws the house.
+//! Forecourt: the station controller of an EV charging site. ARCHITECTURE.md describes it.
 
 pub mod cli;
 pub mod clock;

@@ -411,7 +411,7 @@ async fn a_copied_store_and_a_missing_witness_begin_new_epochs() {
 
     std::fs::remove_file(site.dir.path().join(format!("key.pem.{SITE}.epoch"))).unwrap();
     site.start().await;
-    assert_eq!(reason(&site), json!("witness-missing"));
+    assert_eq!(reason(&site), json!("epoch-file-missing"));
     site.stop().await;
 
     std::fs::remove_file(site.store()).unwrap();

@@ -135,7 +135,7 @@ impl Check {
         let jump = now.system - estimate;
         self.jumped(estimate, now);
         if now.system >= self.given {
-            self.believe(now);
+            self.accept(now);
         }
         (jump > AHEAD).then_some(Event::Ahead { from: estimate, to: now.system })
     }
@@ -147,7 +147,7 @@ impl Check {
             if self.is_exact {
                 self.jumped(estimate, now);
             }
-            self.believe(now);
+            self.accept(now);
             return Some(Event::Right { at: self.given, since });
         }
         if let Some(event) = self.back(now) {
@@ -160,7 +160,7 @@ impl Check {
         None
     }
 
-    fn believe(&mut self, now: Sample) {
+    fn accept(&mut self, now: Sample) {
         self.line = Line { at: now.system, monotonic: now.monotonic };
         self.given = self.given.max(now.system);
         self.wrong_since = None;
@@ -189,7 +189,7 @@ impl Check {
     fn go_back(&mut self, now: Sample) -> Event {
         let from = self.given;
         self.given = now.system;
-        self.believe(now);
+        self.accept(now);
         Event::Back { from, at: now.system }
     }
 }

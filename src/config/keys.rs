@@ -13,9 +13,9 @@ use chrono_tz::Tz;
 
 use super::broker::{Broker, broker};
 use super::currency::Currency;
-use super::resolve::Reader;
+use super::enums::{Algorithm, LogFormat, LogLevel, Quirk, Rounding, UnknownStations, UnknownTokens};
+use super::resolve::Resolver;
 use super::values::*;
-use super::words::{Algorithm, LogFormat, LogLevel, Quirk, Rounding, UnknownStations, UnknownTokens};
 use crate::units::{Decimal, Version};
 
 /// What holds when no layer names the key.
@@ -49,7 +49,7 @@ macro_rules! section {
             const KEYS: &'static [Key] = &[$( Key { path: concat!($section, ".", stringify!($key)), unset: $unset }, )*];
 
             /// `None` when any key is missing or wrong; the reader then holds a problem for each.
-            pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+            pub(super) fn read(reader: &mut Resolver<'_>) -> Option<Self> {
                 $( let $key = reader.value(concat!($section, ".", stringify!($key)), $unset, $parse); )*
                 Some(Self { $( $key: $key?, )* })
             }

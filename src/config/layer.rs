@@ -1,6 +1,6 @@
 //! The layers: files, environment and flags, each as a source for the `config` crate.
 //!
-//! A layer holds known keys only. What is unknown, reserved or not TOML is reported here, with the line that only this room
+//! A layer holds known keys only. What is unknown, reserved or not TOML is reported here, with the line that only this module
 //! knows. Values are judged after layering, in `resolve.rs`. Stations travel as a table by folded identity, so that a later
 //! file adds a station, or a key to a station, instead of replacing the whole list.
 //!

@@ -11,11 +11,12 @@
 //! ever named by path. A credential yields to a file that names the key; its place among the defaults keeps a unit's
 //! `LoadCredential=` working without a line of configuration.
 //!
-//! Deliberately not here: whether the files named exist and fit (their rooms say that, with better words), reloading, logs.
+//! Deliberately not here: whether the files named exist and fit (the modules that use them say that, with more detail), reloading, logs.
 //! [`Config::describe`] tells where each value came from.
 
 mod broker;
 mod currency;
+mod enums;
 mod found;
 mod keys;
 mod layer;
@@ -26,7 +27,6 @@ mod reserved;
 mod resolve;
 mod unknown;
 mod values;
-mod words;
 
 #[cfg(test)]
 mod tests;
@@ -35,14 +35,14 @@ use std::path::Path;
 
 pub use broker::Broker;
 pub use currency::Currency;
+pub use enums::{Algorithm, LogFormat, LogLevel, Quirk, Rounding, UnknownStations, UnknownTokens};
 pub use keys::{Log, Mqtt, Ocpp, Signing, Site, Station, Store, Tariff};
 pub use place::{Place, Source};
 pub use problem::{ConfigErrors, Problem};
 pub use values::SigningKeyFile;
-pub use words::{Algorithm, LogFormat, LogLevel, Quirk, Rounding, UnknownStations, UnknownTokens};
 
 use layer::Layers;
-use resolve::Reader;
+use resolve::Resolver;
 
 /// Read when no `--config` names another.
 pub const DEFAULT_FILE: &str = "/etc/forecourt/forecourt.toml";
@@ -104,7 +104,7 @@ impl Config {
         let merged = builder.build().and_then(|merged| ::config::Source::collect(&merged)).map_err(|error| {
             ConfigErrors::new(vec![Problem { place: main.clone(), message: format!("the layers do not fit together: {error}") }])
         })?;
-        let config = Reader::new(&merged, &layers.ledger, &main, layers.incomplete).config();
+        let config = Resolver::new(&merged, &layers.ledger, &main, layers.incomplete).config();
         match config {
             Ok(config) if layers.problems.is_empty() => Ok(config),
             Ok(_) => Err(ConfigErrors::new(layers.problems)),

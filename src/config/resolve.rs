@@ -12,7 +12,7 @@ use super::unknown::heading;
 use super::{Config, Setting};
 
 /// Reads keys from the merged layers and notes what is wrong.
-pub(super) struct Reader<'a> {
+pub(super) struct Resolver<'a> {
     merged: &'a Map<String, Value>,
     ledger: &'a Ledger,
     /// Where a missing key is missing.
@@ -24,7 +24,7 @@ pub(super) struct Reader<'a> {
     problems: Vec<Problem>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> Resolver<'a> {
     pub(super) fn new(merged: &'a Map<String, Value>, ledger: &'a Ledger, main: &'a Place, incomplete: bool) -> Self {
         Self { merged, ledger, main, incomplete, station: None, settings: Vec::new(), problems: Vec::new() }
     }

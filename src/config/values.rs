@@ -6,10 +6,10 @@ use std::path::{Component, Path, PathBuf};
 use chrono_tz::Tz;
 
 use super::currency::Currency;
+use super::enums::Word;
 use super::found::{Found, Wrong};
 use super::nearest::nearest;
 use super::place::Source;
-use super::words::Word;
 use crate::units::Decimal;
 
 type Parsed<T> = Result<T, Wrong>;

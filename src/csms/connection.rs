@@ -32,12 +32,12 @@ const SEEN_EVERY: Duration = Duration::from_secs(300);
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Largest message of a station that never said anything valid.
-pub const STRANGER_MESSAGE: usize = 64 * 1024;
+pub const UNKNOWN_MESSAGE: usize = 64 * 1024;
 /// A large message occupies memory that others need, so it must be complete by then: 1 MiB at 70 kbit/s.
 const LARGE_MESSAGE: Duration = Duration::from_secs(120);
 /// How often a connection is looked at: who is silent, whose message never ends.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
-/// Frames in a row that are no valid message; then a stranger is not a station.
+/// Frames in a row that are no valid message; then an unknown station is not a station.
 const MAX_NOISE: u32 = 100;
 /// Such frames of a connection that are logged as warnings.
 const LOGGED_NOISE: u32 = 10;
@@ -79,7 +79,7 @@ struct Text<'a> {
 /// The largest message that is taken from such a station.
 pub fn message_limit(settings: &Settings, standing: Standing) -> usize {
     match standing {
-        Standing::Stranger => settings.max_message_bytes.min(STRANGER_MESSAGE),
+        Standing::Unknown => settings.max_message_bytes.min(UNKNOWN_MESSAGE),
         Standing::Configured | Standing::Proven => settings.max_message_bytes,
     }
 }
@@ -96,7 +96,7 @@ impl<'a> Connection<'a> {
             version,
             peer,
             since: (csms.clock)().at,
-            proven: claim.standing != Standing::Stranger,
+            proven: claim.standing != Standing::Unknown,
             noise: 0,
             told: None,
         }
@@ -113,7 +113,7 @@ impl<'a> Connection<'a> {
             self.introduce();
         }
         // These outlive the loop: arming timers and a waiter anew for each frame would cost more than decoding it.
-        let mut look = pin!(sleep(LOOK_EVERY.min(self.settings.stranger_silence).min(self.settings.quiet_after)));
+        let mut look = pin!(sleep(LOOK_EVERY.min(self.settings.unknown_silence).min(self.settings.quiet_after)));
         let mut told = pin!(async {
             tokio::select! {
                 biased;
@@ -189,7 +189,7 @@ impl<'a> Connection<'a> {
 
     /// What has taken too long.
     fn overdue(&self, socket: &Socket, now: Instant, connected: Instant) -> Option<(CloseCode, &'static str)> {
-        if !self.proven && now >= connected + self.settings.stranger_silence {
+        if !self.proven && now >= connected + self.settings.unknown_silence {
             return Some((CloseCode::Policy, "an unknown station that says nothing valid"));
         }
         let since = socket.get_ref().large_since()?;
@@ -198,10 +198,10 @@ impl<'a> Connection<'a> {
 
     fn next_look(&self, now: Instant, heard: Instant, connected: Instant) -> Instant {
         let next = (now + LOOK_EVERY).min(heard + self.settings.quiet_after);
-        if self.proven { next } else { next.min(connected + self.settings.stranger_silence) }
+        if self.proven { next } else { next.min(connected + self.settings.unknown_silence) }
     }
 
-    /// The store learns of the connection. Of a stranger only when it says something valid: invented names leave no trace.
+    /// The store learns of the connection. Of an unknown station only when it says something valid: invented names leave no trace.
     fn introduce(&self) {
         let (station, version, peer) = (self.station.clone(), self.version, self.peer.to_string());
         self.store.submit(Job::Connected { station, version, peer, at: self.since });

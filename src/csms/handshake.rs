@@ -88,7 +88,7 @@ mod tests {
             max_connections: 1,
             handshake_timeout: Duration::from_secs(1),
             quiet_after: Duration::from_secs(1),
-            stranger_silence: Duration::from_secs(1),
+            unknown_silence: Duration::from_secs(1),
             only_known: false,
             stations: Vec::new(),
             assume_v16: std::collections::HashSet::new(),

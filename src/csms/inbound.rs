@@ -3,7 +3,7 @@
 //! Two things cannot be had from the library (tungstenite 0.30), so this wrapper reads along the frame headers (RFC 6455 §5.2):
 //! - A text frame that is not UTF-8 fails the connection there, and its bytes are gone. Here the opcode of text frames becomes
 //!   that of binary frames, one nibble in place; `ocpp::text` reads the bytes, and what is not UTF-8 is journaled and mended.
-//! - Its size limits are fixed per connection, and hold for each alone. Here the limit grows when a stranger turns out to be a
+//! - Its size limits are fixed per connection, and hold for each alone. Here the limit grows when an unknown station turns out to be a
 //!   station, and what all large messages together may occupy is bounded by a [`Budget`].
 //!
 //! Invariants: no byte is copied or held back; bytes before a header that is refused are still delivered; RSV bits, masks,

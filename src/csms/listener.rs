@@ -110,7 +110,7 @@ impl Csms {
         let _ = socket.set_nodelay(true);
         let mut chosen = None;
         #[allow(clippy::result_large_err)] // tungstenite's signature
-        let judge = |request: &Request, response: Response| self.judge(request, response, peer, &mut chosen);
+        let check_upgrade = |request: &Request, response: Response| self.check_upgrade(request, response, peer, &mut chosen);
         let limit = Some(self.settings.max_message_bytes);
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
@@ -118,8 +118,8 @@ impl Csms {
             .max_write_buffer_size(self.settings.max_message_bytes + connection::OUT_BUFFER)
             .max_message_size(limit)
             .max_frame_size(limit);
-        let socket = Inbound::new(socket, Arc::clone(self.budgets.of(Standing::Stranger)));
-        let upgrade = accept_hdr_async_with_config(socket, judge, Some(config));
+        let socket = Inbound::new(socket, Arc::clone(self.budgets.of(Standing::Unknown)));
+        let upgrade = accept_hdr_async_with_config(socket, check_upgrade, Some(config));
         let upgraded = tokio::select! {
             biased;
             () = super::stopped(&mut stop) => return,
@@ -145,7 +145,7 @@ impl Csms {
     }
 
     #[allow(clippy::result_large_err)] // tungstenite's signature
-    fn judge(
+    fn check_upgrade(
         &self,
         request: &Request,
         mut response: Response,

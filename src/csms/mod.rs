@@ -6,13 +6,13 @@
 //! generation number keeps the end of an old connection from touching the new one.
 //!
 //! Limits: places by `ocpp.max_connections`, shared out in `registry.rs`; handshakes in `handshakes.rs`; message size by
-//! `ocpp.max_message_kb`, and for strangers [`connection::STRANGER_MESSAGE`]; [`connection::OUT_BUFFER`] bytes outgoing; memory for
-//! messages as follows. What strangers can fill is separate from what known stations need.
+//! `ocpp.max_message_kb`, and for unknown stations [`connection::UNKNOWN_MESSAGE`]; [`connection::OUT_BUFFER`] bytes outgoing; memory for
+//! messages as follows. What unknown stations can fill is separate from what known stations need.
 //!
 //! ```text
 //! memory for messages, with the built-in limits (500 places, messages of 1 MiB):
 //!   small messages    500 × 16 KiB (inbound::FREE)                      8 MiB
-//!   large ones        2 MiB of strangers + 8 MiB of proven
+//!   large ones        2 MiB of unknown stations + 8 MiB of proven
 //!                     + 8 MiB of configured stations (Budgets)         18 MiB
 //!   × 8: frame, text, what it says, its row, its answer; 7.4 was
 //!   the most that was measured (MeterValues, 70,000 samples in 1 MiB)           208 MiB
@@ -43,7 +43,7 @@ use registry::Standing;
 
 use crate::units::{StationId, Version};
 
-const STRANGER_BUDGET: usize = 2 << 20;
+const UNKNOWN_BUDGET: usize = 2 << 20;
 const KNOWN_BUDGET: usize = 8 << 20;
 
 /// What the configuration says about stations, resolved.
@@ -59,7 +59,7 @@ pub struct Settings {
     /// A station that says nothing for this long is pinged, and dropped if it stays silent as long again.
     pub quiet_after: Duration,
     /// An unknown station that has said nothing valid by then is dropped.
-    pub stranger_silence: Duration,
+    pub unknown_silence: Duration,
     /// Turn away stations that are not in `stations`.
     pub only_known: bool,
     pub stations: Vec<StationId>,
@@ -69,7 +69,7 @@ pub struct Settings {
 
 /// What large messages of each kind of station may occupy together.
 struct Budgets {
-    strangers: Arc<Budget>,
+    unknown: Arc<Budget>,
     proven: Arc<Budget>,
     configured: Arc<Budget>,
 }
@@ -78,14 +78,14 @@ impl Budgets {
     fn new(settings: &Settings) -> Self {
         // One message of the largest size always fits.
         let known = KNOWN_BUDGET.max(settings.max_message_bytes);
-        Self { strangers: Budget::new(STRANGER_BUDGET), proven: Budget::new(known), configured: Budget::new(known) }
+        Self { unknown: Budget::new(UNKNOWN_BUDGET), proven: Budget::new(known), configured: Budget::new(known) }
     }
 
     fn of(&self, standing: Standing) -> &Arc<Budget> {
         match standing {
             Standing::Configured => &self.configured,
             Standing::Proven => &self.proven,
-            Standing::Stranger => &self.strangers,
+            Standing::Unknown => &self.unknown,
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Which stations are connected, each by one connection, and who gets a place when there are few.
 //!
-//! Three kinds: *configured* stations ([[station]]), *proven* ones, which have said something valid at some time, and *strangers*.
+//! Three kinds: *configured* stations ([[station]]), *proven* ones, which have said something valid at some time, and *unknown stations*.
 //! - Each configured station has a place that nobody else takes.
-//! - A proven one takes any other place, at the limit that of the stranger who has been connected for the longest time.
-//! - Strangers take what is free. Of those that have said nothing yet, [`MAX_SILENT_PER_PEER`] may come from one address.
+//! - A proven one takes any other place, at the limit that of the unknown who has been connected for the longest time.
+//! - Unknown stations take what is free. Of those that have said nothing yet, [`MAX_SILENT_PER_PEER`] may come from one address.
 //!
-//! Names of strangers are forgotten when they disconnect, so that invented ones cost nothing and never count for long. Of proven
+//! Names of unknown stations are forgotten when they disconnect, so that invented ones cost nothing and never count for long. Of proven
 //! names [`MAX_PROVEN`] are remembered; then the one that has not connected for the longest time makes room. What is lost with
-//! a name is its spelling and its precedence over strangers; its sessions are in the store.
+//! a name is its spelling and its precedence over unknown stations; its sessions are in the store.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -26,7 +26,7 @@ pub const MAX_SILENT_PER_PEER: usize = 64;
 pub enum Standing {
     Configured,
     Proven,
-    Stranger,
+    Unknown,
 }
 
 /// Why a connection that works has to end.
@@ -54,7 +54,7 @@ pub struct Registry {
 #[derive(Default)]
 struct Inner {
     connected: HashMap<StationId, Entry>,
-    /// Lower-case identity → what is known of it. Strangers only while they are connected.
+    /// Lower-case identity → what is known of it. Unknown stations only while they are connected.
     names: HashMap<String, Name>,
     configured: usize,
     proven: usize,
@@ -129,13 +129,13 @@ impl Registry {
         }
         inner.generation += 1;
         let generation = inner.generation;
-        let unknown = || Name { id: StationId::new(identity), standing: Standing::Stranger, last: 0 };
+        let unknown = || Name { id: StationId::new(identity), standing: Standing::Unknown, last: 0 };
         let name = inner.names.entry(fold(identity)).or_insert_with(unknown);
         name.last = generation;
         let (station, standing) = (name.id.clone(), name.standing);
         inner.oust(&station, Ousted::Newer);
         let (oust, ousted) = oneshot::channel();
-        let entry = Entry { generation, standing, peer, silent: standing == Standing::Stranger, oust: Some(oust) };
+        let entry = Entry { generation, standing, peer, silent: standing == Standing::Unknown, oust: Some(oust) };
         inner.connected.insert(station.clone(), entry);
         Ok((Claim { station, standing, generation }, ousted))
     }
@@ -144,7 +144,7 @@ impl Registry {
     pub fn prove(&self, claim: &Claim) {
         let mut inner = self.lock();
         let folded = fold(claim.station.as_str());
-        let Some(name) = inner.names.get_mut(&folded).filter(|name| name.standing == Standing::Stranger) else { return };
+        let Some(name) = inner.names.get_mut(&folded).filter(|name| name.standing == Standing::Unknown) else { return };
         name.standing = Standing::Proven;
         if let Some(entry) = inner.connected.get_mut(&claim.station) {
             (entry.standing, entry.silent) = (Standing::Proven, false);
@@ -162,7 +162,7 @@ impl Registry {
         if ours {
             inner.connected.remove(&claim.station);
             let folded = fold(claim.station.as_str());
-            if inner.names.get(&folded).is_some_and(|name| name.standing == Standing::Stranger) {
+            if inner.names.get(&folded).is_some_and(|name| name.standing == Standing::Unknown) {
                 inner.names.remove(&folded);
             }
         }
@@ -180,24 +180,24 @@ impl Registry {
 }
 
 impl Inner {
-    /// The stranger to displace, if one has to go.
+    /// The unknown to displace, if one has to go.
     fn admits(&self, identity: &str, peer: Peer, places: usize) -> Result<Option<StationId>, NoPlace> {
         let name = self.names.get(&fold(identity));
-        let standing = name.map_or(Standing::Stranger, |name| name.standing);
+        let standing = name.map_or(Standing::Unknown, |name| name.standing);
         let present = || self.connected.values().filter(|entry| entry.oust.is_some());
         if standing == Standing::Configured || name.is_some_and(|name| self.connected.contains_key(&name.id)) {
             return Ok(None);
         }
         let silent = present().filter(|entry| entry.silent && entry.peer == peer).count();
-        if standing == Standing::Stranger && silent >= MAX_SILENT_PER_PEER {
+        if standing == Standing::Unknown && silent >= MAX_SILENT_PER_PEER {
             return Err(NoPlace::SilentPeer);
         }
         let configured = present().filter(|entry| entry.standing == Standing::Configured).count();
         if present().count() + self.configured.saturating_sub(configured) < places {
             return Ok(None);
         }
-        let strangers = self.connected.iter().filter(|(_, entry)| entry.oust.is_some() && entry.standing == Standing::Stranger);
-        match strangers.min_by_key(|(_, entry)| entry.generation) {
+        let unknown = self.connected.iter().filter(|(_, entry)| entry.oust.is_some() && entry.standing == Standing::Unknown);
+        match unknown.min_by_key(|(_, entry)| entry.generation) {
             Some((oldest, _)) if standing == Standing::Proven => Ok(Some(oldest.clone())),
             _ => Err(NoPlace::Full { places }),
         }
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_never_keep_a_known_station_out() {
+    fn unknown_stations_never_keep_a_known_station_out() {
         let registry = registry(3, &["CONF"], &["PROV"]);
         let (first, mut first_ousted) = claim(&registry, "X1");
         let (_, mut second_ousted) = claim(&registry, "X2");
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn one_address_has_few_silent_strangers_and_a_word_ends_the_silence() {
+    fn one_address_has_few_silent_sockets_and_a_word_ends_the_silence() {
         let registry = registry(1_000, &[], &[]);
         let claims: Vec<_> = (0..MAX_SILENT_PER_PEER).map(|number| claim(&registry, &format!("X{number}"))).collect();
         assert_eq!(registry.admits("Y", peer(1)), Err(NoPlace::SilentPeer));

@@ -5,7 +5,7 @@
 //! stop:   listeners closed, connections told 1001 → uplink says goodbye → settler → writer empties its queue → lock released
 //! ```
 //! Threads: the runtime (sockets, uplink), `store` (the one writer), `rating` (settler). Stopping in this order is only
-//! politeness: after a `kill -9` at any instant the next start finds the same books.
+//! politeness: after a `kill -9` at any instant the next start finds the same store.
 
 mod key;
 mod logging;
@@ -86,8 +86,8 @@ pub struct Daemon {
     timekeeper: Task<()>,
     store: WriterHandle,
     failed: watch::Receiver<Option<String>>,
-    /// The settler's bell.
-    ring: mpsc::SyncSender<()>,
+    /// Wakes the settler.
+    wake_settler: mpsc::SyncSender<()>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -108,7 +108,7 @@ impl Daemon {
 
         let (records, new_records) = watch::channel(0);
         let (epochs, current_epoch) = watch::channel(0);
-        let (ring, bell) = mpsc::sync_channel(1);
+        let (wake_settler, wake) = mpsc::sync_channel(1);
         let (released, releases) = tokio_mpsc::unbounded_channel();
         let known_tariffs: Vec<_> = loaded
             .catalogue
@@ -118,7 +118,7 @@ impl Daemon {
             .collect();
         let policy = Box::new(policy::SitePolicy::new(&config, loaded.catalogue));
         let (fails, failed) = watch::channel(None);
-        let signals = Signals { epoch: epochs, records, due: ring.clone(), failed: fails.clone() };
+        let signals = Signals { epoch: epochs, records, due: wake_settler.clone(), failed: fails.clone() };
         let path = &config.store.path;
         let clock = Arc::new(clock);
         let now = clock.as_now();
@@ -141,7 +141,7 @@ impl Daemon {
             stop: stopping.clone(),
             tariffs: RefCell::default(),
         };
-        let rating_thread = start_settler(settler, bell, fails)?;
+        let rating_thread = start_settler(settler, wake, fails)?;
         let settings = mqtt_settings(&config.mqtt)?;
         let reader = Arc::new(Mutex::new(Reader::open(path)?));
         let uplink = settings.map(|settings| uplink::Uplink {
@@ -173,7 +173,7 @@ impl Daemon {
             timekeeper,
             store,
             failed,
-            ring,
+            wake_settler,
             threads: vec![rating_thread, store_thread],
         })
     }
@@ -187,7 +187,7 @@ impl Daemon {
         }
     }
 
-    /// Closes the connections and leaves the rest as it is; the next start finds the same books.
+    /// Closes the connections and leaves the rest as it is; the next start finds the same store.
     pub async fn abandon(self) {
         self.stop.send_replace(true);
         self.timekeeper.abort();
@@ -208,7 +208,7 @@ impl Daemon {
         self.timekeeper.abort();
         let _ = self.timekeeper.await;
         // The settler looks once more, the writer ends with its last handle; both finish what they have.
-        let _ = self.ring.try_send(());
+        let _ = self.wake_settler.try_send(());
         drop(self.store);
         let threads = self.threads;
         let joined = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join())));
@@ -235,11 +235,11 @@ async fn bind(config: &Config) -> Result<Vec<TcpListener>, StartError> {
 
 fn start_settler(
     settler: settle::Settler,
-    bell: mpsc::Receiver<()>,
+    wake: mpsc::Receiver<()>,
     fails: watch::Sender<Option<String>>,
 ) -> Result<JoinHandle<()>, StartError> {
     let run = move || {
-        if catch_unwind(AssertUnwindSafe(|| settler.run(&bell))).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| settler.run(&wake))).is_err() {
             // Without it nothing would be billed, and nobody would notice for a while.
             error!("the rating thread panicked; stopping");
             fails.send_replace(Some("the rating thread panicked".to_owned()));
@@ -258,12 +258,12 @@ async fn release(mut releases: tokio_mpsc::UnboundedReceiver<Vec<Released>>) {
 fn site_facts(config: &Config) -> SiteFacts {
     let key = &config.signing.key_file;
     // Beside the key. A credential's folder is not ours to write in.
-    let witness = if key.made_when_absent { &key.path } else { &config.store.path };
-    let mut witness = witness.as_os_str().to_owned();
-    witness.push(format!(".{}.epoch", config.site.id));
+    let epoch_file = if key.made_when_absent { &key.path } else { &config.store.path };
+    let mut epoch_file = epoch_file.as_os_str().to_owned();
+    epoch_file.push(format!(".{}.epoch", config.site.id));
     SiteFacts {
         host: host(),
-        witness: witness.into(),
+        epoch_file: epoch_file.into(),
         site: config.site.id.clone(),
         time_zone: config.site.time_zone.name().to_owned(),
         currency: config.site.currency.code.to_owned(),
@@ -300,7 +300,7 @@ fn csms_settings(config: &Config) -> csms::Settings {
         // Three heartbeats: stations that heartbeat exactly on time must not be dropped by jitter. A dead link is found in half
         // an hour at the latest.
         quiet_after: Duration::from_secs(config.ocpp.heartbeat_s.saturating_mul(3).clamp(60, 900).into()),
-        stranger_silence: Duration::from_secs(config.ocpp.unknown_silence_s.into()),
+        unknown_silence: Duration::from_secs(config.ocpp.unknown_silence_s.into()),
         only_known: config.ocpp.unknown_stations == UnknownStations::Reject,
         stations: config.stations.iter().map(|station| StationId::new(&station.id)).collect(),
         assume_v16: config.stations.iter().filter(quirky).map(|station| StationId::new(&station.id)).collect(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use tokio::sync::{oneshot, watch};
 
-use crate::mqtt::{Identity, LinkState, Outbox, OutboxError, Outgoing, Receipt, StatusFacts, Verdict};
+use crate::mqtt::{Identity, LinkState, Outbox, OutboxError, Outgoing, Receipt, ReceiptOutcome, StatusFacts};
 use crate::store::{self, Job, Reader, Refusal, WriterHandle};
 use crate::units::{Now, Time};
 
@@ -21,7 +21,7 @@ pub struct StoreOutbox {
     /// The epoch in use; ours is closed when it is another.
     pub current: watch::Receiver<i64>,
     /// Records of the epoch in use up to this one may leave.
-    pub witnessed: watch::Receiver<u64>,
+    pub in_epoch_file: watch::Receiver<u64>,
     /// Told when a closed epoch has nothing left to send for now.
     pub drained: watch::Sender<bool>,
     /// Set when it has something to send later: what the broker refused.
@@ -63,8 +63,8 @@ impl Outbox for StoreOutbox {
 
     fn after(&self, seq: u64, limit: usize) -> Result<Vec<Outgoing>, OutboxError> {
         let rows = self.reader().outgoing(self.epoch, seq, limit).map_err(failed("read records"))?;
-        // Nothing leaves that the witness beside the key does not know: a store that is put back could sign its number again.
-        let limit = if self.is_closed() { u64::MAX } else { *self.witnessed.borrow() };
+        // Nothing leaves that the epoch file beside the key does not name: a store that is put back could sign its number again.
+        let limit = if self.is_closed() { u64::MAX } else { *self.in_epoch_file.borrow() };
         let outgoing = rows.into_iter().filter(|row| row.seq <= limit).map(|row| Outgoing {
             epoch: row.epoch.unsigned_abs(),
             seq: row.seq,
@@ -79,9 +79,9 @@ impl Outbox for StoreOutbox {
         self.reader().receipted(self.epoch).map_err(failed("read the last receipt"))
     }
 
-    fn receipt(&self, receipt: Receipt) -> Result<Verdict, OutboxError> {
+    fn receipt(&self, receipt: Receipt) -> Result<ReceiptOutcome, OutboxError> {
         if receipt.site != self.site {
-            return Ok(Verdict::Refused(format!("it is for site {}", receipt.site)));
+            return Ok(ReceiptOutcome::Refused(format!("it is for site {}", receipt.site)));
         }
         // The broker keeps one receipt: it may be for another epoch than the one that is sent now, and says nothing of its numbers.
         let ours = i64::try_from(receipt.epoch).is_ok_and(|epoch| epoch == self.epoch);
@@ -96,16 +96,16 @@ impl Outbox for StoreOutbox {
             reply,
         });
         match verdict.blocking_recv().map_err(failed("store a receipt"))? {
-            store::Verdict::Accepted { through } if ours && through > before => {
+            store::ReceiptOutcome::Accepted { through } if ours && through > before => {
                 self.leave_when_drained();
-                Ok(Verdict::Retired(through))
+                Ok(ReceiptOutcome::Retired(through))
             }
-            store::Verdict::Accepted { .. } => Ok(Verdict::Known),
-            store::Verdict::Refused { why } => Ok(Verdict::Refused(why)),
+            store::ReceiptOutcome::Accepted { .. } => Ok(ReceiptOutcome::Known),
+            store::ReceiptOutcome::Refused { why } => Ok(ReceiptOutcome::Refused(why)),
         }
     }
 
-    fn set_aside(&self, seq: u64, reason: &str, wait: Duration) -> Result<(), OutboxError> {
+    fn quarantine(&self, seq: u64, reason: &str, wait: Duration) -> Result<(), OutboxError> {
         let at = (self.now)();
         let next_try_at = TimeDelta::from_std(wait).ok().and_then(|wait| at.checked_add_signed(wait)).unwrap_or(at);
         self.undelivered(seq, Some(Refusal { reason: reason.to_owned(), at, next_try_at }))
@@ -115,8 +115,8 @@ impl Outbox for StoreOutbox {
         self.undelivered(seq, None)
     }
 
-    fn aside(&self) -> Result<Vec<(u64, u32)>, OutboxError> {
-        self.reader().undelivered(self.epoch).map_err(failed("read what was set aside"))
+    fn quarantined(&self) -> Result<Vec<(u64, u32)>, OutboxError> {
+        self.reader().undelivered(self.epoch).map_err(failed("read what was quarantined"))
     }
 
     /// A closed epoch does not hold up those that follow it.

@@ -48,7 +48,7 @@ impl Policy for SitePolicy {
 
     /// There is no token list yet: every token is unknown, and the configuration says what that means. Free vend
     /// (`NoAuthorization`) is always accepted (OCPP 2.0.1 C02.FR.02).
-    fn judge(&self, _station: &StationId, token: &Token) -> AuthStatus {
+    fn authorize(&self, _station: &StationId, token: &Token) -> AuthStatus {
         match (&token.kind, self.unknown_tokens) {
             (TokenKind::NoAuthorization, _) | (_, UnknownTokens::Accept) => AuthStatus::Accepted,
             (_, UnknownTokens::Reject) => AuthStatus::Unknown,

@@ -51,8 +51,8 @@ pub struct LockedTariff {
 }
 
 impl Settler {
-    /// Runs until told to stop and nothing is due. Ring the bell after telling it.
-    pub fn run(self, bell: &mpsc::Receiver<()>) {
+    /// Runs until told to stop and nothing is due. Wake it after telling it.
+    pub fn run(self, wake: &mpsc::Receiver<()>) {
         loop {
             match self.settle_due() {
                 Ok(false) => {}
@@ -62,8 +62,8 @@ impl Settler {
             if *self.stop.borrow() {
                 return;
             }
-            // Ringing, timing out and a bell that nobody can ring any more all mean: look again.
-            let _ = bell.recv_timeout(self.sleep());
+            // A wake-up, a timeout and a closed channel all mean: look again.
+            let _ = wake.recv_timeout(self.sleep());
         }
     }
 
@@ -93,10 +93,11 @@ impl Settler {
                 }
                 Err(failure) => return Err(failure),
             };
-            let outcome = catch_unwind(AssertUnwindSafe(|| judge(&self.config, &due, tariff.as_deref()))).unwrap_or_else(|_| {
-                error!(session = %due.session.id, station = %due.session.station, "rating panicked; the session is held");
-                Err((hold::INTERNAL, hold::meaning(hold::INTERNAL).to_owned()))
-            });
+            let outcome =
+                catch_unwind(AssertUnwindSafe(|| make_bill(&self.config, &due, tariff.as_deref()))).unwrap_or_else(|_| {
+                    error!(session = %due.session.id, station = %due.session.station, "rating panicked; the session is held");
+                    Err((hold::INTERNAL, hold::meaning(hold::INTERNAL).to_owned()))
+                });
             self.store.submit(Job::Settle(Box::new(Settlement {
                 session: *number,
                 outcome,
@@ -158,14 +159,14 @@ impl LockedTariff {
 }
 
 /// Meters, prices and drafts one session.
-pub fn judge(config: &Config, due: &Due, tariff: Option<&LockedTariff>) -> Result<Bill, Held> {
+pub fn make_bill(config: &Config, due: &Due, tariff: Option<&LockedTariff>) -> Result<Bill, Held> {
     if !due.damaged.is_empty() {
         return Err((hold::EVIDENCE_DAMAGED, format!("altered on the disk: {}", due.damaged.join(", "))));
     }
     let session = &due.session;
     let station = config.station(session.station.as_str());
     let power = due.station_power(station.and_then(|station| station.max_power_kw));
-    let curve = metering::meter(session, &due.proofs, &power)?;
+    let curve = metering::meter(session, &due.entries, &power)?;
     let Some(locked) = tariff else { return Err((hold::NO_TARIFF, hold::meaning(hold::NO_TARIFF).to_owned())) };
     let failed = |what: String| (hold::RATING_FAILED, what);
     let loads = curve.power.iter().map(|(at, kw, amperes)| LoadSample { at: *at, kw: *kw, amperes: *amperes }).collect();

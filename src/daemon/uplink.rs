@@ -87,7 +87,7 @@ impl Uplink {
             store: self.store.clone(),
             now: Arc::clone(&self.now),
             current: self.epoch.clone(),
-            witnessed: self.records.clone(),
+            in_epoch_file: self.records.clone(),
             drained,
             rest,
         }

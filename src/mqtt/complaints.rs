@@ -9,7 +9,7 @@ use super::pacing::Pacing;
 #[derive(Default)]
 pub struct Complaints {
     /// We cannot hear receipts.
-    pub deaf: Option<String>,
+    pub unsubscribed: Option<String>,
     /// A receipt was refused.
     pub disputed: Option<String>,
     /// The broker takes nothing for now.
@@ -20,7 +20,7 @@ const UNANSWERED: &str = "the broker takes the records, but no receipt comes: is
 
 impl Complaints {
     pub fn worst(&self, pacing: &Pacing) -> Option<String> {
-        let here = [&self.deaf, &self.disputed, &self.held].into_iter().flatten().next().cloned();
+        let here = [&self.unsubscribed, &self.disputed, &self.held].into_iter().flatten().next().cloned();
         here.or_else(|| refused(pacing)).or_else(|| pacing.unanswered().then(|| UNANSWERED.to_owned()))
     }
 }

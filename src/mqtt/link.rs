@@ -17,12 +17,12 @@ use tokio::time::{sleep_until, timeout};
 use tracing::{debug, info, warn};
 
 use super::answer::Answer;
-use super::aside::SetAside;
 use super::complaints::Complaints;
-use super::desk::Desk;
 use super::driver::{self, Happening};
-use super::outbox::{Identity, OutboxError, Outgoing, StatusFacts, Verdict};
+use super::outbox::{Identity, OutboxError, Outgoing, ReceiptOutcome, StatusFacts};
+use super::outbox_calls::OutboxCalls;
 use super::pacing::{Demand, Next, Offer, Pacing, Tick};
+use super::quarantine::Quarantined;
 use super::settings::{Settings, Target};
 use super::wire::{self, Topics};
 
@@ -81,7 +81,7 @@ enum Done {
 
 struct Connection<'a> {
     site: &'a Site,
-    desk: &'a mut Desk,
+    outbox: &'a mut OutboxCalls,
     pacing: &'a mut Pacing,
     client: AsyncClient,
     /// What the broker still owes us. At most the window and a few.
@@ -94,8 +94,8 @@ struct Connection<'a> {
 }
 
 /// Opens a connection and carries records over it until it ends.
-pub async fn connection(site: &Site, desk: &mut Desk, pacing: &mut Pacing, signals: &mut Signals) -> End {
-    let facts = match desk.status().await {
+pub async fn connection(site: &Site, outbox: &mut OutboxCalls, pacing: &mut Pacing, signals: &mut Signals) -> End {
+    let facts = match outbox.status().await {
         Ok(facts) => facts,
         Err(error) => return End::Store(error),
     };
@@ -118,7 +118,7 @@ pub async fn connection(site: &Site, desk: &mut Desk, pacing: &mut Pacing, signa
     }
     let mut connection = Connection {
         site,
-        desk,
+        outbox,
         pacing,
         client,
         owed: FuturesUnordered::new(),
@@ -153,7 +153,7 @@ impl Connection<'_> {
         loop {
             self.fill().await?;
             if let Some(wait) = self.pacing.resting(Instant::now()) {
-                self.desk.rests(wait);
+                self.outbox.rests(wait);
             }
             let deadline = self.deadline();
             tokio::select! {
@@ -190,9 +190,9 @@ impl Connection<'_> {
         }
         let due = self.status_at + self.site.settings.timing.status_every;
         if self.status_stale && !self.status_owed && due <= Instant::now() {
-            self.desk.sent(self.pacing.taken()).await;
-            let facts = self.desk.status().await?;
-            let rotated = self.status.as_ref().is_none_or(|told| told.kid != facts.kid);
+            self.outbox.sent(self.pacing.taken()).await;
+            let facts = self.outbox.status().await?;
+            let rotated = self.status.as_ref().is_none_or(|sent| sent.kid != facts.kid);
             if self.status.as_ref() != Some(&facts) {
                 self.say_status(facts, true)?;
             }
@@ -207,7 +207,7 @@ impl Connection<'_> {
     /// Sends what the pacing wants sent.
     async fn fill(&mut self) -> Result<(), End> {
         while let Some(demand) = self.pacing.demand(Instant::now()) {
-            let records = self.desk.after(demand.after, demand.limit).await?;
+            let records = self.outbox.after(demand.after, demand.limit).await?;
             let mut last = demand.after;
             let mut count = 0;
             for record in records {
@@ -230,16 +230,16 @@ impl Connection<'_> {
             return Ok(());
         }
         let Some(topic) = self.site.topics.records(&record.kind) else {
-            let set_aside = self.pacing.unsendable(seq, Instant::now());
-            return self.set_aside(set_aside, format!("its kind {:?} cannot be part of a topic", record.kind)).await;
+            let quarantine = self.pacing.unsendable(seq, Instant::now());
+            return self.quarantine(quarantine, format!("its kind {:?} cannot be part of a topic", record.kind)).await;
         };
         let properties = wire::user_properties(&self.site.identity.site, &record);
         let size = wire::publish_size(&topic, &properties, record.jws.len());
         match self.pacing.offer(demand, seq, size, Instant::now()) {
             Offer::Skip => Ok(()),
-            Offer::TooLarge(set_aside) => {
+            Offer::TooLarge(quarantine) => {
                 let reason = format!("its {size} bytes are more than the broker takes (Maximum Packet Size)");
-                self.set_aside(set_aside, reason).await
+                self.quarantine(quarantine, reason).await
             }
             Offer::Send => {
                 let options = options(wire::RECORD_CONTENT_TYPE, properties);
@@ -266,7 +266,7 @@ impl Connection<'_> {
                 Ok(())
             }
             Done::Subscribed(result) => {
-                self.complaints.deaf =
+                self.complaints.unsubscribed =
                     result.err().map(|error| format!("no receipts: cannot read {}: {error}", self.site.topics.receipt));
                 self.complain().await;
                 Ok(())
@@ -275,9 +275,9 @@ impl Connection<'_> {
     }
 
     /// Beyond the places for such records the others are not noted one by one.
-    async fn set_aside(&mut self, set_aside: Option<SetAside>, reason: String) -> Result<(), End> {
-        if let Some(set_aside) = set_aside {
-            self.desk.set_aside(set_aside, reason).await?;
+    async fn quarantine(&mut self, quarantine: Option<Quarantined>, reason: String) -> Result<(), End> {
+        if let Some(quarantine) = quarantine {
+            self.outbox.quarantine(quarantine, reason).await?;
         }
         self.complain().await;
         Ok(())
@@ -302,12 +302,12 @@ impl Connection<'_> {
                 self.complain().await;
                 Ok(())
             }
-            Next::SetAside(set_aside) => {
+            Next::Quarantined(quarantine) => {
                 let reason = format!("the broker refuses its payload ({code:#04x}, payload format invalid)");
-                self.set_aside(Some(set_aside), reason).await
+                self.quarantine(Some(quarantine), reason).await
             }
             Next::TakenAfterAll => {
-                self.desk.taken_after_all(seq).await?;
+                self.outbox.taken_after_all(seq).await?;
                 self.complain().await;
                 Ok(())
             }
@@ -319,11 +319,11 @@ impl Connection<'_> {
         if payload.is_empty() {
             return Ok(()); // a cleared retained message
         }
-        let verdict = self.desk.receipt(payload).await?;
-        let through = if let Verdict::Retired(through) = verdict { through } else { 0 };
+        let verdict = self.outbox.receipt(payload).await?;
+        let through = if let ReceiptOutcome::Retired(through) = verdict { through } else { 0 };
         self.complaints.disputed = match verdict {
-            Verdict::Refused(reason) => Some(format!("receipt refused: {reason}")),
-            Verdict::Retired(_) | Verdict::Known => None,
+            ReceiptOutcome::Refused(reason) => Some(format!("receipt refused: {reason}")),
+            ReceiptOutcome::Retired(_) | ReceiptOutcome::Known => None,
         };
         if self.pacing.receipted(through, live && self.complaints.disputed.is_none(), Instant::now()) {
             debug!(seq = through, "receipt");
@@ -335,7 +335,7 @@ impl Connection<'_> {
 
     /// Tells what is wrong now, if anything is.
     async fn complain(&mut self) {
-        self.desk.report(true, self.complaints.worst(self.pacing)).await;
+        self.outbox.report(true, self.complaints.worst(self.pacing)).await;
     }
 
     fn subscribe(&mut self) -> Result<(), End> {
@@ -355,7 +355,7 @@ impl Connection<'_> {
     }
 
     async fn say_keys(&mut self) -> Result<(), End> {
-        let keys = self.desk.jwks().await?;
+        let keys = self.outbox.jwks().await?;
         self.say("keys", self.site.topics.keys.clone(), keys)
     }
 
@@ -368,7 +368,7 @@ impl Connection<'_> {
 
     /// Waits for what the broker owes, says that we are offline, and leaves. The caller bounds the time.
     async fn goodbye(&mut self, happenings: &mut mpsc::Receiver<Happening>) -> Result<(), End> {
-        let facts = self.desk.status().await?;
+        let facts = self.outbox.status().await?;
         self.say_status(facts, false)?;
         while !self.owed.is_empty() {
             tokio::select! {

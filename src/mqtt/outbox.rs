@@ -46,7 +46,7 @@ pub struct Rejected {
 
 /// What the store made of a receipt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ReceiptOutcome {
     /// Rows are retired; the highest receipted number now.
     Retired(u64),
     /// An old receipt, for what is retired already.
@@ -97,7 +97,7 @@ pub trait Outbox: Send + Sync + 'static {
     fn receipted(&self) -> Result<u64, OutboxError>;
 
     /// Checks a receipt against the chain and, if it holds, retires the rows, in one transaction.
-    fn receipt(&self, receipt: Receipt) -> Result<Verdict, OutboxError>;
+    fn receipt(&self, receipt: Receipt) -> Result<ReceiptOutcome, OutboxError>;
 
     /// The JSON inside a receipt's payload. Override it to demand a signature of head office; `Err` says what is wrong with it.
     fn unseal(&self, payload: &[u8]) -> Result<Vec<u8>, String> {
@@ -105,13 +105,13 @@ pub trait Outbox: Send + Sync + 'static {
     }
 
     /// The broker does not take this record: count it and show a person why, and when it is offered again.
-    fn set_aside(&self, seq: u64, reason: &str, wait: Duration) -> Result<(), OutboxError>;
+    fn quarantine(&self, seq: u64, reason: &str, wait: Duration) -> Result<(), OutboxError>;
 
-    /// The broker has taken a record that was set aside.
+    /// The broker has taken a record that was quarantined.
     fn taken_after_all(&self, seq: u64) -> Result<(), OutboxError>;
 
-    /// Records set aside and not taken since, and how often each was refused: also those of earlier runs.
-    fn aside(&self) -> Result<Vec<(u64, u32)>, OutboxError>;
+    /// Records quarantined and not taken since, and how often each was refused: also those of earlier runs.
+    fn quarantined(&self) -> Result<Vec<(u64, u32)>, OutboxError>;
 
     /// Nothing is left to send before `wait` has passed but what the broker refused. Called often; it must not block.
     fn rests(&self, _wait: Duration) {}

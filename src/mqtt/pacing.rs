@@ -13,8 +13,8 @@
 //! - `receipted ≤ cursor`; at most `window` records are in flight; none is in flight twice.
 //! - While the outbox holds something unreceipted there is always a deadline or an answer under way that leads to another
 //!   attempt: no state is final.
-//! - A record the broker does not take is set aside (`aside`) and offered again, alone, with growing waits; the others go on.
-//!   It counts as set aside for a person to see only after another record got through on the same connection, or when it is
+//! - A record the broker does not take is quarantined (`quarantine`) and offered again, alone, with growing waits; the others go on.
+//!   It counts as quarantined for a person to see only after another record got through on the same connection, or when it is
 //!   the first of its kind: a dead line, or a broker that refuses everything, does not fill the list of faults.
 //!
 //! Unreceipted records are sent again (a *rewind*) on the first connection after receipt progress, and when no receipt
@@ -22,17 +22,17 @@
 //! one pass over the outbox per cap, however often the line flaps.
 //!
 //! A record that ends connections: one that was the oldest in flight in [`SUSPECT_AFTER`] lost connections in a row is sent last
-//! and alone; if it then ends `aside::DEATHS` connections that carried other records, it counts as refused.
+//! and alone; if it then ends `quarantine::DEATHS` connections that carried other records, it counts as refused.
 //!
 //! Deliberately absent: the records (the outbox is the only queue), clocks, random numbers, packet ids.
-//! Memory: one number per record in flight, and what is set aside.
+//! Memory: one number per record in flight, and what is quarantined.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::answer::Answer;
-use super::aside::{Aside, SetAside};
 use super::backoff::doubled;
+use super::quarantine::{Quarantine, Quarantined};
 
 /// Connections lost with the same oldest record in flight before that record is sent alone.
 pub const SUSPECT_AFTER: u32 = 3;
@@ -49,9 +49,9 @@ pub struct Limits {
     /// Pause after a refusal or a missing subscriber; doubles to the cap.
     pub pause: Duration,
     pub pause_cap: Duration,
-    /// Before a record that was set aside is offered again; doubles to the cap.
-    pub aside_wait: Duration,
-    pub aside_wait_cap: Duration,
+    /// Before a record that was quarantined is offered again; doubles to the cap.
+    pub quarantine_wait: Duration,
+    pub quarantine_wait_cap: Duration,
     /// A connection that was up for this long was good, even if there was nothing to carry.
     pub lasting: Duration,
     /// A broker that acknowledges nothing for this long is given up.
@@ -70,7 +70,7 @@ pub struct Peer {
 pub struct Demand {
     pub after: u64,
     pub limit: usize,
-    /// For a record that was set aside, now that nothing else waits.
+    /// For a record that was quarantined, now that nothing else waits.
     pub alone: bool,
 }
 
@@ -78,10 +78,10 @@ pub struct Demand {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offer {
     Send,
-    /// In flight, receipted meanwhile, or set aside and not its turn.
+    /// In flight, receipted meanwhile, or quarantined and not its turn.
     Skip,
     /// Above the broker's Maximum Packet Size. Set aside, and offered again on the first connection that allows its size.
-    TooLarge(Option<SetAside>),
+    TooLarge(Option<Quarantined>),
 }
 
 /// What follows from a PUBACK.
@@ -90,7 +90,7 @@ pub enum Next {
     Continue,
     Paused(Duration),
     /// Refused, and a person should see it. It is offered again after the wait.
-    SetAside(SetAside),
+    Quarantined(Quarantined),
     /// The broker took a record that it had refused.
     TakenAfterAll,
     Reconnect,
@@ -131,7 +131,7 @@ struct Link {
     pauses: u32,
     /// Some record was taken on this connection.
     proven: bool,
-    /// The one record in flight had been set aside.
+    /// The one record in flight had been quarantined.
     alone: bool,
 }
 
@@ -150,7 +150,7 @@ pub struct Pacing {
     passed: bool,
     waiting_since: Instant,
     suspect: Option<Suspect>,
-    aside: Aside,
+    quarantine: Quarantine,
     /// Highest number a broker has taken.
     taken: u64,
     /// A record was taken, or a receipt retired some, since [`Self::worked`] was asked.
@@ -171,7 +171,7 @@ impl Pacing {
             passed: false,
             waiting_since: now,
             suspect: None,
-            aside: Aside::new(limits.aside_wait, limits.aside_wait_cap),
+            quarantine: Quarantine::new(limits.quarantine_wait, limits.quarantine_wait_cap),
             taken: receipted,
             progress: false,
             link: None,
@@ -179,13 +179,13 @@ impl Pacing {
     }
 
     /// A record that was refused before this process began.
-    pub fn remember_aside(&mut self, seq: u64, tries: u32, now: Instant) {
-        self.aside.remember(seq, tries, now);
+    pub fn remember_quarantined(&mut self, seq: u64, tries: u32, now: Instant) {
+        self.quarantine.remember(seq, tries, now);
     }
 
     /// The lowest number the broker refuses, and how many it refuses.
     pub fn refused_ones(&self) -> Option<(u64, usize)> {
-        self.aside.refused_ones()
+        self.quarantine.refused_ones()
     }
 
     /// Highest number that a broker has taken.
@@ -197,8 +197,8 @@ impl Pacing {
     pub fn resting(&self, now: Instant) -> Option<Duration> {
         let link = self.link.as_ref()?;
         let busy = !link.drained || !link.in_flight.is_empty() || link.paused_until.is_some();
-        self.aside.refused_ones().filter(|_| !busy)?;
-        self.aside.next(self.cursor)?.checked_duration_since(now).filter(|wait| !wait.is_zero())
+        self.quarantine.refused_ones().filter(|_| !busy)?;
+        self.quarantine.next(self.cursor)?.checked_duration_since(now).filter(|wait| !wait.is_zero())
     }
 
     /// Everything was offered, and no receipt came in the time in which one should have.
@@ -217,7 +217,7 @@ impl Pacing {
             self.send_again_from(self.receipted + 1);
             self.replayed = true;
         }
-        self.aside.allowed(peer.max_packet, now);
+        self.quarantine.allowed(peer.max_packet, now);
         self.link = Some(Link {
             since: now,
             window: usize::from(self.limits.window.min(peer.receive_max.max(1))),
@@ -247,8 +247,8 @@ impl Pacing {
         if link.alone || link.paused_until.is_some_and(|until| now < until) || self.rewind_due(now) {
             return None;
         }
-        let careful = link.probing || self.suspect.as_ref().is_some_and(|suspect| suspect.deaths + 1 >= SUSPECT_AFTER);
-        let window = if careful { 1 } else { link.window };
+        let one_at_a_time = link.probing || self.suspect.as_ref().is_some_and(|suspect| suspect.deaths + 1 >= SUSPECT_AFTER);
+        let window = if one_at_a_time { 1 } else { link.window };
         let free = window.saturating_sub(link.in_flight.len());
         if free * 2 < window || free == 0 {
             return None;
@@ -256,20 +256,20 @@ impl Pacing {
         if !link.drained {
             return Some(Demand { after: self.cursor, limit: free.min(BATCH), alone: false });
         }
-        let seq = self.aside.due(self.cursor, now).filter(|_| link.in_flight.is_empty())?;
+        let seq = self.quarantine.due(self.cursor, now).filter(|_| link.in_flight.is_empty())?;
         Some(Demand { after: seq - 1, limit: 1, alone: true })
     }
 
     /// The fetch for `demand` has come to `seq`. `false`: nothing is to be done about it now.
     pub fn reached(&mut self, demand: Demand, seq: u64) -> bool {
         if demand.alone {
-            return seq == demand.after + 1 && self.aside.contains(seq);
+            return seq == demand.after + 1 && self.quarantine.contains(seq);
         }
         if self.cursor == self.receipted {
             self.passed = false; // nothing was outstanding: waiting for a receipt begins when this series has been offered
         }
         self.cursor = self.cursor.max(seq);
-        !self.aside.contains(seq)
+        !self.quarantine.contains(seq)
     }
 
     /// One record of a fetch that asked for `demand`; `size` is an upper bound of its packet's length.
@@ -282,7 +282,7 @@ impl Pacing {
             return Offer::Skip;
         }
         if link.max_packet.is_some_and(|max| u32::try_from(size).map_or(true, |size| size > max)) {
-            return Offer::TooLarge(self.aside.refused(seq, Some(size), now));
+            return Offer::TooLarge(self.quarantine.refused(seq, Some(size), now));
         }
         if link.in_flight.is_empty() {
             link.last_ack = now;
@@ -297,8 +297,8 @@ impl Pacing {
     }
 
     /// A record that cannot be sent as it is.
-    pub fn unsendable(&mut self, seq: u64, now: Instant) -> Option<SetAside> {
-        self.aside.refused(seq, None, now)
+    pub fn unsendable(&mut self, seq: u64, now: Instant) -> Option<Quarantined> {
+        self.quarantine.refused(seq, None, now)
     }
 
     /// The fetch is over; the outbox gave `count` records.
@@ -310,8 +310,8 @@ impl Pacing {
                 self.passed = true;
                 self.waiting_since = now;
             }
-        } else if link.in_flight.is_empty() && self.aside.due(self.cursor, now) == Some(demand.after + 1) {
-            self.aside.forget(demand.after + 1); // not in the outbox any more
+        } else if link.in_flight.is_empty() && self.quarantine.due(self.cursor, now) == Some(demand.after + 1) {
+            self.quarantine.remove(demand.after + 1); // not in the outbox any more
         }
     }
 
@@ -330,14 +330,14 @@ impl Pacing {
                 self.progress = true;
                 self.taken = self.taken.max(seq);
                 self.suspect = self.suspect.take().filter(|suspect| suspect.seq != seq);
-                if self.aside.taken(seq) { Next::TakenAfterAll } else { Next::Continue }
+                if self.quarantine.taken(seq) { Next::TakenAfterAll } else { Next::Continue }
             }
             Answer::BadRecord if alone => {
-                let visible = link.proven || self.aside.is_lowest(seq);
-                self.aside.refused(seq, None, now).filter(|_| visible).map_or(Next::Continue, Next::SetAside)
+                let visible = link.proven || self.quarantine.is_lowest(seq);
+                self.quarantine.refused(seq, None, now).filter(|_| visible).map_or(Next::Continue, Next::Quarantined)
             }
             // Once more, alone, when the others are through.
-            Answer::BadRecord if self.aside.suspect(seq, now) => Next::Continue,
+            Answer::BadRecord if self.quarantine.suspect(seq, now) => Next::Continue,
             Answer::BadRecord => self.hold_back(seq, answer, alone, now),
             Answer::NoSubscriber | Answer::Busy | Answer::Denied => self.hold_back(seq, answer, alone, now),
             Answer::Confused => Next::Reconnect,
@@ -377,7 +377,7 @@ impl Pacing {
         self.receipted = through;
         self.taken = self.taken.max(through);
         self.progress = true;
-        self.aside.receipted(through);
+        self.quarantine.receipted(through);
         self.cursor = self.cursor.max(through);
         self.replayed = false;
         self.rewinds = 0;
@@ -417,23 +417,23 @@ impl Pacing {
             return link.paused_until;
         }
         let rewind = (self.passed && self.cursor > self.receipted).then(|| self.waiting_since + self.receipt_wait());
-        [rewind, self.aside.next(self.cursor)].into_iter().flatten().min()
+        [rewind, self.quarantine.next(self.cursor)].into_iter().flatten().min()
     }
 
     /// The connection is gone. Gives the record that has now proved to be the cause.
-    pub fn lost(&mut self, now: Instant) -> Option<SetAside> {
+    pub fn lost(&mut self, now: Instant) -> Option<Quarantined> {
         let link = self.link.take()?;
         let oldest = *link.in_flight.first()?;
         if link.alone {
-            return self.aside.ended_connection(oldest, link.proven, now);
+            return self.quarantine.ended_connection(oldest, link.proven, now);
         }
         self.send_again_from(oldest);
         // This record was under way, which absolves earlier suspects: they go out again in their turn.
-        if let Some(absolved) = self.aside.absolve() {
+        if let Some(absolved) = self.quarantine.absolve() {
             self.send_again_from(absolved);
         }
         let deaths = self.suspect.take().filter(|suspect| suspect.seq == oldest).map_or(0, |suspect| suspect.deaths) + 1;
-        if deaths < SUSPECT_AFTER || !self.aside.suspect(oldest, now) {
+        if deaths < SUSPECT_AFTER || !self.quarantine.suspect(oldest, now) {
             self.suspect = Some(Suspect { seq: oldest, deaths: deaths.min(SUSPECT_AFTER) });
         }
         None

@@ -13,8 +13,8 @@ const LIMITS: Limits = Limits {
     pause: Duration::from_secs(1),
     pause_cap: Duration::from_secs(60),
     ack_wait: Duration::from_secs(60),
-    aside_wait: Duration::from_secs(10),
-    aside_wait_cap: Duration::from_secs(80),
+    quarantine_wait: Duration::from_secs(10),
+    quarantine_wait_cap: Duration::from_secs(80),
     lasting: Duration::from_secs(10),
 };
 const PEER: Peer = Peer { receive_max: 20, max_packet: None };
@@ -66,7 +66,7 @@ impl Bench {
         self.rows = self.rows.split_off(&(through + 1));
     }
 
-    fn lose(&mut self) -> Option<SetAside> {
+    fn lose(&mut self) -> Option<Quarantined> {
         self.pacing.lost(self.now)
     }
 
@@ -162,8 +162,8 @@ fn a_record_above_the_brokers_limit_is_withheld_and_offered_again() {
     let mut bench = Bench::new(1);
     bench.pacing.connected(Peer { receive_max: 20, max_packet: Some(599) }, bench.now);
     let demand = bench.pacing.demand(bench.now).expect("demand");
-    let set_aside = SetAside { seq: 1, tries: 1, wait: Duration::from_secs(10) };
-    assert_eq!(bench.pacing.offer(demand, 1, 600, bench.now), Offer::TooLarge(Some(set_aside)));
+    let quarantine = Quarantined { seq: 1, tries: 1, wait: Duration::from_secs(10) };
+    assert_eq!(bench.pacing.offer(demand, 1, 600, bench.now), Offer::TooLarge(Some(quarantine)));
     bench.pacing.fetched(demand, 1, bench.now);
     assert!(bench.fill().is_empty());
     bench.lose();
@@ -172,7 +172,7 @@ fn a_record_above_the_brokers_limit_is_withheld_and_offered_again() {
 }
 
 #[test]
-fn a_record_that_ends_connections_is_found_and_set_aside() {
+fn a_record_that_ends_connections_is_found_and_quarantined() {
     let mut bench = Bench::new(6);
     let mut verdict = None;
     let mut connections = 0;
@@ -194,7 +194,7 @@ fn a_record_that_ends_connections_is_found_and_set_aside() {
         }
         bench.pass(31);
     }
-    assert_eq!(verdict, Some(SetAside { seq: 3, tries: 1, wait: Duration::from_secs(10) }));
+    assert_eq!(verdict, Some(Quarantined { seq: 3, tries: 1, wait: Duration::from_secs(10) }));
     assert!(connections < 12, "{connections}");
     bench.connect();
     let mut sent = bench.fill();
@@ -211,7 +211,7 @@ fn a_record_that_ends_connections_is_found_and_set_aside() {
 }
 
 #[test]
-fn a_dead_line_sets_nothing_aside() {
+fn a_dead_line_quarantines_nothing() {
     let mut bench = Bench::new(6);
     for _ in 0..1_000 {
         bench.connect();
@@ -235,7 +235,7 @@ fn a_refused_payload_is_offered_again_and_again_while_the_others_go_on() {
     assert_eq!(bench.answer(1, 0x99), Next::Continue);
     bench.take(&[2, 3]);
     assert_eq!(bench.fill(), [1], "alone, after the others");
-    let refused = |tries, wait| Next::SetAside(SetAside { seq: 1, tries, wait: Duration::from_secs(wait) });
+    let refused = |tries, wait| Next::Quarantined(Quarantined { seq: 1, tries, wait: Duration::from_secs(wait) });
     assert_eq!(bench.answer(1, 0x99), refused(1, 10));
     for (tries, wait, next) in [(2, 10, 20), (3, 20, 40), (4, 40, 80), (5, 80, 80)] {
         let before = bench.now;
@@ -275,8 +275,8 @@ fn what_was_refused_rests_when_all_else_is_answered() {
     bench.take(&[3]);
     assert_eq!(bench.pacing.resting(bench.now), None, "2 is to be sent once more, alone");
     assert_eq!(bench.fill(), [2]);
-    assert!(matches!(bench.answer(2, 0x99), Next::SetAside(_)));
-    assert_eq!(bench.pacing.resting(bench.now), Some(LIMITS.aside_wait));
+    assert!(matches!(bench.answer(2, 0x99), Next::Quarantined(_)));
+    assert_eq!(bench.pacing.resting(bench.now), Some(LIMITS.quarantine_wait));
     bench.pass(10);
     assert_eq!(bench.pacing.resting(bench.now), None, "its turn has come");
     bench.pacing.committed();
@@ -285,27 +285,27 @@ fn what_was_refused_rests_when_all_else_is_answered() {
 }
 
 #[test]
-fn what_was_set_aside_before_a_restart_is_offered_after_the_others() {
+fn what_was_quarantined_before_a_restart_is_offered_after_the_others() {
     let mut bench = Bench::new(3);
-    bench.pacing.remember_aside(1, 7, bench.now);
+    bench.pacing.remember_quarantined(1, 7, bench.now);
     bench.connect();
     assert_eq!(bench.fill(), [2, 3]);
     bench.take(&[2, 3]);
     assert_eq!(bench.fill(), [1]);
-    let set_aside = SetAside { seq: 1, tries: 8, wait: Duration::from_secs(80) };
-    assert_eq!(bench.answer(1, 0x99), Next::SetAside(set_aside), "its wait goes on growing");
+    let quarantine = Quarantined { seq: 1, tries: 8, wait: Duration::from_secs(80) };
+    assert_eq!(bench.answer(1, 0x99), Next::Quarantined(quarantine), "its wait goes on growing");
 }
 
 #[test]
 fn a_broker_that_refuses_everything_gets_a_pause_and_no_list_of_faults() {
-    let rows = super::super::aside::MOST as u64 + 10;
+    let rows = super::super::quarantine::MOST as u64 + 10;
     let mut bench = Bench::new(rows);
     bench.connect();
     let (mut noted, mut paused) = (BTreeSet::new(), 0);
     for _ in 0..3 * rows {
         for seq in bench.fill() {
             match bench.answer(seq, 0x99) {
-                Next::SetAside(set_aside) => _ = noted.insert(set_aside.seq),
+                Next::Quarantined(quarantine) => _ = noted.insert(quarantine.seq),
                 Next::Paused(_) => paused += 1,
                 other => assert_eq!(other, Next::Continue),
             }

@@ -47,8 +47,8 @@ pub struct Timing {
     pub pause: Duration,
     pub pause_cap: Duration,
     /// Before a record that the broker refused is offered again; doubles to the cap.
-    pub aside_wait: Duration,
-    pub aside_wait_cap: Duration,
+    pub quarantine_wait: Duration,
+    pub quarantine_wait_cap: Duration,
     /// A connection that was up for this long counts as good even when it had nothing to carry.
     pub lasting: Duration,
     /// Without any PUBACK for this long the connection is given up.
@@ -67,8 +67,8 @@ impl Default for Timing {
             receipt_wait_cap: Duration::from_secs(3_600),
             pause: Duration::from_secs(2),
             pause_cap: Duration::from_secs(120),
-            aside_wait: Duration::from_secs(30),
-            aside_wait_cap: Duration::from_secs(3_600),
+            quarantine_wait: Duration::from_secs(30),
+            quarantine_wait_cap: Duration::from_secs(3_600),
             lasting: Duration::from_secs(10),
             ack_wait: Duration::from_secs(90),
             status_every: Duration::from_secs(5),

@@ -7,9 +7,9 @@ use tokio::sync::watch;
 use tracing::{debug, error};
 
 use super::backoff::Backoff;
-use super::desk::Desk;
 use super::link::{self, End, Signals, Site};
 use super::outbox::{Outbox, OutboxError};
+use super::outbox_calls::OutboxCalls;
 use super::pacing::{Limits, Pacing};
 use super::settings::{Settings, Timing};
 use super::wire::Topics;
@@ -17,14 +17,14 @@ use super::wire::Topics;
 /// Carries records until `shutdown` becomes true (or its sender is gone). `records` changes whenever something was committed;
 /// its value is not looked at. Returns early only when the settings are unusable, which `forecourt check` reports first.
 pub async fn run(settings: Settings, outbox: Arc<dyn Outbox>, records: watch::Receiver<u64>, shutdown: watch::Receiver<bool>) {
-    let mut desk = Desk::new(outbox);
+    let mut outbox = OutboxCalls::new(outbox);
     let target = match settings.target() {
         Ok(target) => target,
-        Err(error) => return desk.report(false, Some(error.to_string())).await,
+        Err(error) => return outbox.report(false, Some(error.to_string())).await,
     };
     let timing = settings.timing;
     let window = settings.window;
-    let identity = desk.identity();
+    let identity = outbox.identity();
     let topics = Topics::new(&settings.topic_prefix, &identity.site);
     let site = Site { settings: Arc::new(settings), target, identity, topics };
     let mut signals = Signals { records, shutdown };
@@ -32,8 +32,8 @@ pub async fn run(settings: Settings, outbox: Arc<dyn Outbox>, records: watch::Re
     let mut pacing: Option<Pacing> = None;
     loop {
         let mut good = false;
-        let end = match turn(&site, &mut desk, &mut pacing, limits(window, timing), &mut signals, &mut good).await {
-            End::Shutdown => return desk.report(false, None).await,
+        let end = match turn(&site, &mut outbox, &mut pacing, limits(window, timing), &mut signals, &mut good).await {
+            End::Shutdown => return outbox.report(false, None).await,
             End::Store(error) => {
                 error!(%error, source = %error.source, "uplink cannot use the outbox");
                 error.to_string()
@@ -42,10 +42,10 @@ pub async fn run(settings: Settings, outbox: Arc<dyn Outbox>, records: watch::Re
         };
         let wait = backoff.ended(good, fastrand::u64(..));
         debug!(error = end, wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), "uplink waits");
-        desk.report(false, Some(end)).await;
+        outbox.report(false, Some(end)).await;
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = signals.shutdown() => return desk.report(false, None).await,
+            () = signals.shutdown() => return outbox.report(false, None).await,
         }
     }
 }
@@ -53,7 +53,7 @@ pub async fn run(settings: Settings, outbox: Arc<dyn Outbox>, records: watch::Re
 /// One connection, from what the store remembers to what the pacing learns from its end. `good`: it carried something, or lasted.
 async fn turn(
     site: &Site,
-    desk: &mut Desk,
+    outbox: &mut OutboxCalls,
     pacing: &mut Option<Pacing>,
     limits: Limits,
     signals: &mut Signals,
@@ -61,16 +61,16 @@ async fn turn(
 ) -> End {
     let pacing = match pacing {
         Some(pacing) => pacing,
-        None => match begin(desk, limits).await {
+        None => match begin(outbox, limits).await {
             Ok(begun) => pacing.insert(begun),
             Err(error) => return End::Store(error),
         },
     };
-    let end = link::connection(site, desk, pacing, signals).await;
+    let end = link::connection(site, outbox, pacing, signals).await;
     *good = pacing.worked(Instant::now());
-    if let (Some(set_aside), End::Lost(reason)) = (pacing.lost(Instant::now()), &end) {
+    if let (Some(quarantine), End::Lost(reason)) = (pacing.lost(Instant::now()), &end) {
         let reason = format!("the connection ends whenever this record is sent: {reason}");
-        if let Err(error) = desk.set_aside(set_aside, reason).await {
+        if let Err(error) = outbox.quarantine(quarantine, reason).await {
             return End::Store(error);
         }
     }
@@ -78,13 +78,13 @@ async fn turn(
 }
 
 /// From what the store remembers.
-async fn begin(desk: &mut Desk, limits: Limits) -> Result<Pacing, OutboxError> {
+async fn begin(outbox: &mut OutboxCalls, limits: Limits) -> Result<Pacing, OutboxError> {
     let now = Instant::now();
-    let receipted = desk.receipted().await?;
-    desk.sent(receipted).await;
+    let receipted = outbox.receipted().await?;
+    outbox.sent(receipted).await;
     let mut pacing = Pacing::new(limits, receipted, now);
-    for (seq, tries) in desk.aside().await? {
-        pacing.remember_aside(seq, tries, now);
+    for (seq, tries) in outbox.quarantined().await? {
+        pacing.remember_quarantined(seq, tries, now);
     }
     Ok(pacing)
 }
@@ -96,8 +96,8 @@ fn limits(window: u16, timing: Timing) -> Limits {
         receipt_wait_cap: timing.receipt_wait_cap,
         pause: timing.pause,
         pause_cap: timing.pause_cap,
-        aside_wait: timing.aside_wait,
-        aside_wait_cap: timing.aside_wait_cap,
+        quarantine_wait: timing.quarantine_wait,
+        quarantine_wait_cap: timing.quarantine_wait_cap,
         lasting: timing.lasting,
         ack_wait: timing.ack_wait,
     }

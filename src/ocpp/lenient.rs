@@ -1,6 +1,6 @@
 //! Reading fields as stations write them (OCPP-J 1.6 §4, 2.0.1 Part 2 §2.1; quirks of the field).
 //!
-//! A [`Reader`] walks a payload and gives numbers, texts, times in whatever spelling has been seen. What cannot be read is
+//! A [`PayloadReader`] walks a payload and gives numbers, texts, times in whatever spelling has been seen. What cannot be read is
 //! [`Field::Unreadable`] and leaves a finding; it never fails the message. Unknown fields are counted, `customData` is passed
 //! over (the journal keeps it). Of a field that occurs twice the last one counts.
 //! Limit: [`MAX_FINDINGS`] findings per message, the last of which says that there were more.
@@ -37,7 +37,7 @@ impl<T> Field<T> {
     }
 
     /// For a field that should be there but can be done without.
-    pub(super) fn expected(self, r: &mut Reader<'_>, name: &str) -> Option<T> {
+    pub(super) fn expected(self, r: &mut PayloadReader<'_>, name: &str) -> Option<T> {
         if matches!(self, Self::Absent) {
             r.note("field-missing", name);
         }
@@ -75,13 +75,13 @@ pub(super) fn filled(text: Cow<'_, str>) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-pub(super) struct Reader<'a> {
+pub(super) struct PayloadReader<'a> {
     json: Cursor<'a>,
     pub(super) findings: Vec<Finding>,
     pub(super) unknown_fields: u32,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> PayloadReader<'a> {
     /// `text` is one JSON value.
     pub(super) fn new(text: &'a str) -> Self {
         Self { json: Cursor::new(text), findings: Vec::new(), unknown_fields: 0 }
@@ -230,11 +230,11 @@ impl<'a> Reader<'a> {
     }
 
     /// The number of an EVSE or connector: not negative.
-    pub(super) fn outlet(&mut self, path: &str) -> Field<u32> {
+    pub(super) fn evse_or_connector(&mut self, path: &str) -> Field<u32> {
         match self.integer(path) {
             Field::Read(whole) => u32::try_from(whole).map_or_else(
                 |_| {
-                    self.unreadable(path, "the number of an outlet", &whole.to_string());
+                    self.unreadable(path, "the number of an EVSE or connector", &whole.to_string());
                     Field::Unreadable
                 },
                 Field::Read,
@@ -291,8 +291,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn read<T>(text: &str, take: impl FnOnce(&mut Reader<'_>) -> T) -> (T, Vec<String>) {
-        let mut reader = Reader::new(text);
+    fn read<T>(text: &str, take: impl FnOnce(&mut PayloadReader<'_>) -> T) -> (T, Vec<String>) {
+        let mut reader = PayloadReader::new(text);
         let value = take(&mut reader);
         (value, reader.findings.into_iter().map(|finding| finding.code.into_owned()).collect())
     }
@@ -305,7 +305,7 @@ mod tests {
         assert_eq!(read("1.5", |r| r.integer("n").ok()), (None, vec!["field-unreadable".to_owned()]));
         assert_eq!(read("99999999999999999999", |r| r.integer("n").ok()), (None, vec!["field-unreadable".to_owned()]));
         assert_eq!(read("\"\"", |r| r.integer("n")), (Field::Absent, vec![]));
-        assert_eq!(read("-3", |r| r.outlet("n").ok()), (None, vec!["field-unreadable".to_owned()]));
+        assert_eq!(read("-3", |r| r.evse_or_connector("n").ok()), (None, vec!["field-unreadable".to_owned()]));
         assert_eq!(read("\"True\"", |r| r.flag("f")), (true, vec![]));
         assert_eq!(read("0", |r| r.flag("f")), (false, vec![]));
         assert_eq!(read("{}", |r| r.flag("f")), (false, vec!["field-unreadable".to_owned()]));
@@ -320,14 +320,14 @@ mod tests {
 
     #[test]
     fn a_finding_never_shows_what_may_be_a_token() {
-        let mut reader = Reader::new(r#"{"idTag":{"id":"04A1B2C3"}}"#);
+        let mut reader = PayloadReader::new(r#"{"idTag":{"id":"04A1B2C3"}}"#);
         reader.object("", |r, key| drop(r.text(key)));
         assert_eq!(reader.findings[0].detail, "idTag: not a text");
     }
 
     #[test]
     fn findings_are_bounded() {
-        let mut reader = Reader::new("0");
+        let mut reader = PayloadReader::new("0");
         for _ in 0..1000 {
             reader.note("time-odd", "");
         }
@@ -337,7 +337,7 @@ mod tests {
 
     #[test]
     fn unknown_fields_are_counted_and_custom_data_is_not() {
-        let mut reader = Reader::new(r#"{"a":1,"customData":{"vendorId":"x"},"b":[{"c":2}]}"#);
+        let mut reader = PayloadReader::new(r#"{"a":1,"customData":{"vendorId":"x"},"b":[{"c":2}]}"#);
         assert!(reader.object("", |r, _| r.unknown()));
         assert_eq!(reader.unknown_fields, 2);
     }

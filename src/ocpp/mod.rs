@@ -1,4 +1,4 @@
-//! The tongue: OCPP 1.6-J, 2.0.1 and 2.1 to [`Fact`], and `Answer`/[`Refusal`] to OCPP. Alone in the house knows OCPP JSON.
+//! The protocol: OCPP 1.6-J, 2.0.1 and 2.1 to [`Fact`], and `Answer`/[`Refusal`] to OCPP. No other module knows OCPP JSON.
 //!
 //! ```text
 //! text ─ read ─▶ Frame ─ to_fact ─▶ Decoded { Fact, findings }        Answer ─ answer ─▶ CALLRESULT text
@@ -47,9 +47,9 @@ pub use text::text;
 
 use crate::session::{Fact, Refusal, RefusalKind, TxFact};
 use crate::units::{Finding, Version};
-use lenient::Reader;
+use lenient::PayloadReader;
 
-/// A message in the site's words.
+/// A message as a fact.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decoded {
     pub fact: Fact,
@@ -63,8 +63,8 @@ pub struct Decoded {
 #[derive(Clone, Copy)]
 enum Decoder {
     /// A transaction message: always becomes a fact.
-    Transaction(fn(&mut Reader<'_>) -> TxFact),
-    Message(fn(&mut Reader<'_>) -> Result<Fact, Refusal>),
+    Transaction(fn(&mut PayloadReader<'_>) -> TxFact),
+    Message(fn(&mut PayloadReader<'_>) -> Result<Fact, Refusal>),
 }
 
 /// Decodes the payload of a CALL or SEND.
@@ -75,7 +75,7 @@ pub fn to_fact(version: Version, action: &str, payload: &RawValue) -> Result<Dec
         object if object.starts_with('{') => object,
         _ => return Err(Refusal { kind: RefusalKind::Format, text: "the payload is not an object".to_owned() }),
     };
-    let mut reader = Reader::new(text);
+    let mut reader = PayloadReader::new(text);
     let fact = match decoder {
         Decoder::Transaction(decode) => {
             let mut tx = decode(&mut reader);

@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 
 use super::json::Token;
-use super::lenient::{Field, Reader};
+use super::lenient::{Field, PayloadReader};
 use super::number::times_ten_to;
 use super::quantity::{Quantity, Unit};
 use crate::session::{Context, LinePhase, Location, Measurand, Reading, Sample, Value};
@@ -36,7 +36,7 @@ const USUAL_SAMPLES: usize = 8;
 const USUAL_READINGS: usize = 64;
 
 /// Reads a list of MeterValue; adds to `readings`, so that a field sent twice loses nothing.
-pub(super) fn readings(r: &mut Reader<'_>, path: &str, readings: &mut Vec<Reading>) {
+pub(super) fn readings(r: &mut PayloadReader<'_>, path: &str, readings: &mut Vec<Reading>) {
     r.list(path, |r| {
         let mut measured_at = Field::Absent;
         let mut samples = Vec::with_capacity(USUAL_SAMPLES);
@@ -55,7 +55,7 @@ pub(super) fn readings(r: &mut Reader<'_>, path: &str, readings: &mut Vec<Readin
     });
 }
 
-fn sample(r: &mut Reader<'_>, samples: &mut Vec<Sample>) {
+fn sample(r: &mut PayloadReader<'_>, samples: &mut Vec<Sample>) {
     let mut wire = Wire::default();
     let is_object = r.object("sampledValue", |r, key| match key {
         "value" => wire.value = Some(r.token()),
@@ -81,7 +81,7 @@ fn sample(r: &mut Reader<'_>, samples: &mut Vec<Sample>) {
     }
 }
 
-fn normalise(r: &mut Reader<'_>, wire: &Wire<'_>, samples: &mut Vec<Sample>) {
+fn normalise(r: &mut PayloadReader<'_>, wire: &Wire<'_>, samples: &mut Vec<Sample>) {
     let unit_name = name(&wire.unit);
     let unit = unit_name.and_then(Unit::named);
     let (measurand, phase) = measurand_and_phase(r, wire, unit_name, unit);
@@ -121,14 +121,14 @@ fn signed_text(value: Option<&Token<'_>>) -> Option<Value> {
     }
 }
 
-fn number(r: &mut Reader<'_>, value: Option<&Token<'_>>, measurand: &Measurand) -> Option<Decimal> {
+fn number(r: &mut PayloadReader<'_>, value: Option<&Token<'_>>, measurand: &Measurand) -> Option<Decimal> {
     r.decimal_of(measurand.as_str(), value?).ok()
 }
 
 /// The measurand, with a phase suffix taken off (`Voltage.L1`, quirk 43), and the phase. Without a measurand, energy is meant
 /// only if the unit is one of energy or absent (quirk 42).
 fn measurand_and_phase(
-    r: &mut Reader<'_>,
+    r: &mut PayloadReader<'_>,
     wire: &Wire<'_>,
     unit_name: Option<&str>,
     unit: Option<Unit>,
@@ -156,7 +156,7 @@ fn measurand_and_phase(
 }
 
 fn in_base_unit(
-    r: &mut Reader<'_>,
+    r: &mut PayloadReader<'_>,
     value: Decimal,
     wire: &Wire<'_>,
     unit_name: Option<&str>,
@@ -196,7 +196,7 @@ mod tests {
     /// One sampled value as a line: measurand, phase, context, location, value; then the finding codes.
     fn line(json: &str) -> String {
         let text = format!(r#"[{{"timestamp":"2026-11-21T13:07:00Z","sampledValue":[{json}]}}]"#);
-        let mut reader = Reader::new(&text);
+        let mut reader = PayloadReader::new(&text);
         let mut list = Vec::new();
         readings(&mut reader, "meterValue", &mut list);
         let show = |sample: &Sample| {
@@ -290,7 +290,7 @@ mod tests {
             (r#"[{"timestamp":"2026-11-21T13:07:00Z"}]"#, 0, vec![]),
             (r#"[{"sampledValue":[]}]"#, 0, vec!["field-missing"]),
         ] {
-            let mut reader = Reader::new(json);
+            let mut reader = PayloadReader::new(json);
             let mut list = Vec::new();
             readings(&mut reader, "meterValue", &mut list);
             assert_eq!(list.len(), 1, "{json}");

@@ -27,7 +27,7 @@ mod split;
 mod tariff;
 #[cfg(test)]
 mod tests;
-mod words;
+mod text;
 
 pub use catalogue::{Catalogue, CatalogueError};
 pub use metered::{LoadSample, MAX_SESSION_DAYS, Metered, MeteredError};

@@ -28,20 +28,22 @@ pub(super) type Source = (usize, usize);
 impl Tariff {
     /// The component that prices `dimension` at this moment: that of the first element in the list which counts and has one.
     pub(super) fn component_at(&self, dimension: Dimension, moment: &Moment) -> Option<Source> {
-        self.elements.iter().enumerate().filter(|(_, element)| element.restrictions.admit(moment)).find_map(|(at, element)| {
-            let component = element.price_components.iter().position(|component| component.dimension == dimension)?;
-            Some((at, component))
-        })
+        self.elements.iter().enumerate().filter(|(_, element)| element.restrictions.match_moment(moment)).find_map(
+            |(at, element)| {
+                let component = element.price_components.iter().position(|component| component.dimension == dimension)?;
+                Some((at, component))
+            },
+        )
     }
 }
 
 impl Restrictions {
-    pub(super) fn admit(&self, moment: &Moment) -> bool {
+    pub(super) fn match_moment(&self, moment: &Moment) -> bool {
         let date = moment.local.date();
         let kwh = moment.energy.kwh();
         let seconds = |seconds: Option<u32>| seconds.map(|seconds| i64::from(seconds) * 1000);
         self.reservation.is_none()
-            && self.admit_time(moment.local.time())
+            && self.match_time(moment.local.time())
             && within(date, self.start_date, self.end_date)
             && self.weekdays().is_none_or(|days| days.contains(&date.weekday()))
             && within(kwh, self.min_kwh, self.max_kwh)
@@ -50,7 +52,7 @@ impl Restrictions {
             && measured_within(moment.amperes, self.min_current, self.max_current)
     }
 
-    fn admit_time(&self, time: NaiveTime) -> bool {
+    fn match_time(&self, time: NaiveTime) -> bool {
         let start = self.start_time.unwrap_or(NaiveTime::MIN);
         // 00:00 as an end is the end of the day: no upper bound.
         match self.end_time.filter(|end| *end != NaiveTime::MIN) {

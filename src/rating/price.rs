@@ -15,7 +15,7 @@ use super::moment::Source;
 use super::rated::{Activity, Dimension, Line, LineSource, Rated};
 use super::split::{self, Slice};
 use super::tariff::Tariff;
-use super::words::usage_words;
+use super::text::usage_words;
 use crate::units::{Decimal, MilliWh, Time, time};
 
 /// Name of the rounding policy: each line once to the currency's minor unit, half away from zero; VAT per rate once on the sum

@@ -7,9 +7,9 @@
 //!          │ ■╱                              between two neighbours nothing that a restriction looks at changes
 //!          └──────────────── time
 //! ```
-//! A session is a path of knots (time, register) that rises in both. Knots are the meter readings, and between them the points
+//! A session is a path of breakpoints (time, register) that rises in both. Knots are the meter readings, and between them the points
 //! where a time of day, a date, a duration, a kWh threshold, an activity, a power or a current begins. Each stretch between two
-//! knots gets its components from the moment at which it begins; neighbours with the same components and activity are joined
+//! breakpoints gets its components from the moment at which it begins; neighbours with the same components and activity are joined
 //! again. Energy lies on the straight line between two readings, in whole mWh rounded down, so that the last slice of a gap
 //! takes the remainder and slices add up to the register difference.
 //!
@@ -31,7 +31,7 @@ use super::metered::{LoadSample, Metered};
 use super::moment::{Moment, Source};
 use super::rated::{Activity, Dimension, Period};
 use super::tariff::Tariff;
-use super::words::duration_words;
+use super::text::duration_words;
 use crate::units::{Decimal, Finding, MilliWh, Time, time};
 
 /// Above this, an average between two readings is worth a remark when the tariff looks at power.
@@ -65,7 +65,7 @@ impl Slice {
     }
 }
 
-/// Why a knot is there. In order of precedence when several reasons fall together.
+/// Why a breakpoint is there. In order of precedence when several reasons fall together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Boundary {
     Start,
@@ -99,7 +99,7 @@ impl Boundary {
 
 /// A point of the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Knot {
+struct Breakpoint {
     at: Time,
     register: MilliWh,
     boundary: Boundary,
@@ -108,15 +108,15 @@ struct Knot {
 
 /// The session in periods: at least one, gap-free, in order. Findings tell where a measurement was missing.
 pub(super) fn slices(tariff: &Tariff, metered: &Metered, zone: Tz) -> (Vec<Slice>, Vec<Finding>) {
-    let mut knots = knots(tariff, metered, zone);
-    if let [only] = knots[..] {
+    let mut breakpoints = breakpoints(tariff, metered, zone);
+    if let [only] = breakpoints[..] {
         // A session without length and energy still is one period: a session fee applies to it.
-        knots.push(only);
+        breakpoints.push(only);
     }
     let mut slices: Vec<Slice> = Vec::new();
     let mut flat_due = true;
-    let mut blind = Blind::default();
-    for pair in knots.windows(2) {
+    let mut unmeasured = Unmeasured::default();
+    for pair in breakpoints.windows(2) {
         let (from, to) = (pair[0], pair[1]);
         let gap = gap_of(metered, &from);
         let activity = metered.activity_at(from.at);
@@ -127,7 +127,7 @@ pub(super) fn slices(tariff: &Tariff, metered: &Metered, zone: Tz) -> (Vec<Slice
             kw: power(metered, &gap, from.at),
             amperes: latest(metered, from.at).rev().find_map(|load| load.amperes),
         };
-        blind.note(&moment, &gap, &from, &to);
+        unmeasured.note(&moment, &gap, &from, &to);
         let flat = if flat_due { tariff.component_at(Dimension::Flat, &moment) } else { None };
         flat_due = flat_due && flat.is_none();
         let energy = tariff.component_at(Dimension::Energy, &moment);
@@ -155,7 +155,7 @@ pub(super) fn slices(tariff: &Tariff, metered: &Metered, zone: Tz) -> (Vec<Slice
             }),
         }
     }
-    (slices, blind.findings(tariff))
+    (slices, unmeasured.findings(tariff))
 }
 
 const fn time_dimension(activity: Activity) -> Option<Dimension> {
@@ -166,30 +166,32 @@ const fn time_dimension(activity: Activity) -> Option<Dimension> {
     }
 }
 
-/// All knots, in order, one per point.
-fn knots(tariff: &Tariff, metered: &Metered, zone: Tz) -> Vec<Knot> {
+/// All breakpoints, in order, one per point.
+fn breakpoints(tariff: &Tariff, metered: &Metered, zone: Tz) -> Vec<Breakpoint> {
     let sample =
         if tariff.restrictions().any(|restrictions| restrictions.looks_at_power()) { Boundary::Power } else { Boundary::Sample };
-    let mut knots: Vec<Knot> = Vec::new();
+    let mut breakpoints: Vec<Breakpoint> = Vec::new();
     for (index, (at, register)) in metered.registers().iter().enumerate() {
         let boundary = if index == 0 { Boundary::Start } else { sample };
-        knots.push(Knot { at: *at, register: *register, boundary, interpolated: false });
+        breakpoints.push(Breakpoint { at: *at, register: *register, boundary, interpolated: false });
     }
     let inside = |(at, _): &(Time, Boundary)| metered.start() < *at && *at < metered.end();
     let mut cuts = plain_cuts(tariff, metered);
     cuts.extend(civil_cuts(tariff, metered, zone));
-    knots.extend(cuts.into_iter().filter(inside).map(|(at, boundary)| knot_at(metered, at, boundary)));
+    breakpoints.extend(cuts.into_iter().filter(inside).map(|(at, boundary)| breakpoint_at(metered, at, boundary)));
     let limits = tariff.restrictions().flat_map(|restrictions| [restrictions.min_kwh, restrictions.max_kwh]).flatten();
-    knots.extend(
-        limits.filter_map(|kwh| knot_when(metered, metered.first_register() + MilliWh::from_wh(kwh * Decimal::ONE_THOUSAND)?)),
+    breakpoints.extend(
+        limits.filter_map(|kwh| {
+            breakpoint_when(metered, metered.first_register() + MilliWh::from_wh(kwh * Decimal::ONE_THOUSAND)?)
+        }),
     );
-    knots.sort();
-    knots.dedup_by(|later, kept| {
+    breakpoints.sort();
+    breakpoints.dedup_by(|later, kept| {
         let same = (later.at, later.register) == (kept.at, kept.register);
         kept.interpolated &= later.interpolated || !same;
         same
     });
-    knots
+    breakpoints
 }
 
 /// Cuts in time that need no calendar: activity, durations, samples of power and current.
@@ -262,7 +264,7 @@ fn clock_changes(metered: &Metered, zone: Tz) -> Vec<Time> {
 }
 
 /// The point of the path at an instant inside the session.
-fn knot_at(metered: &Metered, at: Time, boundary: Boundary) -> Knot {
+fn breakpoint_at(metered: &Metered, at: Time, boundary: Boundary) -> Breakpoint {
     let registers = metered.registers();
     let after = registers.partition_point(|(sampled, _)| *sampled <= at);
     let (t0, e0) = registers[after - 1];
@@ -273,17 +275,22 @@ fn knot_at(metered: &Metered, at: Time, boundary: Boundary) -> Knot {
         }
         _ => (e0, false),
     };
-    Knot { at, register, boundary, interpolated }
+    Breakpoint { at, register, boundary, interpolated }
 }
 
 /// The point at which the path reaches a register value, if it lies inside the session.
-fn knot_when(metered: &Metered, register: MilliWh) -> Option<Knot> {
+fn breakpoint_when(metered: &Metered, register: MilliWh) -> Option<Breakpoint> {
     let registers = metered.registers();
     let reached = registers.partition_point(|(_, sampled)| *sampled < register);
     let (t1, e1) = *registers.get(reached)?;
     let (t0, e0) = *registers.get(reached.checked_sub(1)?)?;
     let share = scale((t1 - t0).num_milliseconds(), register.0 - e0.0, e1.0 - e0.0);
-    Some(Knot { at: t0 + Duration::milliseconds(share), register, boundary: Boundary::Energy, interpolated: e1 != register })
+    Some(Breakpoint {
+        at: t0 + Duration::milliseconds(share),
+        register,
+        boundary: Boundary::Energy,
+        interpolated: e1 != register,
+    })
 }
 
 /// whole × part / all, rounded down; `all` is positive and `part` at most `all`, so the result fits.
@@ -291,16 +298,16 @@ fn scale(whole: i64, part: i64, all: i64) -> i64 {
     i64::try_from(i128::from(whole) * i128::from(part) / i128::from(all)).unwrap_or(whole)
 }
 
-/// The stretch between two meter readings that a knot begins or lies in.
+/// The stretch between two meter readings that a breakpoint begins or lies in.
 struct Gap {
     start: Time,
     length_ms: i64,
     energy: MilliWh,
 }
 
-fn gap_of(metered: &Metered, knot: &Knot) -> Gap {
+fn gap_of(metered: &Metered, breakpoint: &Breakpoint) -> Gap {
     let registers = metered.registers();
-    let after = registers.partition_point(|reading| *reading <= (knot.at, knot.register));
+    let after = registers.partition_point(|reading| *reading <= (breakpoint.at, breakpoint.register));
     let (start, low) = registers[after.saturating_sub(1)];
     let (end, high) = registers.get(after).copied().unwrap_or((start, low));
     Gap { start, length_ms: (end - start).num_milliseconds(), energy: high - low }
@@ -322,14 +329,14 @@ fn latest(metered: &Metered, at: Time) -> std::slice::Iter<'_, LoadSample> {
 
 /// What the tariff may have looked for in vain.
 #[derive(Default)]
-struct Blind {
+struct Unmeasured {
     current_ms: i64,
     power: bool,
     coarsest_ms: i64,
 }
 
-impl Blind {
-    fn note(&mut self, moment: &Moment, gap: &Gap, from: &Knot, to: &Knot) {
+impl Unmeasured {
+    fn note(&mut self, moment: &Moment, gap: &Gap, from: &Breakpoint, to: &Breakpoint) {
         if moment.amperes.is_none() {
             self.current_ms += (to.at - from.at).num_milliseconds();
         }

@@ -110,8 +110,8 @@ fn each_alteration_is_refused_with_its_code() {
     assert_eq!(refusal(&format!("{}\n", record.jws)), "jws-base64");
     assert_eq!(refusal(&"A".repeat(super::MAX_RECORD_BYTES + 1)), "record-too-large");
 
-    let (stranger, _) = SigningKey::generate().expect("key");
-    let refused = verify_one(&record.jws, &JwkSet::from(stranger.jwk().clone())).expect_err("stranger");
+    let (unknown, _) = SigningKey::generate().expect("key");
+    let refused = verify_one(&record.jws, &JwkSet::from(unknown.jwk().clone())).expect_err("unknown");
     assert_eq!(refused.code(), "kid-unknown");
 }
 

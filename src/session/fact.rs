@@ -1,4 +1,4 @@
-//! What a station said, in the site's own words. OCPP 1.6, 2.0.1 and 2.1 meet here.
+//! What a station said, independent of the OCPP version. OCPP 1.6, 2.0.1 and 2.1 meet here.
 //!
 //! `ocpp` turns wire messages into facts; nothing behind this point knows a wire type. Whatever a station left out is `None`
 //! and whatever was odd is a [`Finding`]: a fact can always be built from a transaction message, however damaged.
@@ -129,7 +129,7 @@ pub struct TxFact {
     pub seq_no: Option<i64>,
     /// 2.x: the station says that it was offline when this happened.
     pub offline: bool,
-    /// 1.6: the connector number; 2.x: the EVSE id. `None` when not said; `Some(0)` = main meter or unstated outlet.
+    /// 1.6: the connector number; 2.x: the EVSE id. `None` when not said; `Some(0)` = main meter or unstated EVSE.
     pub evse: Option<u32>,
     /// 2.x connector within the EVSE; 1.6: `None`.
     pub connector: Option<u32>,

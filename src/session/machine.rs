@@ -38,7 +38,7 @@ pub(super) const GRACE: TimeDelta = TimeDelta::minutes(10);
 pub trait Policy: Send {
     /// The tariff version for a session of this station that starts at `at`.
     fn tariff(&self, station: &StationId, at: Time) -> Option<TariffRef>;
-    fn judge(&self, station: &StationId, token: &Token) -> AuthStatus;
+    fn authorize(&self, station: &StationId, token: &Token) -> AuthStatus;
     /// The most that the station can deliver, where the configuration says so.
     fn max_power_kw(&self, station: &StationId) -> Option<Decimal>;
     fn heartbeat_s(&self) -> u32;
@@ -61,7 +61,7 @@ pub enum Change {
     Connector(Status),
     Opened(Box<Session>),
     Updated(Box<Session>),
-    /// What the message contributes to a session, or to none (clock-aligned values of an idle outlet).
+    /// What the message contributes to a session, or to none (clock-aligned values of an idle EVSE).
     Evidence(Evidence),
     /// A new problem for a person, or one more occurrence of a known one.
     Problem {
@@ -130,12 +130,12 @@ impl Machine {
     }
 
     /// Forgets one station; its open sessions are admitted again from the store.
-    pub fn forget(&mut self, station: &StationId) {
+    pub fn evict(&mut self, station: &StationId) {
         self.stations.remove(station);
     }
 
     /// Takes a session from the store into memory.
-    pub fn admit(&mut self, session: Session) {
+    pub fn load(&mut self, session: Session) {
         let known =
             self.stations.get(&session.station).is_some_and(|station| station.all().any(|one| one.number == session.number));
         if !known {
@@ -144,7 +144,7 @@ impl Machine {
     }
 
     /// Takes from the store what the last status of a 1.6 connector said.
-    pub fn admit_connector(&mut self, station: &StationId, evse: u32, in_use: bool) {
+    pub fn load_connector(&mut self, station: &StationId, evse: u32, in_use: bool) {
         self.stations.entry(station.clone()).or_default().set_in_use(evse, in_use);
     }
 
@@ -200,7 +200,7 @@ impl Machine {
                 done(Answer::Boot { registration: Registration::Accepted, now, interval_s }, changes)
             }
             Fact::Heartbeat => done(Answer::Heartbeat { now }, Vec::new()),
-            Fact::Authorize { token } => done(Answer::Authorize { status: self.policy.judge(station, &token) }, Vec::new()),
+            Fact::Authorize { token } => done(Answer::Authorize { status: self.policy.authorize(station, &token) }, Vec::new()),
             Fact::Status(status) => {
                 let mut effects = done(Answer::Empty, Vec::new());
                 self.status(station, version, status, received, &mut effects);

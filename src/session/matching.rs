@@ -1,7 +1,7 @@
 //! Which session a message means. Pure: a station's sessions and a message in, a choice out.
 //!
 //! A transaction id is one fact among others, because stations use ids again, lose them, invent them and mix them up. A message
-//! goes to the session it names unless the other facts (time, register, power, outlet,
+//! goes to the session it names unless the other facts (time, register, power, evse,
 //! token) contradict that session *and* fit another one that runs. Where it names none, or one nobody knows, it goes to the only
 //! session that every fact fits, else it stands for itself. An orphan (a stop without a start) never takes up later messages.
 
@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 
 use super::session::Session;
 use super::station::{SHORTLY, Station};
-use super::transaction::{Told, event_key, same_token};
+use super::transaction::{Arrival, event_key, same_token};
 use super::{Phase, TxFact};
 use crate::session::metering::{Limit, ROUNDING, register_of};
 use crate::units::{Finding, MilliWh, Time, TxRef, Version};
@@ -32,9 +32,9 @@ struct Claim<'a> {
 }
 
 /// Finds the session that a message means.
-pub(super) fn find(station: &Station, fact: &TxFact, told: &Told<'_>, findings: &mut Vec<Finding>) -> Match {
-    let claim = Claim::new(fact, told);
-    let found = match (&fact.tx, told.version) {
+pub(super) fn find(station: &Station, fact: &TxFact, arrival: &Arrival<'_>, findings: &mut Vec<Finding>) -> Match {
+    let claim = Claim::new(fact, arrival);
+    let found = match (&fact.tx, arrival.version) {
         (Some(tx), Version::V16) => named_16(station, tx, &claim, findings),
         (Some(tx), _) => named_2x(station, tx, &claim, findings),
         (None, _) if fact.phase == Phase::Stop => nameless_stop(station, &claim, findings),
@@ -56,7 +56,7 @@ fn named_16<'a>(station: &'a Station, tx: &TxRef, claim: &Claim<'_>, findings: &
             _ => {
                 let running = claim.fact.evse.and_then(|evse| station.running_on(evse, claim.at))?;
                 findings
-                    .push(Finding::new("tx-unknown", format!("transaction {tx} is unknown; {} runs on that outlet", running.id)));
+                    .push(Finding::new("tx-unknown", format!("transaction {tx} is unknown; {} runs on that evse", running.id)));
                 Some(running)
             }
         };
@@ -126,8 +126,8 @@ fn nameless_stop<'a>(station: &'a Station, claim: &Claim<'_>, findings: &mut Vec
 fn only_candidate<'a>(station: &'a Station, claim: &Claim<'_>, why: &str, findings: &mut Vec<Finding>) -> Option<&'a Session> {
     let wide = Claim { limit: claim.widest, ..*claim };
     let fits = |session: &&Session| !session.memory.was_left && wide.contradiction(session).is_none();
-    if let Some(told) = station.all().find(|session| claim.repeats_exactly(session)) {
-        return Some(told);
+    if let Some(arrival) = station.all().find(|session| claim.repeats_exactly(session)) {
+        return Some(arrival);
     }
     let candidates: Vec<&Session> = station.open().filter(fits).collect();
     let by_token: Vec<&Session> = candidates.iter().copied().filter(|session| claim.has_token_of(session)).collect();
@@ -141,17 +141,17 @@ fn only_candidate<'a>(station: &'a Station, claim: &Claim<'_>, why: &str, findin
 }
 
 impl<'a> Claim<'a> {
-    fn new(fact: &'a TxFact, told: &Told<'_>) -> Self {
+    fn new(fact: &'a TxFact, arrival: &Arrival<'_>) -> Self {
         let sampled = || fact.readings.iter().rev().find_map(register_of);
         let said = fact.reported_at.or_else(|| fact.readings.iter().filter_map(|reading| reading.measured_at).max());
-        let at = if fact.reported_at.is_none() { said.filter(|at| *at <= told.now).unwrap_or(told.at) } else { told.at };
+        let at = if fact.reported_at.is_none() { said.filter(|at| *at <= arrival.now).unwrap_or(arrival.at) } else { arrival.at };
         Self {
             fact,
             at,
-            timed: told.timed || (fact.reported_at.is_none() && said.is_some_and(|at| at <= told.now)),
+            timed: arrival.timed || (fact.reported_at.is_none() && said.is_some_and(|at| at <= arrival.now)),
             register: fact.register_wh.and_then(MilliWh::from_wh).or_else(sampled).filter(MilliWh::is_register),
-            limit: Limit::of_station(told.max_power_kw),
-            widest: Limit::widest(told.max_power_kw),
+            limit: Limit::of_station(arrival.max_power_kw),
+            widest: Limit::widest(arrival.max_power_kw),
         }
     }
 
@@ -162,9 +162,9 @@ impl<'a> Claim<'a> {
 
     /// What speaks against a session; the id is not looked at.
     fn contradiction(&self, session: &Session) -> Option<&'static str> {
-        let outlet = self.fact.evse.filter(|evse| *evse != 0 && session.evse != 0);
-        if outlet.is_some_and(|evse| evse != session.evse) {
-            return Some("outlet");
+        let evse = self.fact.evse.filter(|evse| *evse != 0 && session.evse != 0);
+        if evse.is_some_and(|evse| evse != session.evse) {
+            return Some("evse");
         }
         let tokens = self.fact.token.as_ref().zip(session.token.as_ref());
         if self.fact.phase != Phase::Update && tokens.is_some_and(|(one, other)| !same_token(one, other)) {
@@ -195,7 +195,7 @@ impl<'a> Claim<'a> {
             return register.0 >= 0;
         }
         if register + ROUNDING < known {
-            // Told late: it may have been read before the other.
+            // Arrival late: it may have been read before the other.
             return self.timed && self.at < at && start.is_none_or(|(_, start)| register + ROUNDING >= start);
         }
         self.limit.allows(self.at - at, register - known)
@@ -206,11 +206,11 @@ impl<'a> Claim<'a> {
         ended.stopped_at.is_some_and(|stop| self.timed && self.at > stop + SHORTLY)
     }
 
-    /// Something besides the absence of contradictions speaks for a session: its token, or a register that goes on on its outlet.
+    /// Something besides the absence of contradictions speaks for a session: its token, or a register that goes on on its evse.
     fn confirms(&self, session: &Session) -> bool {
         let begun = session.started_at.is_some_and(|start| self.timed && start <= self.at + SHORTLY);
-        let outlet = self.fact.evse.is_some_and(|evse| evse != 0 && evse == session.evse);
-        begun && self.contradiction(session).is_none() && (outlet || self.has_token_of(session) || self.register.is_some())
+        let evse = self.fact.evse.is_some_and(|evse| evse != 0 && evse == session.evse);
+        begun && self.contradiction(session).is_none() && (evse || self.has_token_of(session) || self.register.is_some())
     }
 
     fn has_token_of(&self, session: &Session) -> bool {

@@ -30,7 +30,7 @@ pub use self::registers::{ROUNDING, register_of};
 
 /// What the store knows of one contribution when a session is metered.
 #[derive(Clone, Debug)]
-pub struct Proof {
+pub struct JournalEntry {
     /// Its place in the journal: the order of arrival, whatever any clock says.
     pub row: i64,
     pub evidence: Evidence,
@@ -67,12 +67,12 @@ pub struct Signed {
 /// Why a session is held: a reason code of [`super::hold`] and a detail.
 type Held = (&'static str, String);
 
-/// Judges an ended session. `proofs` is all its evidence, in the order of the journal. `Err` holds a reason code of
+/// Judges an ended session. `entries` is all its evidence, in the order of the journal. `Err` holds a reason code of
 /// [`super::hold`] and a detail.
-pub fn meter(session: &Session, proofs: &[Proof], power: &StationPower) -> Result<Curve, Held> {
+pub fn meter(session: &Session, entries: &[JournalEntry], power: &StationPower) -> Result<Curve, Held> {
     check_session(session)?;
     let mut findings = Vec::new();
-    let timed = clock::correct(proofs, session.clock_lag, &mut findings)?;
+    let timed = clock::correct(entries, session.clock_lag, &mut findings)?;
     let (start, stop) = span(&timed)?;
     let timed = in_order(timed);
     check_events(session, &timed, &mut findings)?;

@@ -9,7 +9,7 @@ use super::session::{Reboot, Session, State};
 use super::{Evidence, hold};
 use crate::units::{Time, TxRef, Version};
 
-/// Open sessions kept in memory per station, in the order in which they were last heard of; more than any station has outlets.
+/// Open sessions kept in memory per station, in the order in which they were last heard of; more than any station has EVSEs.
 const MAX_OPEN: usize = 64;
 /// Ended sessions kept in memory per station, to recognise repeats without asking the store.
 const MAX_RECENT: usize = 16;
@@ -116,21 +116,21 @@ impl Station {
     }
 
     /// As far as anybody heard, there is no second connector.
-    fn has_one_outlet(&self) -> bool {
+    fn has_one_evse(&self) -> bool {
         self.all().all(|session| session.evse <= 1) && self.in_use.keys().all(|evse| *evse <= 1)
     }
 
-    /// The session that ran on an outlet at an instant; 0 is the main meter. A lone 1.6 session that never named its outlet runs on
-    /// any. A lone session of the outlet is meant even if it seems to have begun later: clocks are set.
+    /// The session that ran on an EVSE at an instant; 0 is the main meter. A lone 1.6 session that never named its EVSE runs on
+    /// any. A lone session of the EVSE is meant even if it seems to have begun later: clocks are set.
     pub(super) fn running_on(&self, evse: u32, at: Time) -> Option<&Session> {
         if evse == 0 {
             return None;
         }
         let here: Vec<&Session> = self.open.iter().filter(|session| session.evse == evse).collect();
-        let has_one_outlet = evse == 1 && self.has_one_outlet();
+        let has_one_evse = evse == 1 && self.has_one_evse();
         match (&here[..], &self.open[..]) {
             ([only], _) => Some(only),
-            ([], [only]) if only.evse == 0 && only.version == Version::V16 && has_one_outlet => Some(only),
+            ([], [only]) if only.evse == 0 && only.version == Version::V16 && has_one_evse => Some(only),
             _ => here
                 .into_iter()
                 .filter(|session| begin(session) <= at + SHORTLY)
@@ -153,11 +153,11 @@ impl Station {
     /// Holds the open sessions of an EVSE that began before another one there: their stop was lost or is still on its way. One that
     /// began later is not meant (the other is told late), nor are those whose EVSE nobody knows in 2.x.
     pub(super) fn supersede(&mut self, evse: u32, start: Time, version: Version) -> Vec<Session> {
-        let has_one_outlet = evse <= 1 && self.has_one_outlet();
+        let has_one_evse = evse <= 1 && self.has_one_evse();
         let lost = |session: &Session| {
-            // A 1.6 session that never named its outlet may have run on this one; a late stop releases it.
+            // A 1.6 session that never named its EVSE may have run on this one; a late stop releases it.
             let is_here = match version {
-                Version::V16 => session.evse == evse || session.evse == 0 || (evse == 0 && has_one_outlet),
+                Version::V16 => session.evse == evse || session.evse == 0 || (evse == 0 && has_one_evse),
                 _ => session.evse == evse && evse != 0,
             };
             is_here && begin(session) <= start

@@ -23,7 +23,7 @@ pub(super) const OFFLINE_TIME: &str = "offline-time-unknown";
 const TOKEN_AT_STOP: &str = "token-at-stop";
 
 /// What is known about a message beside its fact.
-pub(super) struct Told<'a> {
+pub(super) struct Arrival<'a> {
     pub station: &'a StationId,
     pub version: Version,
     /// When it happened, as far as we believe the station.
@@ -51,10 +51,10 @@ impl Machine {
         if !timed && is_queued && fact.phase != Phase::Update {
             findings.push(Finding::new(OFFLINE_TIME, "it waited in the station's queue, and its time cannot be true"));
         }
-        let mut status = fact.token.as_ref().map(|token| self.policy.judge(station, token));
+        let mut status = fact.token.as_ref().map(|token| self.policy.authorize(station, token));
         if status.is_none() && version == Version::V16 && fact.phase == Phase::Start {
             // 1.6 must be told something: no tag is an unknown tag.
-            status = Some(self.policy.judge(station, &Token::new(TokenKind::Unstated, "")));
+            status = Some(self.policy.authorize(station, &Token::new(TokenKind::Unstated, "")));
         }
         let answer = if is_event || status.is_some() { Answer::Tx { status } } else { Answer::Empty };
         let mut effects = Effects { answer, changes: Vec::new(), findings };
@@ -65,37 +65,37 @@ impl Machine {
             clock.hear(said, received);
             clock.steady_lag()
         });
-        let told = Told { station, version, at, timed, now: received.at, status, max_power_kw, clock_lag };
+        let arrival = Arrival { station, version, at, timed, now: received.at, status, max_power_kw, clock_lag };
         match fact.phase {
-            Phase::Start if fact.tx.is_none() => self.start(&told, fact, &mut effects),
-            _ => self.event(&told, fact, &mut effects),
+            Phase::Start if fact.tx.is_none() => self.start(&arrival, fact, &mut effects),
+            _ => self.event(&arrival, fact, &mut effects),
         }
         effects
     }
 
     /// A start that names no transaction (1.6 StartTransaction): the same start again gets the same id, any other a new one.
-    fn start(&mut self, told: &Told<'_>, fact: TxFact, effects: &mut Effects) {
+    fn start(&mut self, arrival: &Arrival<'_>, fact: TxFact, effects: &mut Effects) {
         let key = event_key(&fact);
         // Without a believable time two different starts look alike, so only a running session can be the same one.
-        let same = |session: &&Session| key.is_some() && session.start_key == key && (told.timed || session.is_open());
-        let session = match self.stations.get(told.station).and_then(|station| station.all().find(same)) {
+        let same = |session: &&Session| key.is_some() && session.start_key == key && (arrival.timed || session.is_open());
+        let session = match self.stations.get(arrival.station).and_then(|station| station.all().find(same)) {
             Some(session) => {
                 effects.findings.push(Finding::new("duplicate-start", format!("repeats the start of {}", session.id)));
                 session.clone()
             }
-            None => self.open_session(told, fact, effects),
+            None => self.open_session(arrival, fact, effects),
         };
-        if told.version == Version::V16 {
-            let status = session.token_status.or(told.status).unwrap_or(AuthStatus::Accepted);
+        if arrival.version == Version::V16 {
+            let status = session.token_status.or(arrival.status).unwrap_or(AuthStatus::Accepted);
             effects.answer = Answer::Started { tx: session.tx, status };
         }
     }
 
     /// Everything else: a message that names a transaction, or has to be matched to one.
-    fn event(&mut self, told: &Told<'_>, mut fact: TxFact, effects: &mut Effects) {
-        let found = match self.stations.get_mut(told.station) {
+    fn event(&mut self, arrival: &Arrival<'_>, mut fact: TxFact, effects: &mut Effects) {
+        let found = match self.stations.get_mut(arrival.station) {
             None => None,
-            Some(station) => match matching::find(station, &fact, told, &mut effects.findings) {
+            Some(station) => match matching::find(station, &fact, arrival, &mut effects.findings) {
                 Match::Session(number) => station.take(number),
                 Match::None => None,
             },
@@ -104,7 +104,7 @@ impl Machine {
             if fact.phase == Phase::Update && fact.tx.is_none() {
                 effects.changes.push(Change::Evidence(evidence(None, &mut fact)));
             } else {
-                self.open_session(told, fact, effects);
+                self.open_session(arrival, fact, effects);
             }
             return;
         };
@@ -119,8 +119,8 @@ impl Machine {
             return self.keep(session);
         }
         let before = outline(&session);
-        session.id_used |= is_named && session.started_at.is_some() && told.version == Version::V16;
-        self.apply_event(&mut session, &fact, &evidence, told, effects);
+        session.id_used |= is_named && session.started_at.is_some() && arrival.version == Version::V16;
+        self.apply_event(&mut session, &fact, &evidence, arrival, effects);
         if before != outline(&session) {
             effects.changes.push(Change::Updated(Box::new(session.clone())));
         }
@@ -129,12 +129,12 @@ impl Machine {
     }
 
     /// The first that is heard of a transaction: its start, an event that overtook the start, or an orphan.
-    fn open_session(&mut self, told: &Told<'_>, mut fact: TxFact, effects: &mut Effects) -> Session {
+    fn open_session(&mut self, arrival: &Arrival<'_>, mut fact: TxFact, effects: &mut Effects) -> Session {
         let start_key = if fact.tx.is_none() { event_key(&fact) } else { None };
-        let mut session = self.new_session(told.station, told.version, fact.tx.take(), told.now);
+        let mut session = self.new_session(arrival.station, arrival.version, fact.tx.take(), arrival.now);
         session.start_key = start_key;
         let evidence = evidence(Some(session.number), &mut fact);
-        self.apply_event(&mut session, &fact, &evidence, told, effects);
+        self.apply_event(&mut session, &fact, &evidence, arrival, effects);
         effects.changes.push(Change::Opened(Box::new(session.clone())));
         effects.changes.push(Change::Evidence(evidence));
         self.keep(session.clone());
@@ -142,31 +142,38 @@ impl Machine {
     }
 
     /// Adds what a message says to its session, which is out of memory meanwhile.
-    fn apply_event(&mut self, session: &mut Session, fact: &TxFact, evidence: &Evidence, told: &Told<'_>, effects: &mut Effects) {
+    fn apply_event(
+        &mut self,
+        session: &mut Session,
+        fact: &TxFact,
+        evidence: &Evidence,
+        arrival: &Arrival<'_>,
+        effects: &mut Effects,
+    ) {
         let before = (session.started_at, session.stopped_at, session.evse);
-        session.memory.add(evidence, told.at);
-        learn(session, fact, told.status);
+        session.memory.add(evidence, arrival.at);
+        learn(session, fact, arrival.status);
         match fact.phase {
             Phase::Start if session.started_at.is_none() => {
-                session.started_at = Some(told.at);
-                session.clock_lag = told.clock_lag;
+                session.started_at = Some(arrival.at);
+                session.clock_lag = arrival.clock_lag;
                 session.start_register = fact.register_wh.and_then(MilliWh::from_wh);
-                session.tariff = self.policy.tariff(told.station, told.at);
+                session.tariff = self.policy.tariff(arrival.station, arrival.at);
                 if session.tariff.is_none() {
                     effects.findings.push(Finding::new("no-tariff", "no tariff is valid for this station at the start"));
                 }
             }
             Phase::Start => effects.findings.push(Finding::new("duplicate-start", format!("{} has started already", session.id))),
-            Phase::Stop => stop(session, fact, told, effects),
+            Phase::Stop => stop(session, fact, arrival, effects),
             Phase::Update => {}
         }
         let is_news = before != (session.started_at, session.stopped_at, session.evse) || !evidence.readings.is_empty();
-        settle(session, is_news, told.now);
+        settle(session, is_news, arrival.now);
         if let Some(start) = session.started_at
             && (before.0.is_none() || before.2 != session.evse)
-            && let Some(station) = self.stations.get_mut(told.station)
+            && let Some(station) = self.stations.get_mut(arrival.station)
         {
-            let superseded = station.supersede(session.evse, start, told.version);
+            let superseded = station.supersede(session.evse, start, arrival.version);
             effects.changes.extend(superseded.into_iter().map(|old| Change::Updated(Box::new(old))));
         }
         for finding in &effects.findings {
@@ -232,10 +239,10 @@ fn learn(session: &mut Session, fact: &TxFact, status: Option<AuthStatus>) {
 }
 
 /// The first stop stands; a later one that differs is evidence of a conflict (quirk 59: stations repeat stops with other values).
-fn stop(session: &mut Session, fact: &TxFact, told: &Told<'_>, effects: &mut Effects) {
+fn stop(session: &mut Session, fact: &TxFact, arrival: &Arrival<'_>, effects: &mut Effects) {
     let register = fact.register_wh.and_then(MilliWh::from_wh);
     if let Some(stopped) = session.stopped_at {
-        let same = (stopped == told.at || !told.timed) && (register.is_none() || session.stop_register == register);
+        let same = (stopped == arrival.at || !arrival.timed) && (register.is_none() || session.stop_register == register);
         let (code, what) = match same {
             true => ("duplicate-stop", "repeats the stop"),
             false => ("conflicting-stop", "a second, different stop; the first stands"),
@@ -243,7 +250,7 @@ fn stop(session: &mut Session, fact: &TxFact, told: &Told<'_>, effects: &mut Eff
         effects.findings.push(Finding::new(code, what));
         return;
     }
-    session.stopped_at = Some(told.at);
+    session.stopped_at = Some(arrival.at);
     session.stop_register = register;
     session.stop_reason = Some(fact.stop_reason.clone().unwrap_or_else(|| "Local".to_owned()));
 }

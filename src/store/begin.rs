@@ -9,7 +9,7 @@ use crate::units::time;
 
 impl Writer {
     /// No station is connected yet, the link is not up, our key is known, and stations are called as the configuration spells them.
-    pub(super) fn begin_life(&mut self, configured: &[String]) -> rusqlite::Result<()> {
+    pub(super) fn begin_run(&mut self, configured: &[String]) -> rusqlite::Result<()> {
         let now = time::to_millis((self.now)());
         let names = self.connection.transaction()?;
         names.execute("DELETE FROM configured_station", [])?;

@@ -5,8 +5,8 @@
 //! same: a CALLERROR promises nothing.
 //!
 //! Limits, of such frames: [`PER_MINUTE`] and [`PER_DAY`] rows per station, [`MAX_TEXT`] bytes each; of a station that never said
-//! anything valid [`PER_STRANGER`] rows in all, broken transaction messages included (those beyond are not answered), and
-//! [`MAX_STRANGERS`] such stations, the oldest of which goes with its rows when another comes. [`MAX_PROBLEMS_OF_STATION`] problems,
+//! anything valid [`PER_UNKNOWN`] rows in all, broken transaction messages included (those beyond are not answered), and
+//! [`MAX_UNKNOWN`] such stations, the oldest of which goes with its rows when another comes. [`MAX_PROBLEMS_OF_STATION`] problems,
 //! [`MAX_PROBLEMS_OF_NOBODY`] of one kind without a station, [`MAX_PROBLEMS`] in all; the one that was quiet for the longest time makes room. Counts of a minute and a day begin anew
 //! with the daemon.
 
@@ -20,8 +20,8 @@ use crate::units::{StationId, Time, time};
 
 const PER_MINUTE: u32 = 60;
 const PER_DAY: u32 = 1_000;
-const PER_STRANGER: i64 = 60;
-const MAX_STRANGERS: i64 = 100;
+const PER_UNKNOWN: i64 = 60;
+const MAX_UNKNOWN: i64 = 100;
 pub(super) const MAX_TEXT: usize = 4 * 1024;
 const MAX_PROBLEMS_OF_STATION: i64 = 100;
 /// Of one kind, and of no station: whoever reaches the port can invent names that are turned away.
@@ -86,7 +86,7 @@ impl Writer {
                 .connection
                 .prepare_cached("SELECT count(*) FROM noise WHERE station = ?1")?
                 .query_row([number], |row| row.get(0))?;
-            if rows < PER_STRANGER {
+            if rows < PER_UNKNOWN {
                 return Ok(Place::Row);
             }
         }
@@ -112,12 +112,12 @@ impl Writer {
         noise.told_at = Some(now);
         let (count, number) = (std::mem::take(&mut noise.left_out), station.number);
         let detail = format!(
-            "refused or unreadable frames beyond {PER_MINUTE} a minute and {PER_DAY} a day ({PER_STRANGER} of an unknown station): counted, not kept"
+            "refused or unreadable frames beyond {PER_MINUTE} a minute and {PER_DAY} a day ({PER_UNKNOWN} of an unknown station): counted, not kept"
         );
         self.problem_times(count, LEFT_OUT, Some(number), "", &detail, at)
     }
 
-    /// Remembers that this row is noise of a stranger.
+    /// Remembers that this row is noise of an unknown station.
     pub(super) fn note_noise(&self, station: i64, message: i64) -> Result<(), StoreError> {
         self.connection.prepare_cached("INSERT INTO noise (station, message) VALUES (?1, ?2)")?.execute([station, message])?;
         Ok(())
@@ -137,12 +137,12 @@ impl Writer {
         Ok(())
     }
 
-    /// Before another stranger gets a row.
-    pub(super) fn forget_strangers(&mut self) -> Result<(), StoreError> {
+    /// Before another unknown gets a row.
+    pub(super) fn drop_unknown_stations(&mut self) -> Result<(), StoreError> {
         let connection = &self.connection;
-        let strangers: i64 =
+        let unknown: i64 =
             connection.prepare_cached("SELECT count(*) FROM station WHERE proven_at IS NULL")?.query_row([], |row| row.get(0))?;
-        if strangers < MAX_STRANGERS {
+        if unknown < MAX_UNKNOWN {
             return Ok(());
         }
         // One with a session or a connector was proven by an older version.
@@ -154,7 +154,7 @@ impl Writer {
             .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         let Some((number, name)) = oldest else { return Ok(()) };
-        info!(station = name, limit = MAX_STRANGERS, "a station that never said anything valid is forgotten");
+        info!(station = name, limit = MAX_UNKNOWN, "a station that never said anything valid is forgotten");
         // The newest row stays whatever it is: its number must not be given again.
         connection.execute(
             "DELETE FROM message WHERE id IN (SELECT message FROM noise WHERE station = ?1) AND id < (SELECT max(id) FROM message)",

@@ -7,7 +7,7 @@ use rusqlite::ErrorCode;
 use super::{OpenError, StoreError};
 
 /// The disk, the file or another process is at fault, not the job.
-pub(super) fn is_of_the_world(error: &StoreError) -> bool {
+pub(super) fn is_storage_failure(error: &StoreError) -> bool {
     use ErrorCode::{
         CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, OperationInterrupted, OutOfMemory, PermissionDenied, ReadOnly,
     };
@@ -38,7 +38,7 @@ impl OpenError {
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Sqlite { source, .. } => sqlite_may_pass(source),
-            Self::File { source, .. } | Self::Unsure { source, .. } | Self::Witness { source, .. } => io_may_pass(source),
+            Self::File { source, .. } | Self::Unsure { source, .. } | Self::EpochFile { source, .. } => io_may_pass(source),
             _ => false,
         }
     }

@@ -19,7 +19,7 @@ use crate::units::{Finding, Received, StationId, Time, Version, time};
 const MAX_REMEMBERED: usize = 32;
 /// Codes of findings logged once per station and start; then the log stays quiet about them.
 const MAX_WARNED: usize = 64;
-/// Stations kept in memory; beyond it strangers are let go first, then the one that was silent for the longest time.
+/// Stations kept in memory; beyond it unknown stations are let go first, then the one that was silent for the longest time.
 const MAX_STATIONS: usize = 10_000;
 /// `station.last_message_at` may lag by this much, to spare a row write per message.
 const LAST_MESSAGE_LAG_MS: i64 = 30_000;
@@ -30,7 +30,7 @@ static INSERT: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// What the writer remembers of a station.
-pub(super) struct Station {
+pub(super) struct KnownStation {
     pub(super) number: i64,
     pub(super) last_message_at: Option<i64>,
     written_at: i64,
@@ -55,7 +55,7 @@ struct Decided {
     findings: Vec<Finding>,
 }
 
-impl Station {
+impl KnownStation {
     fn new(number: i64) -> Self {
         Self {
             number,
@@ -162,7 +162,7 @@ impl Writer {
         };
         if let Some(lookup) = self.machine.lookup(id, &fact) {
             for session in sessions::find(&self.connection, id, &lookup)? {
-                self.machine.admit(session);
+                self.machine.load(session);
             }
         }
         let machine = &mut self.machine;
@@ -178,10 +178,10 @@ impl Writer {
         error!(station = %id, "a message made the session machine panic; it is journaled");
         self.problem(hold::INTERNAL, Some(station), action.unwrap_or(""), "the message is in the journal, unanswered", at)?;
         let open = sessions::open_sessions_of(&self.connection, id)?;
-        self.machine.forget(id);
-        open.into_iter().for_each(|session| self.machine.admit(session));
+        self.machine.evict(id);
+        open.into_iter().for_each(|session| self.machine.load(session));
         for (station, evse, in_use) in restore::connectors(&self.connection, Some(id))? {
-            self.machine.admit_connector(&station, evse, in_use);
+            self.machine.load_connector(&station, evse, in_use);
         }
         Ok(Decided { findings: vec![Finding::new(hold::INTERNAL, hold::meaning(hold::INTERNAL))], ..Decided::default() })
     }
@@ -205,12 +205,12 @@ impl Writer {
         action: Option<&str>,
         text: &str,
         answer: &Option<Option<String>>,
-        proof: Option<&Evidence>,
+        entry: Option<&Evidence>,
         findings: &[Finding],
     ) -> Result<i64, StoreError> {
-        let readings = proof.and_then(|proof| readings::to_text(&proof.readings));
+        let readings = entry.and_then(|entry| readings::to_text(&entry.readings));
         let findings = sessions::findings_text(findings);
-        let register = proof.and_then(|proof| proof.readings.iter().rev().find_map(metering::register_of));
+        let register = entry.and_then(|entry| entry.readings.iter().rev().find_map(metering::register_of));
         let int = |number: Option<i64>| number.map_or(ValueRef::Null, ValueRef::Integer);
         fn word(word: Option<&str>) -> ValueRef<'_> {
             word.map_or(ValueRef::Null, |word| ValueRef::Text(word.as_bytes()))
@@ -219,12 +219,12 @@ impl Writer {
         let values: [ValueRef<'_>; checksum::MESSAGE_WIDTH] = [
             int(Some(station)),
             int(Some(time::to_millis(received.at))),
-            int(proof.and_then(|proof| proof.session)),
-            int(proof.map(|proof| phase_code(proof.phase).into())),
-            int(proof.map(|proof| proof.evse.into())),
-            int(proof.and_then(|proof| proof.seq_no)),
-            int(proof.and_then(|proof| proof.reported_at).map(time::to_millis)),
-            word(proof.and_then(|proof| proof.charging).map(ChargingState::as_str)),
+            int(entry.and_then(|entry| entry.session)),
+            int(entry.map(|entry| phase_code(entry.phase).into())),
+            int(entry.map(|entry| entry.evse.into())),
+            int(entry.and_then(|entry| entry.seq_no)),
+            int(entry.and_then(|entry| entry.reported_at).map(time::to_millis)),
+            word(entry.and_then(|entry| entry.charging).map(ChargingState::as_str)),
             int(register.map(|register| register.0)),
             word(readings.as_deref()),
             word(findings.as_deref()),
@@ -302,7 +302,7 @@ impl Writer {
         Ok(())
     }
 
-    pub(super) fn station(&mut self, id: &StationId, at: Time) -> Result<&mut Station, StoreError> {
+    pub(super) fn station(&mut self, id: &StationId, at: Time) -> Result<&mut KnownStation, StoreError> {
         if !self.stations.contains_key(id) {
             let known: Option<(i64, bool)> = self
                 .connection
@@ -312,7 +312,7 @@ impl Writer {
             let (number, proven) = match known {
                 Some(known) => known,
                 None => {
-                    self.forget_strangers()?;
+                    self.drop_unknown_stations()?;
                     self.connection
                         .prepare_cached("INSERT INTO station (name, first_seen_at) VALUES (?1, ?2)")?
                         .execute(params![id.as_str(), time::to_millis(at)])?;
@@ -320,14 +320,14 @@ impl Writer {
                 }
             };
             self.make_room();
-            let mut station = Station::new(number);
+            let mut station = KnownStation::new(number);
             station.proven = proven;
             self.stations.insert(id.clone(), station);
         }
         self.stations.get_mut(id).ok_or_else(|| StoreError::Content(format!("station {id} vanished")))
     }
 
-    /// Strangers must not push out what is remembered of stations.
+    /// Unknown stations must not push out what is remembered of stations.
     fn make_room(&mut self) {
         if self.stations.len() < MAX_STATIONS {
             return;
@@ -356,8 +356,8 @@ impl Writer {
     }
 
     /// Takes up what the journal says of a recent message; a BootNotification ends what came before it.
-    pub(super) fn recall(&mut self, recent: restore::Recent) {
-        let station = self.stations.entry(recent.station.clone()).or_insert_with(|| Station::new(recent.number));
+    pub(super) fn cache_message(&mut self, recent: restore::Recent) {
+        let station = self.stations.entry(recent.station.clone()).or_insert_with(|| KnownStation::new(recent.number));
         match recent.message_id {
             Some(id) => self.remember(&recent.station, Some(hash(&id)), recent.row),
             None => station.remembered.clear(),
@@ -373,7 +373,7 @@ impl Writer {
     }
 }
 
-/// A message is evidence for at most one session (or outlet): it goes into the message's own row.
+/// A message is evidence for at most one session (or EVSE): it goes into the message's own row.
 fn take_evidence(changes: &mut Vec<Change>) -> Option<Evidence> {
     let place = changes.iter().position(|change| matches!(change, Change::Evidence(_)))?;
     match changes.remove(place) {

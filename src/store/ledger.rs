@@ -20,7 +20,7 @@ pub struct Refusal {
 
 /// What the store made of a receipt from head office.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ReceiptOutcome {
     /// Records up to and including this sequence number are retired.
     Accepted {
         through: u64,
@@ -169,8 +169,8 @@ impl Writer {
         rejected: &[(u64, String)],
         at: Time,
         outcome: &mut Outcome,
-    ) -> Result<Verdict, StoreError> {
-        let refuse = |why: String| Ok(Verdict::Refused { why });
+    ) -> Result<ReceiptOutcome, StoreError> {
+        let refuse = |why: String| Ok(ReceiptOutcome::Refused { why });
         if epoch > self.epoch {
             return refuse(format!("it is for epoch {epoch}, ours is {}", self.epoch));
         }
@@ -181,7 +181,7 @@ impl Writer {
         match (through > last, end) {
             (true, _) if epoch == self.epoch => return self.receipt_beyond(through, last, at, outcome),
             // Of an earlier life of this site, still retained by the broker: nothing to do, nothing wrong.
-            (_, None) if epoch < self.epoch => return Ok(Verdict::Accepted { through: 0 }),
+            (_, None) if epoch < self.epoch => return Ok(ReceiptOutcome::Accepted { through: 0 }),
             // Of an older copy that was put back, and its epoch closed: head office has all that we have of it, and more.
             (true, Some(hash)) => return self.receipt_of_closed(epoch, (last, hash), rejected, at),
             _ => {}
@@ -202,7 +202,7 @@ impl Writer {
         }
         self.reject(epoch, through, rejected, at)?;
         self.confirm(epoch, through, root, at)?;
-        Ok(Verdict::Accepted { through })
+        Ok(ReceiptOutcome::Accepted { through })
     }
 
     fn confirm(&self, epoch: i64, through: u64, root: &str, at: Time) -> Result<(), StoreError> {
@@ -219,12 +219,12 @@ impl Writer {
     /// Head office has records of our epoch that we never made: this is an older copy of the store. Its epoch is closed. Records
     /// that head office has not confirmed to this copy may stand there under the same numbers with other bytes: they stay here
     /// for a person. Believed once per life, so that receipts that make no sense cannot wear out epochs.
-    fn receipt_beyond(&mut self, through: u64, last: u64, at: Time, outcome: &mut Outcome) -> Result<Verdict, StoreError> {
+    fn receipt_beyond(&mut self, through: u64, last: u64, at: Time, outcome: &mut Outcome) -> Result<ReceiptOutcome, StoreError> {
         let epoch = self.epoch;
         let why = format!("head office confirms record {through} of epoch {epoch}, this store ends at {last}");
         if self.closed_by_receipt {
             self.problem("receipt-refused", None, &format!("epoch {epoch}"), &why, at)?;
-            return Ok(Verdict::Refused { why });
+            return Ok(ReceiptOutcome::Refused { why });
         }
         let after: u64 =
             self.connection
@@ -236,7 +236,7 @@ impl Writer {
         self.closed_by_receipt = true;
         self.restore()?;
         outcome.sealed = true;
-        Ok(Verdict::Accepted { through: 0 })
+        Ok(ReceiptOutcome::Accepted { through: 0 })
     }
 
     fn receipt_of_closed(
@@ -245,15 +245,15 @@ impl Writer {
         (last, end): (u64, Hash),
         rejected: &[(u64, String)],
         at: Time,
-    ) -> Result<Verdict, StoreError> {
+    ) -> Result<ReceiptOutcome, StoreError> {
         let doubtful = "SELECT count(*) FROM epoch e LEFT JOIN receipt c ON c.epoch = e.epoch \
              WHERE e.epoch = ?1 AND max(e.doubtful_after, coalesce(c.through, 0)) < ?2";
         if self.connection.query_row(doubtful, params![epoch, last], |row| row.get::<_, i64>(0))? > 0 {
-            return Ok(Verdict::Accepted { through: 0 });
+            return Ok(ReceiptOutcome::Accepted { through: 0 });
         }
         self.reject(epoch, last, rejected, at)?;
         self.confirm(epoch, last, &end.to_string(), at)?;
-        Ok(Verdict::Accepted { through: last })
+        Ok(ReceiptOutcome::Accepted { through: last })
     }
 
     /// Head office can only reject what it has. It repeats itself with each receipt; that is logged once.

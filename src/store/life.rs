@@ -7,9 +7,9 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use tracing::error;
 
+use super::epoch_file::EpochFile;
 use super::file::FileMark;
 use super::open::SiteFacts;
-use super::witness::Witness;
 use super::{StoreError, restore};
 use crate::session::hold;
 use crate::units::{Received, Time, time};
@@ -38,9 +38,9 @@ pub(super) type Doubt = (&'static str, String);
 struct Known {
     epoch: i64,
     last: u64,
-    /// Of the record that the witness names.
+    /// Of the record that the epoch file names.
     hash: Option<String>,
-    witnessed: bool,
+    has_epoch_file: bool,
     home: Option<Home>,
 }
 
@@ -49,17 +49,19 @@ pub(super) fn identify(
     connection: &mut Connection,
     facts: &SiteFacts,
     home: &Home,
-    witness: Option<&Witness>,
+    epoch_file: Option<&EpochFile>,
     now: Received,
 ) -> Result<Life, StoreError> {
     let transaction = connection.transaction()?;
     let millis = time::to_millis(now.at);
     let today = local_day(facts, now.at);
     let life = match read(&transaction)? {
-        None => create(&transaction, facts, witness, &today, now)?,
-        Some(life) => match doubt(&known(&transaction, life, witness)?, home, witness) {
+        None => create(&transaction, facts, epoch_file, &today, now)?,
+        Some(life) => match doubt(&known(&transaction, life, epoch_file)?, home, epoch_file) {
             None => life,
-            Some(doubt) => renew(&transaction, &doubt, witness.map_or(0, |witness| witness.epoch), Some(&today), now.at)?,
+            Some(doubt) => {
+                renew(&transaction, &doubt, epoch_file.map_or(0, |epoch_file| epoch_file.epoch), Some(&today), now.at)?
+            }
         },
     };
     transaction.execute(
@@ -75,8 +77,8 @@ pub(super) fn identify(
     Ok(life)
 }
 
-/// A witness of this store exists from now on.
-pub(super) fn witnessed(connection: &Connection) -> rusqlite::Result<()> {
+/// An epoch file of this store exists from now on.
+pub(super) fn note_epoch_file(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute("UPDATE home SET witnessed = 1", []).map(drop)
 }
 
@@ -94,7 +96,7 @@ fn local_day(facts: &SiteFacts, now: Time) -> String {
 fn create(
     connection: &Connection,
     facts: &SiteFacts,
-    witness: Option<&Witness>,
+    epoch_file: Option<&EpochFile>,
     today: &str,
     now: Received,
 ) -> Result<Life, StoreError> {
@@ -104,15 +106,15 @@ fn create(
         true => (millis, millis / 1000),
         false => (millis + fastrand::i64(0..86_400_000), fastrand::i64(0..1_000_000_000)),
     };
-    let epoch = made.max(witness.map_or(0, |witness| witness.epoch + 1));
+    let epoch = made.max(epoch_file.map_or(0, |epoch_file| epoch_file.epoch + 1));
     // Seeded from the clock, so that a store that is made anew does not repeat the ids of the one before.
     let life = Life { epoch, tx_offset: seconds.rem_euclid(1_000_000_000) + 1_000_000 };
     connection.execute(
         "INSERT INTO site (id, site, epoch, created_at, tx_offset) VALUES (1, ?1, ?2, ?3, ?4)",
         params![facts.site, life.epoch, millis, life.tx_offset],
     )?;
-    let lost = witness.map(|witness| {
-        let (epoch, seq) = (witness.epoch, witness.seq);
+    let lost = epoch_file.map(|epoch_file| {
+        let (epoch, seq) = (epoch_file.epoch, epoch_file.seq);
         let what = format!(
             "there was no store, although one is known to have existed (epoch {epoch}, at least {seq} records); a new one was made. If the old \
              one is found, do not put it back: keep it for its sessions and records"
@@ -123,13 +125,15 @@ fn create(
     Ok(life)
 }
 
-fn known(connection: &Connection, life: Life, witness: Option<&Witness>) -> Result<Known, StoreError> {
+fn known(connection: &Connection, life: Life, epoch_file: Option<&EpochFile>) -> Result<Known, StoreError> {
     let (last, _) = restore::chain_tail(connection, life.epoch)?;
-    let hash = match witness {
-        Some(witness) => connection
-            .query_row("SELECT hash FROM record WHERE epoch = ?1 AND seq = ?2", params![witness.epoch, witness.seq], |row| {
-                row.get(0)
-            })
+    let hash = match epoch_file {
+        Some(epoch_file) => connection
+            .query_row(
+                "SELECT hash FROM record WHERE epoch = ?1 AND seq = ?2",
+                params![epoch_file.epoch, epoch_file.seq],
+                |row| row.get(0),
+            )
             .optional()?,
         None => None,
     };
@@ -139,30 +143,30 @@ fn known(connection: &Connection, life: Life, witness: Option<&Witness>) -> Resu
             Ok((Home { mark, host: row.get(2)? }, row.get(3)?))
         })
         .optional()?;
-    let (home, witnessed) = home.map_or((None, false), |(home, witnessed)| (Some(home), witnessed));
-    Ok(Known { epoch: life.epoch, last, hash, witnessed, home })
+    let (home, has_epoch_file) = home.map_or((None, false), |(home, written)| (Some(home), written));
+    Ok(Known { epoch: life.epoch, last, hash, has_epoch_file, home })
 }
 
 /// Whether records may have been made that this file does not have.
-fn doubt(known: &Known, here: &Home, witness: Option<&Witness>) -> Option<Doubt> {
+fn doubt(known: &Known, here: &Home, epoch_file: Option<&EpochFile>) -> Option<Doubt> {
     let Known { epoch, last, .. } = known;
-    match witness {
-        None if known.witnessed => {
-            return Some(("witness-missing", "the witness of the chain beside the signing key is missing, so nobody can tell whether this is an older copy of the store".to_owned()));
+    match epoch_file {
+        None if known.has_epoch_file => {
+            return Some(("epoch-file-missing", "the epoch file of the chain beside the signing key is missing, so nobody can tell whether this is an older copy of the store".to_owned()));
         }
         None => {}
-        Some(Witness { epoch: theirs, .. }) if theirs > epoch => {
+        Some(EpochFile { epoch: theirs, .. }) if theirs > epoch => {
             let what =
                 format!("an older copy of the store was put back: it is of epoch {epoch}, epoch {theirs} is in use already");
             return Some(("older-copy", what));
         }
-        Some(Witness { epoch: theirs, .. }) if theirs < epoch && *last > 0 => {
+        Some(EpochFile { epoch: theirs, .. }) if theirs < epoch && *last > 0 => {
             let what = format!(
-                "the witness of the chain is of epoch {theirs}, older than the store's: was an older key folder put back?"
+                "the epoch file of the chain is of epoch {theirs}, older than the store's: was an older key folder put back?"
             );
-            return Some(("witness-older", what));
+            return Some(("epoch-file-older", what));
         }
-        Some(Witness { epoch: theirs, seq, hash, .. }) if theirs == epoch && *seq > 0 && known.hash != *hash => {
+        Some(EpochFile { epoch: theirs, seq, hash, .. }) if theirs == epoch && *seq > 0 && known.hash != *hash => {
             let what = if known.hash.is_none() {
                 format!(
                     "an older copy of the store was put back: it ends at record {last} of epoch {epoch}, at least {seq} were made"
@@ -262,28 +266,29 @@ mod tests {
             epoch,
             last,
             hash: hash.map(str::to_owned),
-            witnessed: true,
+            has_epoch_file: true,
             home: Some(home(1, 10, Some("a"))),
         };
-        let witness =
-            |epoch, seq, hash: Option<&str>| Some(Witness { site: "s".to_owned(), epoch, seq, hash: hash.map(str::to_owned) });
+        let epoch_file =
+            |epoch, seq, hash: Option<&str>| Some(EpochFile { site: "s".to_owned(), epoch, seq, hash: hash.map(str::to_owned) });
         let here = home(1, 10, Some("a"));
-        let code =
-            |known: &Known, here: &Home, witness: Option<Witness>| doubt(known, here, witness.as_ref()).map(|(code, _)| code);
-        for (why, store, witness, wanted) in [
-            ("as it was left", known(5, 3, Some("h3")), witness(5, 3, Some("h3")), None),
-            ("the witness may be behind", known(5, 9, Some("h3")), witness(5, 3, Some("h3")), None),
-            ("killed between store and witness", known(6, 0, None), witness(5, 3, Some("h3")), None),
-            ("nothing sealed yet", known(5, 0, None), witness(5, 0, None), None),
-            ("behind", known(5, 2, None), witness(5, 3, Some("h3")), Some("older-copy")),
-            ("forked", known(5, 3, Some("x")), witness(5, 3, Some("h3")), Some("older-copy")),
-            ("an earlier epoch", known(4, 8, None), witness(5, 0, None), Some("older-copy")),
-            ("no witness", known(5, 3, None), None, Some("witness-missing")),
-            ("an old witness", known(6, 2, None), witness(5, 3, Some("h3")), Some("witness-older")),
+        let code = |known: &Known, here: &Home, epoch_file: Option<EpochFile>| {
+            doubt(known, here, epoch_file.as_ref()).map(|(code, _)| code)
+        };
+        for (why, store, epoch_file, wanted) in [
+            ("as it was left", known(5, 3, Some("h3")), epoch_file(5, 3, Some("h3")), None),
+            ("the epoch file may be behind", known(5, 9, Some("h3")), epoch_file(5, 3, Some("h3")), None),
+            ("killed between store and epoch file", known(6, 0, None), epoch_file(5, 3, Some("h3")), None),
+            ("nothing sealed yet", known(5, 0, None), epoch_file(5, 0, None), None),
+            ("behind", known(5, 2, None), epoch_file(5, 3, Some("h3")), Some("older-copy")),
+            ("forked", known(5, 3, Some("x")), epoch_file(5, 3, Some("h3")), Some("older-copy")),
+            ("an earlier epoch", known(4, 8, None), epoch_file(5, 0, None), Some("older-copy")),
+            ("no epoch file", known(5, 3, None), None, Some("epoch-file-missing")),
+            ("an old epoch file", known(6, 2, None), epoch_file(5, 3, Some("h3")), Some("epoch-file-older")),
         ] {
-            assert_eq!(code(&store, &here, witness), wanted, "{why}");
+            assert_eq!(code(&store, &here, epoch_file), wanted, "{why}");
         }
-        let same = || (known(5, 3, Some("h3")), witness(5, 3, Some("h3")));
+        let same = || (known(5, 3, Some("h3")), epoch_file(5, 3, Some("h3")));
         for (why, here, wanted) in [
             ("another inode", home(2, 10, Some("a")), Some("copied")),
             ("the inode used again", home(1, 11, Some("a")), Some("copied")),
@@ -291,10 +296,10 @@ mod tests {
             ("another host", home(1, 10, Some("b")), Some("other-gateway")),
             ("a host without an id", home(1, 10, None), None),
         ] {
-            let (store, witness) = same();
-            assert_eq!(code(&store, &here, witness), wanted, "{why}");
+            let (store, epoch_file) = same();
+            assert_eq!(code(&store, &here, epoch_file), wanted, "{why}");
         }
-        let first = Known { witnessed: false, home: None, ..known(5, 3, None) };
-        assert_eq!(code(&first, &here, None), None, "a store of before there were witnesses");
+        let first = Known { has_epoch_file: false, home: None, ..known(5, 3, None) };
+        assert_eq!(code(&first, &here, None), None, "a store of before there were epoch files");
     }
 }

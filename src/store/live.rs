@@ -47,9 +47,9 @@ impl Missed {
 
     /// Keeps them for the next transaction. When the jobs are at fault, those that failed for the second time are left out, so
     /// that one which can never be applied does not fail every group from now on.
-    pub(super) fn failed(&mut self, of_the_world: bool) {
+    pub(super) fn failed(&mut self, is_storage: bool) {
         let mut kept = std::mem::take(&mut self.trying);
-        if !of_the_world {
+        if !is_storage {
             kept.drain(..self.again);
         }
         let surplus = kept.len().saturating_sub(MAX_MISSED);

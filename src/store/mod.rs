@@ -7,13 +7,13 @@
 //! Limits: [`writer::MAX_GROUP`] jobs per transaction; every connection waits for its message before it reads the next, so the
 //! queue holds a few jobs per connection. Deliberately absent: a connection pool, an ORM, a status column that says what a join can say.
 
-mod aside;
 mod begin;
 mod bounds;
 mod checksum;
 mod clock;
 mod connectors;
 mod copies;
+mod epoch_file;
 mod failure;
 mod file;
 mod journal;
@@ -22,11 +22,11 @@ mod life;
 mod live;
 mod modes;
 mod open;
+mod quarantine;
 mod reader;
 mod readings;
 mod restore;
 mod sessions;
-mod witness;
 pub mod writer;
 
 pub use bounds::Keep;
@@ -34,7 +34,7 @@ pub use clock::{BEHIND, ClockNews};
 pub use copies::Copies;
 pub use failure::io_may_pass;
 pub use file::{Holder, holder};
-pub use ledger::{Refusal, Verdict};
+pub use ledger::{ReceiptOutcome, Refusal};
 pub use open::{Begin, Epoch, OpenError, SiteFacts};
 pub use reader::{ClockFacts, Link, OutboxRow, Reader, Rows, StoredRecord, Summary, TakeRows, Values};
 pub use sessions::Due;

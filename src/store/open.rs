@@ -6,9 +6,9 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
+use super::epoch_file::{self, ChainEnd};
 use super::file::StoreFile;
 use super::life::{self, Home, Life};
-use super::witness::{self, ChainEnd};
 use super::{StoreError, clock, modes, restore};
 use crate::session::{Context, LinePhase, Location, Measurand};
 use crate::units::{Received, Time};
@@ -51,10 +51,10 @@ pub enum OpenError {
     )]
     Unsure { path: PathBuf, source: std::io::Error },
     #[error(
-        "witness of the chain {path}: {source}; without it an older copy of the store could sign its numbers a second time: let the daemon write \
+        "epoch_file of the chain {path}: {source}; without it an older copy of the store could sign its numbers a second time: let the daemon write \
          into that folder"
     )]
-    Witness { path: PathBuf, source: std::io::Error },
+    EpochFile { path: PathBuf, source: std::io::Error },
     #[error("store {path}: {source}")]
     Sqlite { path: PathBuf, source: rusqlite::Error },
     #[error("store {path}: {source}")]
@@ -83,7 +83,7 @@ pub struct SiteFacts {
     /// The machine, where it has an id.
     pub host: Option<String>,
     /// The file that knows the end of the chain independently of the store.
-    pub witness: PathBuf,
+    pub epoch_file: PathBuf,
 }
 
 /// An open store with its lock; the lock goes when this is dropped. The connection is dropped first.
@@ -108,14 +108,14 @@ pub(super) fn open_for_writing(path: &Path, facts: &SiteFacts, begin: Begin) -> 
     check_site(&connection, path, &facts.site)?;
     prepare(&connection, path)?;
     migrate(&mut connection, path)?;
-    let doubtful = |source| OpenError::Witness { path: facts.witness.clone(), source };
-    let witness = witness::read(&facts.witness, &facts.site).map_err(doubtful)?;
+    let doubtful = |source| OpenError::EpochFile { path: facts.epoch_file.clone(), source };
+    let epoch_file = epoch_file::read(&facts.epoch_file, &facts.site).map_err(doubtful)?;
     let home = Home { mark: file.mark().map_err(at)?, host: facts.host.clone() };
     let now = begin(clock::known_time(&connection).map_err(sqlite)?);
-    let life = life::identify(&mut connection, facts, &home, witness.as_ref(), now).map_err(stored)?;
+    let life = life::identify(&mut connection, facts, &home, epoch_file.as_ref(), now).map_err(stored)?;
     let (seq, hash) = restore::chain_tail(&connection, life.epoch).map_err(stored)?;
-    witness::write(&facts.witness, &facts.site, &ChainEnd { epoch: life.epoch, seq, hash }).map_err(doubtful)?;
-    life::witnessed(&connection).map_err(sqlite)?;
+    epoch_file::write(&facts.epoch_file, &facts.site, &ChainEnd { epoch: life.epoch, seq, hash }).map_err(doubtful)?;
+    life::note_epoch_file(&connection).map_err(sqlite)?;
     persist_wal(&connection);
     file.opened().map_err(at)?;
     modes::check(path);

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::checksum::{self, Text};
 use super::{Copies, Due, OpenError, StoreError, life, open, restore, sessions};
-use crate::session::metering::Proof;
+use crate::session::metering::JournalEntry;
 use crate::session::{Session, TariffRef};
 use crate::units::{Time, time};
 
@@ -348,8 +348,8 @@ impl Reader {
         sessions::by_number(&self.connection, number)
     }
 
-    pub fn proofs(&self, number: i64) -> Result<Vec<Proof>, StoreError> {
-        sessions::proofs(&self.connection, number, &mut Vec::new())
+    pub fn entries(&self, number: i64) -> Result<Vec<JournalEntry>, StoreError> {
+        sessions::entries(&self.connection, number, &mut Vec::new())
     }
 
     /// One record with its columns.

@@ -15,7 +15,7 @@ ALTER TABLE message ADD COLUMN clock_unproven INTEGER;
 -- States of a whole station (connector 0): evidence for every session of their time.
 CREATE INDEX message_whole_station ON message (station) WHERE session IS NULL AND charging IS NOT NULL;
 -- ---------------------------------------------------------------------------------------------------------------------
--- Strangers, noise, connectors.
+-- Unknown stations, noise, connectors.
 
 -- When a station first said something valid. NULL: nothing but noise so far; such rows are few, and the oldest are forgotten.
 ALTER TABLE station ADD COLUMN proven_at INTEGER;

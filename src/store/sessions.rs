@@ -6,7 +6,7 @@ use tracing::error;
 
 use super::checksum::{self, MESSAGE, Text};
 use super::{StoreError, readings};
-use crate::session::metering::{Proof, StationPower};
+use crate::session::metering::{JournalEntry, StationPower};
 use crate::session::overlap::Neighbour;
 use crate::session::{AuthStatus, ChargingState, Evidence, Lookup, Memory, Phase, Reboot, Session, State, TariffRef};
 use crate::units::{Finding, MilliWh, Received, SessionId, StationId, Time, Token, TokenKind, TxRef, Version, time};
@@ -19,7 +19,7 @@ const CHECKSUM: usize = 25;
 /// Finding on a session whose row was altered: it stays with it, however often the row is written again.
 const ROW_DAMAGED: &str = "row-damaged";
 
-/// Sessions of that name, or of that outlet, looked at: more than a station gives one id, or than lie in a session's time.
+/// Sessions of that name, or of that EVSE, looked at: more than a station gives one id, or than lie in a session's time.
 const MAX_NAMED: usize = 8;
 const MAX_NEIGHBOURS: usize = 64;
 
@@ -27,8 +27,8 @@ const MAX_NEIGHBOURS: usize = 64;
 #[derive(Debug)]
 pub struct Due {
     pub session: Session,
-    pub proofs: Vec<Proof>,
-    /// Journal row of the last proof.
+    pub entries: Vec<JournalEntry>,
+    /// Journal row of the last entry.
     pub last_message: Option<i64>,
     /// What of it is not as it was written: a bill must not rest on it.
     pub damaged: Vec<String>,
@@ -234,9 +234,9 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Session> {
 
 fn with_memory(connection: &Connection, mut session: Session) -> Result<Session, StoreError> {
     let mut damaged = Vec::new();
-    for proof in proofs(connection, session.number, &mut damaged)? {
-        let at = proof.evidence.said_at().unwrap_or(proof.received.at);
-        session.memory.add(&proof.evidence, at);
+    for entry in entries(connection, session.number, &mut damaged)? {
+        let at = entry.evidence.said_at().unwrap_or(entry.received.at);
+        session.memory.add(&entry.evidence, at);
     }
     if !damaged.is_empty() {
         error!(session = %session.id, rows = damaged.join(", "), "the session rests on rows that are damaged");
@@ -268,15 +268,15 @@ pub(super) fn load_due(connection: &Connection, number: i64) -> Result<Option<Du
         damaged.push("the session's own row".to_owned());
     }
     let last_message = last_message(connection, number)?;
-    let mut proofs = proofs(connection, number, &mut damaged)?;
-    proofs.extend(whole_station(connection, number, &proofs, &mut damaged)?);
-    proofs.sort_by_key(|proof| proof.row);
+    let mut entries = entries(connection, number, &mut damaged)?;
+    entries.extend(whole_station(connection, number, &entries, &mut damaged)?);
+    entries.sort_by_key(|entry| entry.row);
     let (meter_serial, learned_kw) =
         connection
             .prepare_cached("SELECT meter_serial, learned_kw FROM station WHERE name = ?1")?
             .query_row([session.station.as_str()], |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?)))?;
     let learned_kw = learned_kw.and_then(|kw| kw.parse().ok());
-    Ok(Some(Due { session, proofs, last_message, damaged, meter_serial, learned_kw }))
+    Ok(Some(Due { session, entries, last_message, damaged, meter_serial, learned_kw }))
 }
 
 impl Due {
@@ -314,13 +314,13 @@ pub(super) fn last_message(connection: &Connection, session: i64) -> Result<Opti
     Ok(connection.prepare_cached(sql)?.query_row([session], |row| row.get(0))?)
 }
 
-const PROOF: &str = "phase, seq_no, reported_at, evse, charging, readings, received_at, clock_unproven, id";
-const PROOF_WIDTH: usize = 9;
+const ENTRY: &str = "phase, seq_no, reported_at, evse, charging, readings, received_at, clock_unproven, id";
+const ENTRY_WIDTH: usize = 9;
 
 /// A session's evidence, in the order of the journal, without the rows that are damaged.
-pub(super) fn proofs(connection: &Connection, session: i64, damaged: &mut Vec<String>) -> Result<Vec<Proof>, StoreError> {
+pub(super) fn entries(connection: &Connection, session: i64, damaged: &mut Vec<String>) -> Result<Vec<JournalEntry>, StoreError> {
     let mut statement =
-        connection.prepare_cached(&format!("SELECT {PROOF}, checksum, {MESSAGE} FROM message WHERE session = ?1 ORDER BY id"))?;
+        connection.prepare_cached(&format!("SELECT {ENTRY}, checksum, {MESSAGE} FROM message WHERE session = ?1 ORDER BY id"))?;
     collect(statement.query([session])?, Some(session), damaged)
 }
 
@@ -328,30 +328,34 @@ pub(super) fn proofs(connection: &Connection, session: i64, damaged: &mut Vec<St
 fn whole_station(
     connection: &Connection,
     session: i64,
-    proofs: &[Proof],
+    entries: &[JournalEntry],
     damaged: &mut Vec<String>,
-) -> Result<Vec<Proof>, StoreError> {
-    let (Some(first), Some(last)) = (proofs.first(), proofs.last()) else { return Ok(Vec::new()) };
+) -> Result<Vec<JournalEntry>, StoreError> {
+    let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Ok(Vec::new()) };
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT {PROOF}, checksum, {MESSAGE} FROM message WHERE station = (SELECT station FROM session WHERE number = ?1) \
+        "SELECT {ENTRY}, checksum, {MESSAGE} FROM message WHERE station = (SELECT station FROM session WHERE number = ?1) \
          AND session IS NULL AND charging IS NOT NULL AND id BETWEEN ?2 AND ?3"
     ))?;
     collect(statement.query(params![session, first.row, last.row])?, None, damaged)
 }
 
-fn collect(mut rows: rusqlite::Rows<'_>, session: Option<i64>, damaged: &mut Vec<String>) -> Result<Vec<Proof>, StoreError> {
-    let mut proofs = Vec::new();
+fn collect(
+    mut rows: rusqlite::Rows<'_>,
+    session: Option<i64>,
+    damaged: &mut Vec<String>,
+) -> Result<Vec<JournalEntry>, StoreError> {
+    let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
-        match proof(row, session) {
-            Ok(proof) if checksum::holds(row, PROOF_WIDTH, PROOF_WIDTH + 1)? => proofs.push(proof),
+        match entry(row, session) {
+            Ok(entry) if checksum::holds(row, ENTRY_WIDTH, ENTRY_WIDTH + 1)? => entries.push(entry),
             Err(failure @ rusqlite::Error::SqliteFailure(..)) => return Err(failure.into()),
-            _ => damaged.push(format!("message {}", row.get::<_, i64>(PROOF_WIDTH - 1)?)),
+            _ => damaged.push(format!("message {}", row.get::<_, i64>(ENTRY_WIDTH - 1)?)),
         }
     }
-    Ok(proofs)
+    Ok(entries)
 }
 
-fn proof(row: &Row<'_>, session: Option<i64>) -> rusqlite::Result<Proof> {
+fn entry(row: &Row<'_>, session: Option<i64>) -> rusqlite::Result<JournalEntry> {
     let phase = match row.get::<_, u8>(0)? {
         0 => Phase::Start,
         2 => Phase::Stop,
@@ -367,7 +371,7 @@ fn proof(row: &Row<'_>, session: Option<i64>) -> rusqlite::Result<Proof> {
         readings: row.get::<_, Option<Text>>(5)?.map(|text| readings::from_text(&text.0)).unwrap_or_default(),
     };
     let received = Received { at: time::from_millis(row.get(6)?), proven: row.get::<_, Option<bool>>(7)? != Some(true) };
-    Ok(Proof { row: row.get(8)?, evidence, received })
+    Ok(JournalEntry { row: row.get(8)?, evidence, received })
 }
 
 /// Sessions and tariffs that are not as they were written.

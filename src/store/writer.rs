@@ -19,17 +19,17 @@ use rusqlite::{Connection, params};
 use tokio::sync::{mpsc as tokio_mpsc, oneshot, watch};
 use tracing::{error, info, warn};
 
-use super::aside::Raw;
 use super::bounds::Keep;
 use super::clock::ClockNews;
-use super::failure::{is_damage, is_of_the_world};
+use super::epoch_file::{self, ChainEnd};
+use super::failure::{is_damage, is_storage_failure};
 use super::file::StoreFile;
-use super::journal::Station;
-use super::ledger::{Refusal, Verdict};
+use super::journal::KnownStation;
+use super::ledger::{ReceiptOutcome, Refusal};
 use super::life::{self, Life};
 use super::live::Missed;
 use super::open::{self, OpenError, SiteFacts};
-use super::witness::{self, ChainEnd};
+use super::quarantine::Raw;
 use super::{StoreError, restore, sessions};
 use crate::record::{Draft, Signer};
 use crate::session::overlap::Span;
@@ -39,7 +39,7 @@ use crate::units::{Decimal, Finding, Now, Received, StationId, Time, Version, ti
 /// Jobs per transaction.
 pub const MAX_GROUP: usize = 512;
 /// Jobs that get a transaction each after one of ours failed.
-const CAREFUL: usize = 4 * MAX_GROUP;
+const ONE_BY_ONE: usize = 4 * MAX_GROUP;
 /// How often a store that refused a commit is tried again.
 const PROBE: Duration = Duration::from_secs(1);
 /// `site.alive_at` tells afterwards when a gateway lost power.
@@ -124,7 +124,7 @@ pub enum Job {
         root: String,
         rejected: Vec<(u64, String)>,
         at: Time,
-        reply: oneshot::Sender<Verdict>,
+        reply: oneshot::Sender<ReceiptOutcome>,
     },
     /// The broker refused this record, or (`None`) has taken it after all; completes when that is on disk.
     Undelivered {
@@ -149,7 +149,7 @@ pub enum Job {
 /// A reply whose transaction is on disk.
 pub enum Released {
     Message(oneshot::Sender<Option<String>>, Option<String>),
-    Receipt(oneshot::Sender<Verdict>, Verdict),
+    Receipt(oneshot::Sender<ReceiptOutcome>, ReceiptOutcome),
     Flush(oneshot::Sender<()>),
 }
 
@@ -174,7 +174,7 @@ pub struct Signing {
 pub struct Signals {
     /// The epoch that is in use.
     pub epoch: watch::Sender<i64>,
-    /// Sequence number of the last record of it that may leave: the last one that the witness names.
+    /// Sequence number of the last record of it that may leave: the last one that the epoch file names.
     pub records: watch::Sender<u64>,
     /// Rings when a session may have become due for settlement; one waiting ring is enough.
     pub due: mpsc::SyncSender<()>,
@@ -233,16 +233,16 @@ pub struct Writer {
     tx_offset: i64,
     /// Once per life: a receipt that names records this store does not have has closed its epoch.
     pub(super) closed_by_receipt: bool,
-    witness: PathBuf,
+    epoch_file: PathBuf,
     ends: watch::Sender<ChainEnd>,
     pub(super) machine: Machine,
     pub(super) signing: Signing,
-    pub(super) stations: HashMap<StationId, Station>,
+    pub(super) stations: HashMap<StationId, KnownStation>,
     signals: Signals,
     released: tokio_mpsc::UnboundedSender<Vec<Released>>,
     available: Arc<AtomicBool>,
     /// Jobs that still get a transaction each, because one of ours failed lately.
-    careful: usize,
+    one_by_one: usize,
     /// Live state that a failed group would have written.
     missed: Missed,
     /// Why no further group is taken.
@@ -285,7 +285,7 @@ impl Writer {
             epoch,
             tx_offset,
             closed_by_receipt: false,
-            witness: facts.witness.clone(),
+            epoch_file: facts.epoch_file.clone(),
             ends: watch::Sender::new(ChainEnd { epoch, seq: 0, hash: None }),
             machine: Machine::new(policy, Origin { next_number: 1, tx_offset: 0, day: None }),
             signing,
@@ -293,13 +293,13 @@ impl Writer {
             signals,
             released,
             available: Arc::new(AtomicBool::new(true)),
-            careful: 0,
+            one_by_one: 0,
             missed: Missed::default(),
             fatal: None,
             alive_at: now(),
             now,
         };
-        writer.begin_life(&facts.stations).map_err(|error| bad(error.into()))?;
+        writer.begin_run(&facts.stations).map_err(|error| bad(error.into()))?;
         writer.restore().map_err(bad)?;
         let (last, _) = restore::chain_tail(&writer.connection, writer.epoch).map_err(bad)?;
         writer.signals.epoch.send_replace(epoch);
@@ -328,7 +328,7 @@ impl Writer {
         let (groups, queue) = mpsc::channel();
         let handle = WriterHandle { jobs, available: Arc::clone(&self.available) };
         let (epoch, records) = (self.signals.epoch.clone(), self.signals.records.clone());
-        tokio::spawn(witness::keep(self.witness.clone(), self.site.clone(), self.ends.subscribe(), epoch, records));
+        tokio::spawn(epoch_file::keep(self.epoch_file.clone(), self.site.clone(), self.ends.subscribe(), epoch, records));
         let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || {
             if catch_unwind(AssertUnwindSafe(|| self.run(&queue))).is_err() {
                 // Without a writer nothing can be answered; the supervisor starts us anew from what is on disk.
@@ -368,19 +368,19 @@ impl Writer {
     }
 
     fn commit(&mut self, group: &mut Vec<Job>) {
-        if self.careful == 0 {
+        if self.one_by_one == 0 {
             if let Err(failure) = self.transaction(group) {
                 self.fail(&failure);
             }
             return;
         }
         for job in group.drain(..) {
-            self.careful = self.careful.saturating_sub(1);
+            self.one_by_one = self.one_by_one.saturating_sub(1);
             let raw = Raw::of(&job);
             if let Err(failure) = self.transaction(&mut vec![job]) {
                 self.fail(&failure);
-                if let Some(raw) = raw.filter(|_| !is_of_the_world(&failure)) {
-                    self.set_aside(&raw, &failure);
+                if let Some(raw) = raw.filter(|_| !is_storage_failure(&failure)) {
+                    self.quarantine(&raw, &failure);
                 }
             }
             if self.fatal.is_some() {
@@ -436,9 +436,9 @@ impl Writer {
         if !self.connection.is_autocommit() {
             let _ = self.connection.execute_batch("ROLLBACK");
         }
-        let of_the_world = is_of_the_world(failure);
-        self.missed.failed(of_the_world);
-        if of_the_world {
+        let is_storage = is_storage_failure(failure);
+        self.missed.failed(is_storage);
+        if is_storage {
             self.file.commits(false);
             if self.available.swap(false, Ordering::Relaxed) {
                 error!(error = %failure, "commit failed; stations are turned away until the store works again");
@@ -447,7 +447,7 @@ impl Writer {
             }
         } else {
             error!(error = %failure, "a group of messages could not be applied; they are taken one by one now");
-            self.careful = CAREFUL;
+            self.one_by_one = ONE_BY_ONE;
         }
         let restored = self.restore();
         if is_damage(failure) || restored.is_err() {
@@ -560,15 +560,15 @@ impl Writer {
         }
         self.machine.reset(restore::origin(&self.connection, self.tx_offset)?);
         for session in sessions::open_sessions(&self.connection)? {
-            self.machine.admit(session);
+            self.machine.load(session);
         }
         for (station, evse, in_use) in restore::connectors(&self.connection, None)? {
-            self.machine.admit_connector(&station, evse, in_use);
+            self.machine.load_connector(&station, evse, in_use);
         }
         self.stations.clear();
         let mut damaged = Vec::new();
         for remembered in restore::recent_messages(&self.connection, &mut damaged)? {
-            self.recall(remembered);
+            self.cache_message(remembered);
         }
         for row in damaged {
             self.missed.damaged(row, (self.now)());

@@ -1,4 +1,4 @@
-//! The words every room shares: energy, time, identities, findings.
+//! The types that all modules share: energy, time, identities, findings.
 //!
 //! Nothing here knows a protocol, a tariff or a database. Energy is an integer number of milliwatt-hours and money is an
 //! exact decimal; binary floats do not occur.

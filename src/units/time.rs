@@ -7,7 +7,7 @@ use chrono::{DateTime, SecondsFormat, TimeZone, Utc};
 /// An instant in UTC.
 pub type Time = DateTime<Utc>;
 
-/// Where a room that may not read a clock gets the time from; the shell hands it in.
+/// Where a module that may not read a clock gets the time from; the shell hands it in.
 pub type Now = Arc<dyn Fn() -> Time + Send + Sync>;
 
 /// A reading of our own clock.

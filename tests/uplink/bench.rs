@@ -9,7 +9,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use forecourt::mqtt::{
-    self, Identity, LinkState, Outbox, OutboxError, Outgoing, Receipt, Settings, StatusFacts, Timing, Verdict,
+    self, Identity, LinkState, Outbox, OutboxError, Outgoing, Receipt, ReceiptOutcome, Settings, StatusFacts, Timing,
 };
 use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, Publish, PublishOptions, QoS};
 use tokio::sync::watch;
@@ -112,8 +112,8 @@ impl Broker {
                 pause: Duration::from_millis(50),
                 pause_cap: Duration::from_millis(200),
                 ack_wait: Duration::from_secs(5),
-                aside_wait: Duration::from_millis(200),
-                aside_wait_cap: Duration::from_secs(1),
+                quarantine_wait: Duration::from_millis(200),
+                quarantine_wait_cap: Duration::from_secs(1),
                 lasting: Duration::from_secs(60),
                 status_every: Duration::from_millis(100),
             },
@@ -200,8 +200,8 @@ impl Outbox for Shelf {
         Ok(*self.receipted.borrow())
     }
 
-    fn receipt(&self, receipt: Receipt) -> Result<Verdict, OutboxError> {
-        let refused = |why: &str| Ok(Verdict::Refused(why.to_owned()));
+    fn receipt(&self, receipt: Receipt) -> Result<ReceiptOutcome, OutboxError> {
+        let refused = |why: &str| Ok(ReceiptOutcome::Refused(why.to_owned()));
         if (receipt.site.as_str(), receipt.epoch) != (SITE, EPOCH) {
             return refused("another site or epoch");
         }
@@ -209,16 +209,16 @@ impl Outbox for Shelf {
             return refused("we never gave that number");
         }
         if receipt.through <= *self.receipted.borrow() {
-            return Ok(Verdict::Known);
+            return Ok(ReceiptOutcome::Known);
         }
         if receipt.root != root(&self.jws(receipt.through)) {
             return refused("its root is not ours");
         }
         self.receipted.send_replace(receipt.through);
-        Ok(Verdict::Retired(receipt.through))
+        Ok(ReceiptOutcome::Retired(receipt.through))
     }
 
-    fn set_aside(&self, seq: u64, _reason: &str, _wait: Duration) -> Result<(), OutboxError> {
+    fn quarantine(&self, seq: u64, _reason: &str, _wait: Duration) -> Result<(), OutboxError> {
         self.aside.send_modify(|aside| *aside.entry(seq).or_default() += 1);
         Ok(())
     }
@@ -228,7 +228,7 @@ impl Outbox for Shelf {
         Ok(())
     }
 
-    fn aside(&self) -> Result<Vec<(u64, u32)>, OutboxError> {
+    fn quarantined(&self) -> Result<Vec<(u64, u32)>, OutboxError> {
         Ok(self.aside.borrow().iter().map(|(seq, tries)| (*seq, *tries)).collect())
     }
 

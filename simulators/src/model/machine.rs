@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use chrono::{NaiveDate, TimeDelta};
 use chrono_tz::Tz;
 use forecourt::rating::{self, Activity, LoadSample, Metered};
-use forecourt::session::metering::{self, Proof, StationPower};
+use forecourt::session::metering::{self, JournalEntry, StationPower};
 use forecourt::session::overlap::{self, Neighbour, Span};
 use forecourt::session::{
     Answer, AuthStatus, Boot, Change, ChargingState, Context as ReadingContext, Fact, LinePhase, Location, Lookup, Machine,
@@ -68,7 +68,7 @@ impl Policy for Site {
         Some(TariffRef("tariff".into()))
     }
 
-    fn judge(&self, _: &StationId, _: &Token) -> AuthStatus {
+    fn authorize(&self, _: &StationId, _: &Token) -> AuthStatus {
         AuthStatus::Accepted
     }
 
@@ -120,7 +120,7 @@ struct Daemon<'a> {
     station: StationId,
     sessions: Vec<Session>,
     /// Beside each: the message it came with.
-    proofs: Vec<(Proof, usize)>,
+    entries: Vec<(JournalEntry, usize)>,
     bills: HashMap<i64, (Bill, Vec<String>)>,
     /// The id answered to the start of a true session.
     given: HashMap<usize, String>,
@@ -141,7 +141,7 @@ pub fn play(world: &World, messages: &[Message], tariffs: &Tariffs) -> Vec<Kept>
         machine,
         station: StationId::new("CP-1"),
         sessions: Vec::new(),
-        proofs: Vec::new(),
+        entries: Vec::new(),
         bills: HashMap::new(),
         given: HashMap::new(),
         seen: HashMap::new(),
@@ -182,9 +182,9 @@ impl Daemon<'_> {
         self.machine.reset(origin(&self.sessions));
         let open: Vec<Session> =
             self.sessions.iter().filter(|session| session.is_open()).map(|session| self.stored(session)).collect();
-        open.into_iter().for_each(|session| self.machine.admit(session));
+        open.into_iter().for_each(|session| self.machine.load(session));
         for (evse, in_use) in &self.connectors {
-            self.machine.admit_connector(&self.station, *evse, *in_use);
+            self.machine.load_connector(&self.station, *evse, *in_use);
         }
     }
 
@@ -199,7 +199,7 @@ impl Daemon<'_> {
         }
         if let Some(lookup) = self.machine.lookup(&self.station, &fact) {
             for session in self.find(&lookup) {
-                self.machine.admit(session);
+                self.machine.load(session);
             }
         }
         let received = now(self.world, message.sent);
@@ -219,8 +219,8 @@ impl Daemon<'_> {
                     }
                 }
                 Change::Evidence(evidence) => {
-                    let row = i64::try_from(self.proofs.len()).unwrap_or(i64::MAX);
-                    self.proofs.push((Proof { row, evidence, received }, place));
+                    let row = i64::try_from(self.entries.len()).unwrap_or(i64::MAX);
+                    self.entries.push((JournalEntry { row, evidence, received }, place));
                 }
                 _ => {}
             }
@@ -238,25 +238,25 @@ impl Daemon<'_> {
     /// As it comes from the store: what is remembered follows from the evidence.
     fn stored(&self, session: &Session) -> Session {
         let mut session = Session { memory: Memory::default(), ..session.clone() };
-        for (proof, _) in self.of(session.number) {
-            session.memory.add(&proof.evidence, proof.evidence.said_at().unwrap_or(proof.received.at));
+        for (entry, _) in self.of(session.number) {
+            session.memory.add(&entry.evidence, entry.evidence.said_at().unwrap_or(entry.received.at));
         }
         session
     }
 
-    fn of(&self, number: i64) -> impl Iterator<Item = &(Proof, usize)> {
-        self.proofs.iter().filter(move |(proof, _)| proof.evidence.session == Some(number))
+    fn of(&self, number: i64) -> impl Iterator<Item = &(JournalEntry, usize)> {
+        self.entries.iter().filter(move |(entry, _)| entry.evidence.session == Some(number))
     }
 
     /// A session's evidence, with the states of the whole station in its time.
-    fn evidence(&self, number: i64) -> Vec<Proof> {
-        let rows: Vec<i64> = self.of(number).map(|(proof, _)| proof.row).collect();
+    fn evidence(&self, number: i64) -> Vec<JournalEntry> {
+        let rows: Vec<i64> = self.of(number).map(|(entry, _)| entry.row).collect();
         let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Vec::new() };
-        let is_its = |proof: &Proof| match proof.evidence.session {
+        let is_its = |entry: &JournalEntry| match entry.evidence.session {
             Some(session) => session == number,
-            None => proof.evidence.charging.is_some() && (*first..=*last).contains(&proof.row),
+            None => entry.evidence.charging.is_some() && (*first..=*last).contains(&entry.row),
         };
-        self.proofs.iter().map(|(proof, _)| proof).filter(|proof| is_its(proof)).cloned().collect()
+        self.entries.iter().map(|(entry, _)| entry).filter(|entry| is_its(entry)).cloned().collect()
     }
 
     /// The other sessions of the connector, as the store knows them.
@@ -337,7 +337,7 @@ impl Daemon<'_> {
         let sessions = std::mem::take(&mut self.sessions);
         let one = |session: &Session| {
             let told = |phase: TxPhase| {
-                let mut of = self.of(session.number).filter(|(proof, _)| proof.evidence.phase == phase);
+                let mut of = self.of(session.number).filter(|(entry, _)| entry.evidence.phase == phase);
                 of.next().and_then(|(_, place)| messages[*place].of)
             };
             let mut all_of: Vec<usize> = self.of(session.number).filter_map(|(_, place)| messages[*place].of).collect();

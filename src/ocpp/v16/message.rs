@@ -1,11 +1,11 @@
 //! The messages of 1.6 outside transactions.
 
-use crate::ocpp::lenient::{Field, Reader, filled};
+use crate::ocpp::lenient::{Field, PayloadReader, filled};
 use crate::session::{Boot, ChargingState, Fact, Refusal, Status};
 use crate::units::{Token, TokenKind};
 
 /// BootNotification (1.6 §6.3). Vendor and model are required, but may be empty: a refusal would keep the station out for ever.
-pub(super) fn boot_notification(r: &mut Reader<'_>) -> Result<Fact, Refusal> {
+pub(super) fn boot_notification(r: &mut PayloadReader<'_>) -> Result<Fact, Refusal> {
     let (mut vendor, mut model) = (Field::Absent, Field::Absent);
     let mut box_serial = None;
     let mut boot = Boot::default();
@@ -27,17 +27,17 @@ pub(super) fn boot_notification(r: &mut Reader<'_>) -> Result<Fact, Refusal> {
 }
 
 /// Heartbeat (1.6 §6.29).
-pub(in crate::ocpp) fn heartbeat(r: &mut Reader<'_>) -> Result<Fact, Refusal> {
+pub(in crate::ocpp) fn heartbeat(r: &mut PayloadReader<'_>) -> Result<Fact, Refusal> {
     r.object("Heartbeat", |r, _| r.unknown());
     Ok(Fact::Heartbeat)
 }
 
 /// StatusNotification (1.6 §6.47). Connector 0 is the station; every other connector is an EVSE of its own.
-pub(super) fn status_notification(r: &mut Reader<'_>) -> Result<Fact, Refusal> {
+pub(super) fn status_notification(r: &mut PayloadReader<'_>) -> Result<Fact, Refusal> {
     let (mut connector, mut state, mut error) = (Field::Absent, Field::Absent, Field::Absent);
     let mut reported_at = None;
     r.object("StatusNotification", |r, key| match key {
-        "connectorId" => connector = r.outlet(key),
+        "connectorId" => connector = r.evse_or_connector(key),
         "status" => state = r.text(key),
         "errorCode" => error = r.text(key),
         "timestamp" => reported_at = r.time(key).ok(),
@@ -73,7 +73,7 @@ fn charging(state: &str) -> Option<ChargingState> {
 }
 
 /// Authorize (1.6 §6.1). An empty tag is a tag that nobody has.
-pub(super) fn authorize(r: &mut Reader<'_>) -> Result<Fact, Refusal> {
+pub(super) fn authorize(r: &mut PayloadReader<'_>) -> Result<Fact, Refusal> {
     let mut tag = Field::Absent;
     r.object("Authorize", |r, key| match key {
         "idTag" => tag = r.text(key),
@@ -87,7 +87,7 @@ pub(super) fn authorize(r: &mut Reader<'_>) -> Result<Fact, Refusal> {
 }
 
 /// DataTransfer (1.6 §6.15, the same in 2.x).
-pub(in crate::ocpp) fn data_transfer(r: &mut Reader<'_>) -> Result<Fact, Refusal> {
+pub(in crate::ocpp) fn data_transfer(r: &mut PayloadReader<'_>) -> Result<Fact, Refusal> {
     let mut vendor = Field::Absent;
     r.object("DataTransfer", |r, key| match key {
         "vendorId" => vendor = r.text(key),
@@ -98,7 +98,7 @@ pub(in crate::ocpp) fn data_transfer(r: &mut Reader<'_>) -> Result<Fact, Refusal
 }
 
 /// SecurityEventNotification (1.6 security whitepaper, A04; 2.0.1 A04). Stations send it unasked at boot.
-pub(in crate::ocpp) fn security_event(r: &mut Reader<'_>) -> Result<Fact, Refusal> {
+pub(in crate::ocpp) fn security_event(r: &mut PayloadReader<'_>) -> Result<Fact, Refusal> {
     let mut kind = Field::Absent;
     let (mut detail, mut reported_at) = (None, None);
     r.object("SecurityEventNotification", |r, key| match key {

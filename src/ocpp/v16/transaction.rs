@@ -1,16 +1,16 @@
 //! StartTransaction, MeterValues, StopTransaction. They always become a fact; whatever is missing is said in its findings.
 
-use crate::ocpp::lenient::{Field, Reader};
+use crate::ocpp::lenient::{Field, PayloadReader};
 use crate::ocpp::sample::readings;
 use crate::session::{Phase, TxFact};
 use crate::units::{Token, TokenKind, TxRef};
 
 /// StartTransaction (1.6 §6.45).
-pub(super) fn start(r: &mut Reader<'_>) -> TxFact {
+pub(super) fn start(r: &mut PayloadReader<'_>) -> TxFact {
     let mut tx = TxFact::new(Phase::Start);
     let (mut connector, mut token, mut register, mut at) = (Field::Absent, Field::Absent, Field::Absent, Field::Absent);
     r.object("StartTransaction", |r, key| match key {
-        "connectorId" => connector = r.outlet(key),
+        "connectorId" => connector = r.evse_or_connector(key),
         "idTag" => token = tag(r),
         "meterStart" => register = r.decimal(key),
         "timestamp" => at = r.time(key),
@@ -26,10 +26,10 @@ pub(super) fn start(r: &mut Reader<'_>) -> TxFact {
 }
 
 /// MeterValues (1.6 §6.31). Without a transactionId it belongs to what runs on its connector; that is no oddity.
-pub(super) fn meter_values(r: &mut Reader<'_>) -> TxFact {
+pub(super) fn meter_values(r: &mut PayloadReader<'_>) -> TxFact {
     let mut tx = TxFact::new(Phase::Update);
     r.object("MeterValues", |r, key| match key {
-        "connectorId" => tx.evse = r.outlet(key).ok(),
+        "connectorId" => tx.evse = r.evse_or_connector(key).ok(),
         "transactionId" => tx.tx = transaction_id(r).ok(),
         "meterValue" => readings(r, key, &mut tx.readings),
         _ => r.unknown(),
@@ -38,12 +38,12 @@ pub(super) fn meter_values(r: &mut Reader<'_>) -> TxFact {
 }
 
 /// StopTransaction (1.6 §6.49). Some stations name the connector too (quirk 46), which helps when the id is useless.
-pub(super) fn stop(r: &mut Reader<'_>) -> TxFact {
+pub(super) fn stop(r: &mut PayloadReader<'_>) -> TxFact {
     let mut tx = TxFact::new(Phase::Stop);
     let (mut id, mut register, mut at) = (Field::Absent, Field::Absent, Field::Absent);
     r.object("StopTransaction", |r, key| match key {
         "transactionId" => id = transaction_id(r),
-        "connectorId" => tx.evse = r.outlet(key).ok(),
+        "connectorId" => tx.evse = r.evse_or_connector(key).ok(),
         "idTag" => tx.token = tag(r).ok(),
         "meterStop" => register = r.decimal(key),
         "timestamp" => at = r.time(key),
@@ -61,7 +61,7 @@ pub(super) fn stop(r: &mut Reader<'_>) -> TxFact {
 }
 
 /// A transactionId: we assign positive numbers only. Zero and below are what stations send that never got one (quirks 61, 64).
-fn transaction_id(r: &mut Reader<'_>) -> Field<TxRef> {
+fn transaction_id(r: &mut PayloadReader<'_>) -> Field<TxRef> {
     match r.integer("transactionId") {
         Field::Read(id) if id > 0 => Field::Read(TxRef::new(&id.to_string())),
         Field::Read(id) => {
@@ -74,7 +74,7 @@ fn transaction_id(r: &mut Reader<'_>) -> Field<TxRef> {
 }
 
 /// An idTag; an empty one names nobody.
-fn tag(r: &mut Reader<'_>) -> Field<Token> {
+fn tag(r: &mut PayloadReader<'_>) -> Field<Token> {
     match r.text("idTag") {
         Field::Read(text) if text.trim().is_empty() => {
             r.note("token-empty", "idTag");

@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use crate::ocpp::lenient::{Field, Reader, filled};
+use crate::ocpp::lenient::{Field, PayloadReader, filled};
 use crate::session::{Boot, Fact, Refusal};
 use crate::units::{Token, TokenKind};
 
 /// BootNotification (2.0.1 B01). Vendor and model are required, but may be empty.
-pub(super) fn boot_notification(r: &mut Reader<'_>) -> Result<Fact, Refusal> {
+pub(super) fn boot_notification(r: &mut PayloadReader<'_>) -> Result<Fact, Refusal> {
     let (mut vendor, mut model, mut reason) = (Field::Absent, Field::Absent, Field::Absent);
     let mut boot = Boot::default();
     let mut station = Field::Absent;
@@ -33,7 +33,7 @@ pub(super) fn boot_notification(r: &mut Reader<'_>) -> Result<Fact, Refusal> {
 }
 
 /// Authorize (2.0.1 C01). Certificates of plug and charge are passed over.
-pub(super) fn authorize(r: &mut Reader<'_>) -> Result<Fact, Refusal> {
+pub(super) fn authorize(r: &mut PayloadReader<'_>) -> Result<Fact, Refusal> {
     let mut token = Field::Absent;
     r.object("Authorize", |r, key| match key {
         "idToken" => token = id_token(r),
@@ -44,14 +44,14 @@ pub(super) fn authorize(r: &mut Reader<'_>) -> Result<Fact, Refusal> {
 }
 
 /// A message whose content stays in the journal.
-pub(super) fn noted(r: &mut Reader<'_>) -> Result<Fact, Refusal> {
+pub(super) fn noted(r: &mut PayloadReader<'_>) -> Result<Fact, Refusal> {
     r.object("payload", |r, _| r.skip());
     Ok(Fact::Noted)
 }
 
 /// IdTokenType (2.0.1 C01, C02). A bare text, as 1.6 has it, is a token of unstated kind. A token without text is one only if
 /// its kind is NoAuthorization (C02.FR.01).
-pub(super) fn id_token(r: &mut Reader<'_>) -> Field<Token> {
+pub(super) fn id_token(r: &mut PayloadReader<'_>) -> Field<Token> {
     let (mut text, mut kind) = (Field::Absent, None);
     if r.at_object() {
         r.object("idToken", |r, key| match key {

@@ -1,16 +1,16 @@
 //! StatusNotification, and NotifyEvent, which may stand in its place (2.0.1 G01, N07, errata 2025-09).
 
-use crate::ocpp::lenient::{Field, Reader};
+use crate::ocpp::lenient::{Field, PayloadReader};
 use crate::session::{ChargingState, Fact, Refusal, Status};
 use crate::units::Time;
 
 /// StatusNotification (2.0.1 G01).
-pub(super) fn status_notification(r: &mut Reader<'_>) -> Result<Fact, Refusal> {
+pub(super) fn status_notification(r: &mut PayloadReader<'_>) -> Result<Fact, Refusal> {
     let (mut evse, mut connector) = (Field::Absent, Field::Absent);
     let (mut state, mut reported_at) = (Field::Absent, Field::Absent);
     r.object("StatusNotification", |r, key| match key {
-        "evseId" => evse = r.outlet(key),
-        "connectorId" => connector = r.outlet(key),
+        "evseId" => evse = r.evse_or_connector(key),
+        "connectorId" => connector = r.evse_or_connector(key),
         "connectorStatus" => state = r.text(key),
         "timestamp" => reported_at = r.time(key),
         _ => r.unknown(),
@@ -37,7 +37,7 @@ struct Event {
 }
 
 /// NotifyEvent (2.0.1 N07): every AvailabilityState in it is a status; the rest stays in the journal.
-pub(super) fn notify_event(r: &mut Reader<'_>) -> Result<Fact, Refusal> {
+pub(super) fn notify_event(r: &mut PayloadReader<'_>) -> Result<Fact, Refusal> {
     let mut statuses = Vec::new();
     r.object("NotifyEvent", |r, key| match key {
         "eventData" => r.list(key, |r| statuses.extend(event(r).status())),
@@ -47,7 +47,7 @@ pub(super) fn notify_event(r: &mut Reader<'_>) -> Result<Fact, Refusal> {
     Ok(Fact::Events { statuses })
 }
 
-fn event(r: &mut Reader<'_>) -> Event {
+fn event(r: &mut PayloadReader<'_>) -> Event {
     let mut event = Event::default();
     r.object("eventData", |r, key| match key {
         "timestamp" => event.reported_at = r.time(key).ok(),
@@ -59,8 +59,8 @@ fn event(r: &mut Reader<'_>) -> Event {
         "component" => drop(r.object(key, |r, key| match key {
             "name" => event.component = r.text(key).filled().unwrap_or_default(),
             "evse" => drop(r.object(key, |r, key| match key {
-                "id" => event.evse = r.outlet(key).ok(),
-                "connectorId" => event.connector = r.outlet(key).ok(),
+                "id" => event.evse = r.evse_or_connector(key).ok(),
+                "connectorId" => event.connector = r.evse_or_connector(key).ok(),
                 _ => r.unknown(),
             })),
             _ => r.skip(),

@@ -1,13 +1,13 @@
 //! TransactionEvent and MeterValues. They always become a fact; whatever is missing is said in its findings.
 
 use super::message::id_token;
-use crate::ocpp::lenient::{Field, Reader};
+use crate::ocpp::lenient::{Field, PayloadReader};
 use crate::ocpp::sample::readings;
 use crate::session::{ChargingState, Phase, TxFact};
 use crate::units::TxRef;
 
 /// TransactionEvent (2.0.1 E01 to E15; 2.1 adds costDetails, preconditioningStatus, evseSleep and more).
-pub(super) fn transaction_event(r: &mut Reader<'_>) -> TxFact {
+pub(super) fn transaction_event(r: &mut PayloadReader<'_>) -> TxFact {
     let mut tx = TxFact::new(Phase::Update);
     let (mut phase, mut at, mut seq_no) = (None, Field::Absent, Field::Absent);
     r.object("TransactionEvent", |r, key| match key {
@@ -40,14 +40,14 @@ pub(super) fn transaction_event(r: &mut Reader<'_>) -> TxFact {
     tx
 }
 
-fn event_type(r: &mut Reader<'_>) -> Option<Phase> {
+fn event_type(r: &mut PayloadReader<'_>) -> Option<Phase> {
     const TYPES: [(&str, Phase); 3] = [("Started", Phase::Start), ("Updated", Phase::Update), ("Ended", Phase::Stop)];
     let text = r.text("eventType").ok()?;
     TYPES.iter().find(|(name, _)| name.eq_ignore_ascii_case(text.trim())).map(|(_, phase)| *phase)
 }
 
 /// TransactionType (2.0.1 E01 to E08).
-fn transaction_info(r: &mut Reader<'_>, tx: &mut TxFact) {
+fn transaction_info(r: &mut PayloadReader<'_>, tx: &mut TxFact) {
     r.object("transactionInfo", |r, key| match key {
         "transactionId" => tx.tx = r.text(key).filled().map(|id| TxRef::new(&id)),
         "chargingState" => tx.charging = charging_state(r),
@@ -58,7 +58,7 @@ fn transaction_info(r: &mut Reader<'_>, tx: &mut TxFact) {
     });
 }
 
-fn charging_state(r: &mut Reader<'_>) -> Option<ChargingState> {
+fn charging_state(r: &mut PayloadReader<'_>) -> Option<ChargingState> {
     let text = r.text("chargingState").filled()?;
     let state = ChargingState::from_name(&text);
     if state.is_none() {
@@ -68,24 +68,24 @@ fn charging_state(r: &mut Reader<'_>) -> Option<ChargingState> {
 }
 
 /// EVSEType; a bare number is taken for its id.
-fn evse(r: &mut Reader<'_>, tx: &mut TxFact) {
+fn evse(r: &mut PayloadReader<'_>, tx: &mut TxFact) {
     if !r.at_object() {
-        tx.evse = r.outlet("evse").ok();
+        tx.evse = r.evse_or_connector("evse").ok();
         return;
     }
     r.object("evse", |r, key| match key {
-        "id" => tx.evse = r.outlet("evse.id").ok(),
-        "connectorId" => tx.connector = r.outlet("evse.connectorId").ok(),
+        "id" => tx.evse = r.evse_or_connector("evse.id").ok(),
+        "connectorId" => tx.connector = r.evse_or_connector("evse.connectorId").ok(),
         _ => r.unknown(),
     });
 }
 
 /// MeterValues (2.0.1 J01): outside transactions; evseId 0 is the main meter.
-pub(super) fn meter_values(r: &mut Reader<'_>) -> TxFact {
+pub(super) fn meter_values(r: &mut PayloadReader<'_>) -> TxFact {
     let mut tx = TxFact::new(Phase::Update);
     let mut evse = Field::Absent;
     r.object("MeterValues", |r, key| match key {
-        "evseId" => evse = r.outlet(key),
+        "evseId" => evse = r.evse_or_connector(key),
         "meterValue" => readings(r, key, &mut tx.readings),
         _ => r.unknown(),
     });

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! start ── warm-up (Paused, free) ── first Charging ── SuspendedEV, EVConnected: Idle ── SuspendedEVSE: Paused ── end
-//! energy flows: Charging · told Charging, but nothing flows: Paused · told Idle, but events are missing: Paused · out of service: Paused
+//! energy flows: Charging · reported Charging, but nothing flows: Paused · reported Idle, but events are missing: Paused · out of service: Paused
 //! ```
 
 use std::collections::BTreeMap;
@@ -51,8 +51,8 @@ impl Course<'_> {
     /// Changes of activity; the first is at the start.
     pub(super) fn activity(&self, findings: &mut Vec<Finding>) -> Vec<(Time, Activity)> {
         let states = self.states(Some(self.session));
-        let told = self.as_told(&states);
-        let mut activity = Timeline { end: self.end, changes: told.clone() };
+        let reported = self.as_reported(&states);
+        let mut activity = Timeline { end: self.end, changes: reported.clone() };
         let is_out = |state: &ChargingState| *state == ChargingState::OutOfService;
         let mut out_of_service = stretches(&states, self.end, is_out);
         out_of_service.extend(stretches(&self.states(None), self.end, is_out));
@@ -62,7 +62,7 @@ impl Course<'_> {
         let step = resolution(self.registers.iter().map(|(_, register)| *register));
         let patience = patience(self.registers, step);
         let rises = rises(self.registers, patience);
-        for (from, until) in self.untold(&rises) {
+        for (from, until) in self.unreported(&rises) {
             activity.repaint(from, until, Activity::Idle, Activity::Paused);
         }
         let mut flowed = TimeDelta::zero();
@@ -82,7 +82,7 @@ impl Course<'_> {
         for (from, until) in self.dark {
             activity.paint(*from, *until, Activity::Paused);
         }
-        if flowed >= NOTEWORTHY && told.len() > 1 {
+        if flowed >= NOTEWORTHY && reported.len() > 1 {
             let detail = format!("energy flowed for {} min in which the station's last state was another", flowed.num_minutes());
             findings.push(Finding::new("charging-unreported", detail));
         }
@@ -123,11 +123,11 @@ impl Course<'_> {
 
     /// What the states say. Warm-up ends with the first state `Charging`, or never began if a sample shows that energy flowed
     /// earlier. A station that says nothing about states is taken as charging throughout.
-    fn as_told(&self, states: &[(Time, ChargingState)]) -> Vec<(Time, Activity)> {
+    fn as_reported(&self, states: &[(Time, ChargingState)]) -> Vec<(Time, Activity)> {
         let charging_at = states.iter().find(|(_, state)| *state == ChargingState::Charging).map(|(at, _)| *at);
         let flowed = flowed_before(charging_at, self.registers);
-        let told = states.iter().any(|(_, state)| *state != ChargingState::OutOfService);
-        let opening = if flowed || !told { Activity::Charging } else { Activity::Paused };
+        let reported = states.iter().any(|(_, state)| *state != ChargingState::OutOfService);
+        let opening = if flowed || !reported { Activity::Charging } else { Activity::Paused };
         let mut charged = false;
         let mut changes: Vec<(Time, Activity)> = Vec::new();
         for (at, state) in states {
@@ -170,7 +170,7 @@ impl Course<'_> {
     }
 
     /// Where in a stretch neither the state nor a flow of energy is proven: what flowed over its edge would have to flow in it if the
-    /// station is as weak as most; or a vehicle charged in it, so what was told before is not true any more, and nothing else was told.
+    /// station is as weak as most; or a vehicle charged in it, so what was reported before is not true any more, and nothing else was reported.
     fn doubtful(&self, step: MilliWh, from: Time, until: Time) -> Vec<(Time, Time)> {
         let mut doubtful = Vec::new();
         for pair in self.registers.windows(2).filter(|pair| pair[0].0 < until && pair[1].0 > from && pair[1].1 - pair[0].1 > step)
@@ -233,13 +233,14 @@ impl Course<'_> {
 
     /// Where a 2.x state may have changed in an event that is missing: from the event before the gap to the next one that tells a
     /// state. A register that stands still proves that nothing changed.
-    fn untold(&self, rises: &[(Point, Point)]) -> Vec<(Time, Time)> {
+    fn unreported(&self, rises: &[(Point, Point)]) -> Vec<(Time, Time)> {
         let mut events: Vec<(Time, i64, bool)> =
             self.timed.iter().filter_map(|one| Some((one.at, one.evidence.seq_no?, one.evidence.charging.is_some()))).collect();
         events.sort_unstable();
         let gaps = events.windows(2).filter(|pair| pair[1].1 > pair[0].1.saturating_add(1));
-        let next_told = |after: Time| events.iter().find(|(at, _, told)| *told && *at > after).map_or(self.end, |(at, ..)| *at);
-        gaps.map(|pair| (pair[0].0, next_told(pair[0].0)))
+        let next_reported =
+            |after: Time| events.iter().find(|(at, _, reported)| *reported && *at > after).map_or(self.end, |(at, ..)| *at);
+        gaps.map(|pair| (pair[0].0, next_reported(pair[0].0)))
             .filter(|(from, until)| rises.iter().any(|(left, right)| left.0 < *until && right.0 > *from))
             .collect()
     }

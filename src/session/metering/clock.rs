@@ -12,7 +12,7 @@
 
 use chrono::TimeDelta;
 
-use super::{Held, Proof};
+use super::{Held, JournalEntry};
 use crate::session::clock::{QUEUE_PAUSE, is_live};
 use crate::session::transaction::CLOCK_TOLERANCE;
 use crate::session::{Context, Evidence, Phase, Reading, hold};
@@ -57,7 +57,7 @@ struct Clock {
 /// Corrects the times of a session's messages, given in the order of their arrival. `Err`: nothing says when it began or ended.
 /// `lag`: by how much the station's clock was off when the session started, if its messages before had shown that.
 pub(super) fn correct<'a>(
-    proofs: &'a [Proof],
+    entries: &'a [JournalEntry],
     lag: Option<TimeDelta>,
     findings: &mut Vec<Finding>,
 ) -> Result<Vec<Timed<'a>>, Held> {
@@ -69,15 +69,15 @@ pub(super) fn correct<'a>(
         received_at: None,
         live: None,
     };
-    let mut timed = Vec::with_capacity(proofs.len());
-    for (place, proof) in proofs.iter().enumerate() {
-        let is_untimed = proof.evidence.said_at().is_none() && clock.is_in_queue(proof);
-        let at = clock.time_of(proof, &proofs[place + 1..])?;
-        clock.received_at = Some(proof.received.at);
-        timed.push(Timed { evidence: &proof.evidence, at, shift: clock.shift, row: proof.row, is_untimed });
+    let mut timed = Vec::with_capacity(entries.len());
+    for (place, entry) in entries.iter().enumerate() {
+        let is_untimed = entry.evidence.said_at().is_none() && clock.is_in_queue(entry);
+        let at = clock.time_of(entry, &entries[place + 1..])?;
+        clock.received_at = Some(entry.received.at);
+        timed.push(Timed { evidence: &entry.evidence, at, shift: clock.shift, row: entry.row, is_untimed });
     }
     check_begin(&timed)?;
-    check_burst(proofs)?;
+    check_burst(entries)?;
     let worst = clock.shifts.iter().copied().max_by_key(|shift| shift.abs());
     if let Some(worst) = worst {
         let (minutes, way) = (worst.num_minutes(), if worst < TimeDelta::zero() { "ahead" } else { "behind" });
@@ -92,10 +92,10 @@ pub(super) fn correct<'a>(
 }
 
 impl Clock {
-    fn time_of(&mut self, proof: &Proof, later: &[Proof]) -> Result<Time, Held> {
-        let received = proof.received;
-        let Some(said) = proof.evidence.said_at() else {
-            return self.unsaid(proof);
+    fn time_of(&mut self, entry: &JournalEntry, later: &[JournalEntry]) -> Result<Time, Held> {
+        let received = entry.received;
+        let Some(said) = entry.evidence.said_at() else {
+            return self.unsaid(entry);
         };
         let lag = received.at - said;
         if !received.proven {
@@ -108,23 +108,23 @@ impl Clock {
         }
         let never_set = said.timestamp() < EARLIEST;
         if lag.abs() <= CLOCK_TOLERANCE {
-            self.live_at(proof, said);
+            self.live_at(entry, said);
             self.shift_to(TimeDelta::zero());
         } else if never_set && self.shifts.last().is_some_and(|shift| (*shift - lag).abs() > CLOCK_TOLERANCE) {
             return Err(doubtful("the station had no clock and sent this later than it happened"));
         } else if (lag - self.shift).abs() <= CLOCK_TOLERANCE {
-            self.live_at(proof, said + self.shift);
-        } else if lag < self.shift || self.went_back(proof, said) {
+            self.live_at(entry, said + self.shift);
+        } else if lag < self.shift || self.went_back(entry, said) {
             // Ahead of its receipt, or before what it said earlier: certainly wrong.
             let silence = self.heard_at.map(|heard| received.at - heard);
-            if proof.evidence.phase == Phase::Stop && silence.is_some_and(|silence| silence > MAX_SILENCE) {
+            if entry.evidence.phase == Phase::Stop && silence.is_some_and(|silence| silence > MAX_SILENCE) {
                 return Err(doubtful("the station's clock was wrong when it ended, and nothing was heard of it shortly before"));
             }
             self.shift_to(lag);
-            self.live_at(proof, received.at);
+            self.live_at(entry, received.at);
         } else if never_set || is_steady(received.at, lag, later) {
             self.shift_to(lag);
-            self.live_at(proof, received.at);
+            self.live_at(entry, received.at);
         }
         let at = said.checked_add_signed(self.shift).unwrap_or(received.at);
         self.heard_at = Some(at.min(received.at));
@@ -132,24 +132,24 @@ impl Clock {
     }
 
     /// A message without any time happened when it came, if it came live.
-    fn unsaid(&mut self, proof: &Proof) -> Result<Time, Held> {
-        if !proof.received.proven && proof.evidence.phase != Phase::Update {
+    fn unsaid(&mut self, entry: &JournalEntry) -> Result<Time, Held> {
+        if !entry.received.proven && entry.evidence.phase != Phase::Update {
             return Err(doubtful("the station gave no time, and the gateway's own clock was wrong"));
         }
-        if self.is_in_queue(proof) {
-            return match proof.evidence.phase {
-                Phase::Update => Ok(proof.received.at),
+        if self.is_in_queue(entry) {
+            return match entry.evidence.phase {
+                Phase::Update => Ok(entry.received.at),
                 _ => Err(doubtful("the station sent this late, from its queue, and gave no time")),
             };
         }
-        self.heard_at = Some(proof.received.at);
-        Ok(proof.received.at)
+        self.heard_at = Some(entry.received.at);
+        Ok(entry.received.at)
     }
 
     /// It came right after a message that had waited in a queue: so it waited, too.
-    fn is_in_queue(&self, proof: &Proof) -> bool {
+    fn is_in_queue(&self, entry: &JournalEntry) -> bool {
         let Some((heard_at, received_at)) = self.heard_at.zip(self.received_at) else { return false };
-        received_at - heard_at > CLOCK_TOLERANCE && proof.received.at - received_at <= QUEUE_PAUSE
+        received_at - heard_at > CLOCK_TOLERANCE && entry.received.at - received_at <= QUEUE_PAUSE
     }
 
     fn shift_to(&mut self, shift: TimeDelta) {
@@ -159,25 +159,25 @@ impl Clock {
         }
     }
 
-    fn live_at(&mut self, proof: &Proof, at: Time) {
+    fn live_at(&mut self, entry: &JournalEntry, at: Time) {
         // A connector's status may come before the stop of an earlier time: after a reboot, or because the stop waits for an answer.
-        let evidence = &proof.evidence;
+        let evidence = &entry.evidence;
         let is_status = evidence.phase == Phase::Update && evidence.seq_no.is_none() && evidence.readings.is_empty();
         if !is_status && self.live.is_none_or(|(latest, _)| latest <= at) {
-            self.live = Some((at, proof.evidence.seq_no));
+            self.live = Some((at, entry.evidence.seq_no));
         }
     }
 
     /// An end that would lie before something that was said live before it: the clock was set back. 2.x events overtake each other,
     /// so there the numbers tell which was before.
-    fn went_back(&self, proof: &Proof, said: Time) -> bool {
+    fn went_back(&self, entry: &JournalEntry, said: Time) -> bool {
         let Some((live, live_seq)) = self.live else { return false };
-        let is_later = match (proof.evidence.seq_no, live_seq) {
+        let is_later = match (entry.evidence.seq_no, live_seq) {
             (Some(seq), Some(live_seq)) => seq > live_seq,
             (Some(_), None) => false,
             (None, _) => true,
         };
-        proof.evidence.phase == Phase::Stop && is_later && said + self.shift + CLOCK_TOLERANCE < live
+        entry.evidence.phase == Phase::Stop && is_later && said + self.shift + CLOCK_TOLERANCE < live
     }
 }
 
@@ -201,10 +201,11 @@ fn check_begin(timed: &[Timed<'_>]) -> Result<(), Held> {
 }
 
 /// Start, samples and stop without a time, and all at once: they waited in a queue, and nobody knows for how long.
-fn check_burst(proofs: &[Proof]) -> Result<(), Held> {
-    let first = |phase| proofs.iter().find(|proof| proof.evidence.phase == phase && proof.evidence.reported_at.is_none());
+fn check_burst(entries: &[JournalEntry]) -> Result<(), Held> {
+    let first = |phase| entries.iter().find(|entry| entry.evidence.phase == phase && entry.evidence.reported_at.is_none());
     let (Some(start), Some(stop)) = (first(Phase::Start), first(Phase::Stop)) else { return Ok(()) };
-    let between = proofs.iter().any(|proof| start.row < proof.row && proof.row < stop.row && !proof.evidence.readings.is_empty());
+    let between =
+        entries.iter().any(|entry| start.row < entry.row && entry.row < stop.row && !entry.evidence.readings.is_empty());
     let took = stop.received.at - start.received.at;
     if between && took <= QUEUE_PAUSE {
         return Err(doubtful("start, samples and stop came at once and without a time"));
@@ -213,11 +214,11 @@ fn check_burst(proofs: &[Proof]) -> Result<(), Held> {
 }
 
 /// Whether the lag stays as it is over messages that came apart: a queue is sent at once, and its lags shrink.
-fn is_steady(received_at: Time, lag: TimeDelta, later: &[Proof]) -> bool {
-    for proof in later {
-        let Some(said) = proof.evidence.said_at().filter(|_| proof.received.proven) else { continue };
-        let drift = proof.received.at - said - lag;
-        if is_live(proof.received.at - received_at, drift) {
+fn is_steady(received_at: Time, lag: TimeDelta, later: &[JournalEntry]) -> bool {
+    for entry in later {
+        let Some(said) = entry.evidence.said_at().filter(|_| entry.received.proven) else { continue };
+        let drift = entry.received.at - said - lag;
+        if is_live(entry.received.at - received_at, drift) {
             return true;
         }
         if drift.abs() > CLOCK_TOLERANCE {

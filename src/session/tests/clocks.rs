@@ -41,7 +41,7 @@ fn a_constant_offset_is_corrected_everywhere() {
         let expected = if off == 0 { WHOLE.to_owned() } else { format!("{WHOLE} clock-corrected") };
         assert_eq!(told(&mut site), expected, "{off}");
         // Also for a daemon that started anew meanwhile.
-        let mut site = Site { proofs: site.proofs.clone(), sessions: site.sessions.clone(), ..Site::new(Version::V16) };
+        let mut site = Site { entries: site.entries.clone(), sessions: site.sessions.clone(), ..Site::new(Version::V16) };
         site.restart();
         assert_eq!(told(&mut site), expected, "{off}");
     }

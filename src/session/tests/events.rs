@@ -77,7 +77,7 @@ fn a_held_session_is_judged_again_when_the_missing_event_comes() {
 
 /// The same books with a fresh memory.
 fn site_of(site: &Site) -> Site {
-    Site { sessions: site.sessions.clone(), proofs: site.proofs.clone(), ..Site::new(site.version) }
+    Site { sessions: site.sessions.clone(), entries: site.entries.clone(), ..Site::new(site.version) }
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn repeats_change_nothing() {
     for fact in script.clone() {
         site.tx(0, fact);
     }
-    let (sessions, proofs) = (site.sessions.clone(), site.proofs.len());
+    let (sessions, entries) = (site.sessions.clone(), site.entries.len());
     for round in 0..2 {
         for fact in script.clone() {
             let answer = if fact.token.is_some() { "> Accepted" } else { "> ok" };
@@ -107,7 +107,7 @@ fn repeats_change_nothing() {
         }
         site.restart();
     }
-    assert_eq!((site.sessions.clone(), site.proofs.len()), (sessions, proofs));
+    assert_eq!((site.sessions.clone(), site.entries.len()), (sessions, entries));
 }
 
 #[test]

@@ -14,7 +14,7 @@ mod properties;
 
 use chrono::{NaiveDate, TimeDelta, TimeZone, Utc};
 
-use super::metering::{Curve, Proof, StationPower, meter};
+use super::metering::{Curve, JournalEntry, StationPower, meter};
 use super::*;
 use crate::units::{Decimal, Finding, MilliWh, Received, StationId, Time, Token, TokenKind, TxRef, Version};
 
@@ -38,7 +38,7 @@ impl Policy for Rules {
         (at >= t(-86_400)).then(|| TariffRef("tariff".into()))
     }
 
-    fn judge(&self, _: &StationId, token: &Token) -> AuthStatus {
+    fn authorize(&self, _: &StationId, token: &Token) -> AuthStatus {
         if token.reveal().starts_with("BAD") { AuthStatus::Blocked } else { AuthStatus::Accepted }
     }
 
@@ -60,7 +60,7 @@ pub(super) struct Site {
     pub station: StationId,
     pub version: Version,
     pub sessions: Vec<Session>,
-    pub proofs: Vec<Proof>,
+    pub entries: Vec<JournalEntry>,
     /// Whether our own clock is right.
     pub proven: bool,
     pub configured_kw: Option<Decimal>,
@@ -76,7 +76,7 @@ impl Site {
             station: StationId::new("CP-1"),
             version,
             sessions: Vec::new(),
-            proofs: Vec::new(),
+            entries: Vec::new(),
             proven: true,
             configured_kw,
         }
@@ -86,7 +86,7 @@ impl Site {
     pub fn say(&mut self, now: i64, fact: Fact) -> Vec<String> {
         if let Some(lookup) = self.machine.lookup(&self.station, &fact) {
             for session in self.find(&lookup) {
-                self.machine.admit(session);
+                self.machine.load(session);
             }
         }
         let received = Received { at: t(now), proven: self.proven };
@@ -111,8 +111,8 @@ impl Site {
                 Change::Evidence(evidence) => {
                     let whose = evidence.session.map_or("-".to_owned(), |number| number.to_string());
                     let line = format!("evidence {whose} {}", format!("{:?}", evidence.phase).to_lowercase());
-                    let row = i64::try_from(self.proofs.len()).unwrap();
-                    self.proofs.push(Proof { row, evidence, received });
+                    let row = i64::try_from(self.entries.len()).unwrap();
+                    self.entries.push(JournalEntry { row, evidence, received });
                     line
                 }
                 Change::Problem { kind, subject, .. } => format!("problem {kind}: {subject}"),
@@ -140,8 +140,8 @@ impl Site {
     /// As it comes from the store: what is remembered comes from the evidence.
     fn stored(&self, session: &Session) -> Session {
         let mut session = Session { memory: Memory::default(), ..session.clone() };
-        for proof in self.proofs.iter().filter(|proof| proof.evidence.session == Some(session.number)) {
-            session.memory.add(&proof.evidence, proof.evidence.said_at().unwrap_or(proof.received.at));
+        for entry in self.entries.iter().filter(|entry| entry.evidence.session == Some(session.number)) {
+            session.memory.add(&entry.evidence, entry.evidence.said_at().unwrap_or(entry.received.at));
         }
         session
     }
@@ -155,7 +155,7 @@ impl Site {
         });
         self.machine.reset(Origin { next_number: last + 1, tx_offset: 1000, day });
         for session in self.sessions.iter().filter(|session| session.is_open()) {
-            self.machine.admit(self.stored(session));
+            self.machine.load(self.stored(session));
         }
     }
 
@@ -166,11 +166,11 @@ impl Site {
     /// Metered as by the settler; a hold is told to the machine.
     pub fn meter(&mut self, number: i64) -> Result<Curve, &'static str> {
         let session = self.stored(self.session(number));
-        let of = |proof: &&Proof| proof.evidence.session.is_none_or(|session| session == number);
-        let whole = |proof: &&Proof| proof.evidence.session.is_some() || proof.evidence.charging.is_some();
-        let proofs: Vec<Proof> = self.proofs.iter().filter(of).filter(whole).cloned().collect();
+        let of = |entry: &&JournalEntry| entry.evidence.session.is_none_or(|session| session == number);
+        let whole = |entry: &&JournalEntry| entry.evidence.session.is_some() || entry.evidence.charging.is_some();
+        let entries: Vec<JournalEntry> = self.entries.iter().filter(of).filter(whole).cloned().collect();
         let power = StationPower { configured_kw: self.configured_kw, learned_kw: None };
-        meter(&session, &proofs, &power).map_err(|(code, _)| {
+        meter(&session, &entries, &power).map_err(|(code, _)| {
             self.machine.held(number, code);
             let row = self.sessions.iter_mut().find(|known| known.number == number).unwrap();
             row.state = State::Held { reason: code.to_owned() };

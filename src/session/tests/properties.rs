@@ -112,7 +112,7 @@ proptest! {
         }
         let mut straight = tell_in_order(&facts);
         prop_assert_eq!(site.sessions.len(), 1);
-        prop_assert_eq!(site.proofs.len(), straight.proofs.len());
+        prop_assert_eq!(site.entries.len(), straight.entries.len());
         prop_assert_eq!(state(&site.session(1).state, 9_000), "ended");
         prop_assert_eq!(essence(&mut site), essence(&mut straight));
         prop_assert!(site.meter(1).is_ok());

@@ -7,20 +7,20 @@ use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
 
-use super::aside::SetAside;
-use super::outbox::{Identity, LinkState, Outbox, OutboxError, Outgoing, Receipt, StatusFacts, Verdict};
+use super::outbox::{Identity, LinkState, Outbox, OutboxError, Outgoing, Receipt, ReceiptOutcome, StatusFacts};
+use super::quarantine::Quarantined;
 
-pub struct Desk {
+pub struct OutboxCalls {
     outbox: Arc<dyn Outbox>,
-    told: Option<LinkState>,
+    reported: Option<LinkState>,
     sent: u64,
     /// The last refused receipt, which the broker repeats at every connection.
     refused: Option<String>,
 }
 
-impl Desk {
+impl OutboxCalls {
     pub fn new(outbox: Arc<dyn Outbox>) -> Self {
-        Self { outbox, told: None, sent: 0, refused: None }
+        Self { outbox, reported: None, sent: 0, refused: None }
     }
 
     async fn ask<T: Send + 'static>(
@@ -55,14 +55,14 @@ impl Desk {
         self.ask("read the public keys", |outbox| outbox.jwks()).await
     }
 
-    pub async fn set_aside(&self, set_aside: SetAside, reason: String) -> Result<(), OutboxError> {
-        let SetAside { seq, tries, wait } = set_aside;
+    pub async fn quarantine(&self, quarantine: Quarantined, reason: String) -> Result<(), OutboxError> {
+        let Quarantined { seq, tries, wait } = quarantine;
         if tries == 1 {
             error!(seq, reason, "the broker does not take a record; the others go on, and it is offered again");
         } else {
             debug!(seq, reason, tries, wait_s = wait.as_secs(), "the broker still does not take a record");
         }
-        self.ask("set a record aside", move |outbox| outbox.set_aside(seq, &reason, wait)).await
+        self.ask("quarantine a record", move |outbox| outbox.quarantine(seq, &reason, wait)).await
     }
 
     pub async fn taken_after_all(&self, seq: u64) -> Result<(), OutboxError> {
@@ -70,8 +70,8 @@ impl Desk {
         self.ask("clear a record's fault", move |outbox| outbox.taken_after_all(seq)).await
     }
 
-    pub async fn aside(&self) -> Result<Vec<(u64, u32)>, OutboxError> {
-        self.ask("read what was set aside", |outbox| outbox.aside()).await
+    pub async fn quarantined(&self) -> Result<Vec<(u64, u32)>, OutboxError> {
+        self.ask("read what was quarantined", |outbox| outbox.quarantined()).await
     }
 
     pub fn rests(&self, wait: Duration) {
@@ -79,20 +79,20 @@ impl Desk {
     }
 
     /// Unseals, reads and applies one receipt. Whatever is wrong with it is a refusal, logged once.
-    pub async fn receipt(&mut self, payload: Vec<u8>) -> Result<Verdict, OutboxError> {
+    pub async fn receipt(&mut self, payload: Vec<u8>) -> Result<ReceiptOutcome, OutboxError> {
         let verdict = self
             .ask("apply a receipt", move |outbox| {
                 let json = match outbox.unseal(&payload) {
                     Ok(json) => json,
-                    Err(reason) => return Ok(Verdict::Refused(reason)),
+                    Err(reason) => return Ok(ReceiptOutcome::Refused(reason)),
                 };
                 match serde_json::from_slice::<Receipt>(&json) {
                     Ok(receipt) => outbox.receipt(receipt),
-                    Err(error) => Ok(Verdict::Refused(format!("not a receipt: {error}"))),
+                    Err(error) => Ok(ReceiptOutcome::Refused(format!("not a receipt: {error}"))),
                 }
             })
             .await?;
-        if let Verdict::Refused(reason) = &verdict
+        if let ReceiptOutcome::Refused(reason) = &verdict
             && self.refused.as_ref() != Some(reason)
         {
             error!(reason, "receipt refused: nothing is retired");
@@ -104,18 +104,18 @@ impl Desk {
     /// How far records were sent. Passed on with the next report; call it seldom, as each new number is one.
     pub async fn sent(&mut self, seq: u64) {
         self.sent = seq;
-        if let Some(LinkState { up, error, .. }) = self.told.clone() {
+        if let Some(LinkState { up, error, .. }) = self.reported.clone() {
             self.report(up, error).await;
         }
     }
 
     pub async fn report(&mut self, up: bool, error: Option<String>) {
         let state = LinkState { up, error, sent: self.sent };
-        if self.told.as_ref() == Some(&state) {
+        if self.reported.as_ref() == Some(&state) {
             return;
         }
-        let same = self.told.as_ref().is_some_and(|told| (told.up, &told.error) == (up, &state.error));
-        let was_up = self.told.as_ref().is_some_and(|told| told.up);
+        let same = self.reported.as_ref().is_some_and(|reported| (reported.up, &reported.error) == (up, &state.error));
+        let was_up = self.reported.as_ref().is_some_and(|reported| reported.up);
         match (&state.error, was_up == up) {
             _ if same => {}
             (Some(error), false) if !up => warn!(error, "uplink lost"),
@@ -124,12 +124,12 @@ impl Desk {
             (None, _) if up => info!("uplink up"),
             (None, _) => info!("uplink closed"),
         }
-        self.told = Some(state.clone());
+        self.reported = Some(state.clone());
         // A report that cannot be passed on was at least logged.
-        let told = move |outbox: &dyn Outbox| {
+        let reported = move |outbox: &dyn Outbox| {
             outbox.link_changed(state);
             Ok(())
         };
-        let _ = self.ask("report the link", told).await;
+        let _ = self.ask("report the link", reported).await;
     }
 }

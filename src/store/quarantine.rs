@@ -25,7 +25,7 @@ impl Raw {
 
 impl Writer {
     /// Keeps the text of a message that we cannot handle, for whoever mends us. It stays unanswered: the station keeps it, too.
-    pub(super) fn set_aside(&mut self, raw: &Raw, failure: &StoreError) {
+    pub(super) fn quarantine(&mut self, raw: &Raw, failure: &StoreError) {
         let write = || -> Result<(), StoreError> {
             let at = raw.received.at;
             let station = self.station(&raw.station, at)?.number;
@@ -36,7 +36,7 @@ impl Writer {
         };
         let mut write = write;
         if let Err(error) = write() {
-            error!(station = %raw.station, %error, "the message could not be set aside");
+            error!(station = %raw.station, %error, "the message could not be quarantined");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Records the broker does not take. Each is set aside alone, so that the others go on, and each is offered again.
+//! Records the broker does not take. Each is quarantined alone, so that the others go on, and each is offered again.
 //!
 //! ```text
 //! suspected ──sent alone──▶ refused ──wait──▶ sent alone ──▶ refused ──longer wait──▶ …
@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Invariants:
-//! - Nothing is set aside for ever: every entry has a next try. Head office's receipts are cumulative, so one record that was
+//! - Nothing is quarantined for ever: every entry has a next try. Head office's receipts are cumulative, so one record that was
 //!   given up would hold back the receipt of all that follow.
 //! - A record only suspected (of ending connections) is tried at once, last and alone; its waits begin with the first refusal.
 //! - One record is tried at a time: an answer or the end of a connection belongs to it alone.
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use super::backoff::doubled;
 
-/// Records set aside at a time. Beyond that the broker refuses everything rather than single records, and the stream pauses.
+/// Records quarantined at a time. Beyond that the broker refuses everything rather than single records, and the stream pauses.
 pub const MOST: usize = 1_000;
 /// Connections a suspect sent alone may end before that counts as a refusal.
 pub const DEATHS: u32 = 3;
@@ -36,7 +36,7 @@ struct Entry {
 
 /// A record that was refused once more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SetAside {
+pub struct Quarantined {
     pub seq: u64,
     pub tries: u32,
     /// Until it is offered again.
@@ -44,13 +44,13 @@ pub struct SetAside {
 }
 
 #[derive(Debug)]
-pub struct Aside {
+pub struct Quarantine {
     entries: BTreeMap<u64, Entry>,
     wait: Duration,
     wait_cap: Duration,
 }
 
-impl Aside {
+impl Quarantine {
     pub fn new(wait: Duration, wait_cap: Duration) -> Self {
         Self { entries: BTreeMap::new(), wait, wait_cap }
     }
@@ -86,7 +86,7 @@ impl Aside {
     }
 
     /// Refused, by the broker or for its size. `None`: no place is left.
-    pub fn refused(&mut self, seq: u64, size: Option<usize>, now: Instant) -> Option<SetAside> {
+    pub fn refused(&mut self, seq: u64, size: Option<usize>, now: Instant) -> Option<Quarantined> {
         if !self.suspect(seq, now) {
             return None;
         }
@@ -96,11 +96,11 @@ impl Aside {
         entry.size = size;
         let wait = doubled(self.wait, entry.tries - 1).min(self.wait_cap);
         entry.next = now + wait;
-        Some(SetAside { seq, tries: entry.tries, wait })
+        Some(Quarantined { seq, tries: entry.tries, wait })
     }
 
     /// The connection ended while `seq` was sent alone. `working`: it had carried other records before.
-    pub fn ended_connection(&mut self, seq: u64, working: bool, now: Instant) -> Option<SetAside> {
+    pub fn ended_connection(&mut self, seq: u64, working: bool, now: Instant) -> Option<Quarantined> {
         let entry = self.entries.get_mut(&seq)?;
         if working {
             entry.deaths += 1;
@@ -118,7 +118,7 @@ impl Aside {
         self.entries.remove(&seq).is_some_and(|entry| entry.tries > 0)
     }
 
-    pub fn forget(&mut self, seq: u64) {
+    pub fn remove(&mut self, seq: u64) {
         self.entries.remove(&seq);
     }
 

@@ -1,8 +1,8 @@
-//! The witness: epoch and end of the chain, kept outside the store, beside the signing key. It finds out an older copy of the
+//! The epoch file: epoch and end of the chain, kept outside the store, beside the signing key. It finds out an older copy of the
 //! store that was put back, before a number is signed a second time.
 //!
-//! Rule: a record leaves only after the witness that names it (or a later one) is on disk. So the witness may be behind the
-//! store, and it is never behind what the world has seen; a store that is behind the witness is an older copy.
+//! Rule: a record leaves only after the epoch file that names it (or a later one) is on disk. So the epoch file may be behind the
+//! store, and it is never behind what the world has seen; a store that is behind the epoch file is an older copy.
 //! It is written whole to a file beside and renamed, so a power cut leaves the old one or the new one.
 
 use std::fs::{File, OpenOptions};
@@ -17,7 +17,7 @@ use tracing::{error, info};
 
 use crate::record::Hash;
 
-/// A witness that could not be written is tried again; its records wait meanwhile.
+/// An epoch file that could not be written is tried again; its records wait meanwhile.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Where a chain ends.
@@ -30,7 +30,7 @@ pub(super) struct ChainEnd {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Witness {
+pub(super) struct EpochFile {
     pub(super) site: String,
     pub(super) epoch: i64,
     pub(super) seq: u64,
@@ -38,19 +38,19 @@ pub(super) struct Witness {
 }
 
 /// `Ok(None)`: there is none, or it cannot be read as one.
-pub(super) fn read(path: &Path, site: &str) -> io::Result<Option<Witness>> {
+pub(super) fn read(path: &Path, site: &str) -> io::Result<Option<EpochFile>> {
     let text = match std::fs::read(path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    Ok(serde_json::from_slice::<Witness>(&text).ok().filter(|witness| witness.site == site))
+    Ok(serde_json::from_slice::<EpochFile>(&text).ok().filter(|epoch_file| epoch_file.site == site))
 }
 
 pub(super) fn write(path: &Path, site: &str, end: &ChainEnd) -> io::Result<()> {
     let hash = end.hash.map(|hash| hash.to_string());
-    let witness = Witness { site: site.to_owned(), epoch: end.epoch, seq: end.seq, hash };
-    let text = serde_json::to_string(&witness)? + "\n";
+    let epoch_file = EpochFile { site: site.to_owned(), epoch: end.epoch, seq: end.seq, hash };
+    let text = serde_json::to_string(&epoch_file)? + "\n";
     let mut draft = path.as_os_str().to_owned();
     draft.push(".new");
     let draft = PathBuf::from(draft);
@@ -62,7 +62,7 @@ pub(super) fn write(path: &Path, site: &str, end: &ChainEnd) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Keeps the witness up to date; what it names may leave then. Ends with the writer.
+/// Keeps the epoch file up to date; what it names may leave then. Ends with the writer.
 pub(super) async fn keep(
     path: PathBuf,
     site: String,
@@ -84,7 +84,7 @@ pub(super) async fn keep(
             match problem {
                 None => {
                     if failing {
-                        info!(path = %path.display(), "the witness of the chain can be written again");
+                        info!(path = %path.display(), "the epoch file of the chain can be written again");
                         failing = false;
                     }
                     records.send_replace(end.seq);
@@ -93,7 +93,7 @@ pub(super) async fn keep(
                 }
                 Some(error) => {
                     if !failing {
-                        error!(path = %path.display(), error, "the witness of the chain cannot be written; records wait until it can");
+                        error!(path = %path.display(), error, "the epoch file of the chain cannot be written; records wait until it can");
                         failing = true;
                     }
                     tokio::time::sleep(RETRY).await;
@@ -108,13 +108,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_witness_comes_back_and_another_sites_does_not_count() {
+    fn an_epoch_file_comes_back_and_another_sites_does_not_count() {
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("key.pem.s.epoch");
         assert_eq!(read(&path, "s").expect("read"), None);
         let end = ChainEnd { epoch: 7, seq: 3, hash: Some(Hash::of(b"x")) };
         write(&path, "s", &end).expect("write");
-        let found = read(&path, "s").expect("read").expect("a witness");
+        let found = read(&path, "s").expect("read").expect("an epoch file");
         assert_eq!((found.epoch, found.seq, found.hash), (7, 3, Some(Hash::of(b"x").to_string())));
         assert_eq!(read(&path, "t").expect("read"), None);
         std::fs::write(&path, "{").expect("write");
