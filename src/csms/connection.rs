@@ -1,23 +1,26 @@
-//! One station's connection: frame in, judgement, store, answer out.
+//! One station's connection: messages in, store, answers out; calls out, results in.
+//!
+//! One message of the station is in hand at a time: it waits for its commit, then it is answered. Meanwhile the socket is read on,
+//! because a result of a call of ours may come; the next message is kept until its turn, and nothing more is read then.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
-use tokio::net::TcpStream;
-use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, sleep, timeout};
-use tokio_tungstenite::WebSocketStream;
+use futures_util::StreamExt;
+use tokio::sync::oneshot::error::RecvError;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep};
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error};
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Bytes, Message as Frame};
 use tracing::{debug, trace, warn};
 
-use super::inbound::{Inbound, TooMuch};
+use super::calls::{CallEvent, Calls, OutgoingCall};
+use super::inbound::TooMuch;
 use super::registry::{Claim, Ousted, Standing};
+use super::socket::{Socket, Text, close, is_result, send, text_of};
 use super::{Csms, Settings};
 use crate::ocpp;
 use crate::session::{Answer, Fact};
@@ -28,8 +31,6 @@ use crate::units::{Clock, Finding, StationId, Time, Version};
 pub const OUT_BUFFER: usize = 256 * 1024;
 /// A station that only sends heartbeats costs one write in this time.
 const SEEN_EVERY: Duration = Duration::from_secs(300);
-/// How long a station may take to read one answer.
-const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Largest message of a station that never said anything valid.
 pub const UNKNOWN_MESSAGE: usize = 64 * 1024;
@@ -41,8 +42,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(15);
 const MAX_NOISE: u32 = 100;
 /// Such frames of a connection that are logged as warnings.
 const LOGGED_NOISE: u32 = 10;
-
-type Socket = WebSocketStream<Inbound<TcpStream>>;
 
 pub struct Connection<'a> {
     csms: &'a Csms,
@@ -58,8 +57,23 @@ pub struct Connection<'a> {
     proven: bool,
     /// Frames since the last valid message.
     noise: u32,
-    /// When the store was last told of a heartbeat.
-    told: Option<Instant>,
+    /// When the store last heard of a heartbeat.
+    seen_at: Option<Instant>,
+    calls: Calls,
+}
+
+/// A message that waits for its commit.
+struct InHand {
+    stored: oneshot::Receiver<Option<String>>,
+    was_proven: bool,
+    /// What it occupies counts until it is answered.
+    frame: Frame,
+}
+
+/// What a frame comes to at once.
+enum Begun {
+    Stored(oneshot::Receiver<Option<String>>),
+    Next(Next),
 }
 
 /// What to do after a frame.
@@ -67,13 +81,6 @@ enum Next {
     Answer(String),
     Nothing,
     Close(CloseCode, &'static str),
-}
-
-/// A data frame as text.
-struct Text<'a> {
-    text: Cow<'a, str>,
-    /// As received, when that was not UTF-8, and what was made of it.
-    mended: Option<(&'a [u8], Finding)>,
 }
 
 /// The largest message that is taken from such a station.
@@ -85,7 +92,14 @@ pub fn message_limit(settings: &Settings, standing: Standing) -> usize {
 }
 
 impl<'a> Connection<'a> {
-    pub fn new(csms: &'a Csms, claim: &'a Claim, version: Version, peer: SocketAddr) -> Self {
+    pub fn new(
+        csms: &'a Csms,
+        claim: &'a Claim,
+        version: Version,
+        peer: SocketAddr,
+        calls: mpsc::Receiver<OutgoingCall>,
+    ) -> Self {
+        let calls = Calls::new(claim.station.clone(), csms.store.clone(), csms.clock.clone(), calls);
         Self {
             csms,
             settings: &csms.settings,
@@ -98,7 +112,8 @@ impl<'a> Connection<'a> {
             since: (csms.clock)().at,
             proven: claim.standing != Standing::Unknown,
             noise: 0,
-            told: None,
+            seen_at: None,
+            calls,
         }
     }
 
@@ -112,9 +127,10 @@ impl<'a> Connection<'a> {
         if self.proven {
             self.introduce();
         }
+        let mut allowed = self.proven;
         // These outlive the loop: arming timers and a waiter anew for each frame would cost more than decoding it.
         let mut look = pin!(sleep(LOOK_EVERY.min(self.settings.unknown_silence).min(self.settings.quiet_after)));
-        let mut told = pin!(async {
+        let mut ended = pin!(async {
             tokio::select! {
                 biased;
                 Ok(ousted) = ousted => match ousted {
@@ -127,46 +143,61 @@ impl<'a> Connection<'a> {
         let connected = Instant::now();
         let mut heard = connected;
         let mut pinged = false;
+        let mut in_hand: Option<InHand> = None;
+        let mut waiting: Option<Frame> = None;
         loop {
-            let received = tokio::select! {
-                biased;
-                (code, why) = &mut told => return close(socket, code, why).await,
-                received = socket.next() => received,
-                () = &mut look => {
-                    let now = Instant::now();
-                    if let Some((code, why)) = self.overdue(&socket, now, connected) {
-                        return close(socket, code, why).await;
+            let next = if in_hand.is_none()
+                && let Some(frame) = waiting.take()
+            {
+                self.begin(frame, &mut in_hand)
+            } else {
+                tokio::select! {
+                    biased;
+                    (code, why) = &mut ended => return close(socket, code, why).await,
+                    stored = stored(&mut in_hand), if in_hand.is_some() => self.stored(stored, &mut in_hand),
+                    call = self.calls.event(), if self.proven => match call {
+                        CallEvent::Overdue => {
+                            self.calls.overdue();
+                            continue;
+                        }
+                        CallEvent::Send(call) => match self.calls.send(call).await {
+                            Some(frame) => Next::Answer(frame),
+                            None => continue,
+                        },
+                    },
+                    received = socket.next(), if waiting.is_none() => {
+                        let frame = match received {
+                            Some(Ok(frame)) => frame,
+                            Some(Err(error)) => return self.broken_socket(socket, error).await,
+                            None => return "closed by the station".into(),
+                        };
+                        heard = Instant::now();
+                        pinged = false;
+                        if in_hand.is_some() && !is_result(&frame) {
+                            waiting = Some(frame);
+                            continue;
+                        }
+                        self.begin(frame, &mut in_hand)
                     }
-                    if now < heard + self.settings.quiet_after {
+                    () = &mut look => {
+                        let now = Instant::now();
+                        if let Some((code, why)) = self.overdue(&socket, now, connected) {
+                            return close(socket, code, why).await;
+                        }
+                        if now < heard + self.settings.quiet_after {
+                            look.as_mut().reset(self.next_look(now, heard, connected));
+                            continue;
+                        }
+                        if pinged {
+                            return close(socket, CloseCode::Policy, "silent, and no answer to a ping").await;
+                        }
+                        (pinged, heard) = (true, now);
                         look.as_mut().reset(self.next_look(now, heard, connected));
-                        continue;
+                        match send(&mut socket, Frame::Ping(Bytes::new())).await {
+                            Ok(()) => continue,
+                            Err(why) => return why,
+                        }
                     }
-                    if pinged {
-                        return close(socket, CloseCode::Policy, "silent, and no answer to a ping").await;
-                    }
-                    (pinged, heard) = (true, now);
-                    look.as_mut().reset(self.next_look(now, heard, connected));
-                    match send(&mut socket, Frame::Ping(Bytes::new())).await {
-                        Ok(()) => continue,
-                        Err(why) => return why,
-                    }
-                }
-            };
-            let frame = match received {
-                Some(Ok(frame)) => frame,
-                Some(Err(error)) => return self.broken_socket(socket, error).await,
-                None => return "closed by the station".into(),
-            };
-            heard = Instant::now();
-            pinged = false;
-            let was_proven = self.proven;
-            let next = match text_of(&frame) {
-                Some(text) => self.frame(text).await,
-                None => {
-                    if frame.is_text() || frame.is_binary() {
-                        debug!(station = %self.station, "empty frame ignored");
-                    }
-                    Next::Nothing
                 }
             };
             match next {
@@ -178,12 +209,53 @@ impl<'a> Connection<'a> {
                 Next::Nothing => {}
                 Next::Close(code, why) => return close(socket, code, why).await,
             }
-            // What the message occupied is free again only now: its answer may have been as long as itself.
-            drop(frame);
-            socket.get_mut().done();
-            if self.proven != was_proven {
+            // What a message occupied is free again only now: its answer may have been as long as itself.
+            if in_hand.is_none() && waiting.is_none() {
+                socket.get_mut().done();
+            }
+            if self.proven != allowed {
+                allowed = self.proven;
                 socket.get_mut().allow(message_limit(self.settings, Standing::Proven), self.csms.budgets.of(Standing::Proven));
             }
+        }
+    }
+
+    /// Takes a frame into hand: a message goes to the store, all else is done at once.
+    fn begin(&mut self, frame: Frame, in_hand: &mut Option<InHand>) -> Next {
+        let was_proven = self.proven;
+        let begun = match text_of(&frame) {
+            Some(text) => self.frame(text),
+            None => {
+                if frame.is_text() || frame.is_binary() {
+                    debug!(station = %self.station, "empty frame ignored");
+                }
+                Begun::Next(Next::Nothing)
+            }
+        };
+        match begun {
+            Begun::Stored(stored) => {
+                *in_hand = Some(InHand { stored, was_proven, frame });
+                Next::Nothing
+            }
+            Begun::Next(next) => next,
+        }
+    }
+
+    /// The message in hand is on disk, or cannot be stored.
+    fn stored(&mut self, stored: Result<Option<String>, RecvError>, in_hand: &mut Option<InHand>) -> Next {
+        let Some(InHand { was_proven, frame, .. }) = in_hand.take() else { return Next::Nothing };
+        drop(frame);
+        if stored.is_ok() && self.proven && !was_proven {
+            self.csms.registry.prove(self.claim);
+        }
+        match stored {
+            _ if !self.proven && self.noise >= MAX_NOISE => {
+                Next::Close(CloseCode::Policy, "an unknown station that says nothing valid")
+            }
+            Ok(Some(answer)) => Next::Answer(answer),
+            Ok(None) => Next::Nothing,
+            // Unanswered, the station keeps the message and tries again; a CALLERROR could make it forget it.
+            Err(_) => Next::Close(CloseCode::Error, "the message could not be stored"),
         }
     }
 
@@ -202,9 +274,10 @@ impl<'a> Connection<'a> {
     }
 
     /// The store learns of the connection. Of an unknown station only when it says something valid: invented names leave no trace.
-    fn introduce(&self) {
+    fn introduce(&mut self) {
         let (station, version, peer) = (self.station.clone(), self.version, self.peer.to_string());
         self.store.submit(Job::Connected { station, version, peer, at: self.since });
+        self.calls.begin();
     }
 
     /// The station says something valid.
@@ -222,7 +295,7 @@ impl<'a> Connection<'a> {
         self.noise <= LOGGED_NOISE
     }
 
-    async fn frame(&mut self, Text { text, mended }: Text<'_>) -> Next {
+    fn frame(&mut self, Text { text, mended }: Text<'_>) -> Begun {
         trace!(station = %self.station, text = &*text, "frame");
         let was_proven = self.proven;
         let mut message = match self.read(&text, mended.as_ref().map(|(_, finding)| finding)) {
@@ -231,23 +304,11 @@ impl<'a> Connection<'a> {
                 if self.proven && !was_proven {
                     self.csms.registry.prove(self.claim);
                 }
-                return next;
+                return Begun::Next(next);
             }
         };
         message.bytes = mended.map(|(bytes, _)| Box::from(bytes));
-        let stored = self.store.store(Box::new(message)).await;
-        if stored.is_ok() && self.proven && !was_proven {
-            self.csms.registry.prove(self.claim);
-        }
-        match stored {
-            _ if !self.proven && self.noise >= MAX_NOISE => {
-                Next::Close(CloseCode::Policy, "an unknown station that says nothing valid")
-            }
-            Ok(Some(answer)) => Next::Answer(answer),
-            Ok(None) => Next::Nothing,
-            // Unanswered, the station keeps the message and tries again; a CALLERROR could make it forget it.
-            Err(_) => Next::Close(CloseCode::Error, "the message could not be stored"),
-        }
+        Begun::Stored(self.store.store(Box::new(message)))
     }
 
     /// What to store of a frame; `Err`: what to do with one that needs no storing.
@@ -260,8 +321,21 @@ impl<'a> Connection<'a> {
             Ok(ocpp::Frame::Send { id, action, payload, findings }) => {
                 self.call(&id, &action, &payload, with(findings), text, false).map_err(|_| Next::Nothing)
             }
-            Ok(_) => {
-                debug!(station = %self.station, "an answer to a call we do not wait for");
+            Ok(ocpp::Frame::CallResult { id, payload, .. }) => {
+                if self.proven {
+                    self.calls.result(&id.text(), &payload);
+                }
+                Err(Next::Nothing)
+            }
+            Ok(ocpp::Frame::CallError { id, code, description, details, .. }) => {
+                if self.proven {
+                    self.calls.error(&id.text(), &code, &description, &details);
+                }
+                Err(Next::Nothing)
+            }
+            // 2.1: the station could not use an answer of ours, which is on disk with its message.
+            Ok(ocpp::Frame::CallResultError { id, code, description, .. }) => {
+                warn!(station = %self.station, call = &*id.text(), code = &*code, description = &*description, "the station cannot use our answer");
                 Err(Next::Nothing)
             }
             Err(broken) if broken.flaw == ocpp::Flaw::Empty => Err(Next::Nothing),
@@ -355,8 +429,8 @@ impl<'a> Connection<'a> {
     /// Tells the store now and then that a station which only sends heartbeats is alive.
     fn seen(&mut self) {
         let now = Instant::now();
-        if self.told.is_none_or(|told| now - told >= SEEN_EVERY) {
-            self.told = Some(now);
+        if self.seen_at.is_none_or(|seen| now - seen >= SEEN_EVERY) {
+            self.seen_at = Some(now);
             self.store.submit(Job::Seen { station: self.station.clone(), at: (self.clock)().at });
         }
     }
@@ -401,29 +475,10 @@ impl<'a> Connection<'a> {
     }
 }
 
-/// The text of a data frame; `None` for control frames and empty ones. Text frames arrive as binary ones (`inbound.rs`), and
-/// binary frames count as text anyway (seen in the field).
-fn text_of(frame: &Frame) -> Option<Text<'_>> {
-    let bytes: &[u8] = match frame {
-        Frame::Text(text) => text.as_bytes(),
-        Frame::Binary(bytes) => bytes,
-        _ => return None,
-    };
-    let (text, finding) = ocpp::text(bytes);
-    (!text.trim().is_empty()).then_some(Text { text, mended: finding.map(|finding| (bytes, finding)) })
-}
-
-async fn send(socket: &mut Socket, frame: Frame) -> Result<(), Cow<'static, str>> {
-    match timeout(SEND_TIMEOUT, socket.send(frame)).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(error.to_string().into()),
-        Err(_) => Err("the station does not read our answers".into()),
+/// Completes when the message in hand is on disk; the receiver fails when it cannot be stored.
+async fn stored(in_hand: &mut Option<InHand>) -> Result<Option<String>, RecvError> {
+    match in_hand {
+        Some(message) => (&mut message.stored).await,
+        None => std::future::pending().await,
     }
-}
-
-pub async fn close(mut socket: Socket, code: CloseCode, why: &'static str) -> Cow<'static, str> {
-    let frame = CloseFrame { code, reason: why.into() };
-    // The other side may be gone; then there is nobody to be polite to.
-    let _ = timeout(SEND_TIMEOUT, socket.close(Some(frame))).await;
-    why.into()
 }

@@ -22,6 +22,7 @@ use super::handshake::{self, Refused};
 use super::handshakes::{Handshake, Handshakes, Quiet};
 use super::inbound::Inbound;
 use super::registry::{Claim, MAX_SILENT_PER_PEER, NoPlace, Peer, Registry, Standing};
+use super::socket::close;
 use super::{Budgets, Settings};
 use crate::store::{Job, WriterHandle};
 use crate::units::{Clock, StationId, Version};
@@ -133,15 +134,15 @@ impl Csms {
         };
         drop(handshake);
         let Some((identity, version)) = chosen else { return };
-        let (claim, ousted) = match self.registry.claim(&identity, Peer::of(peer.ip())) {
+        let (claim, orders) = match self.registry.claim(&identity, Peer::of(peer.ip()), version) {
             Ok(claimed) => claimed,
             // The last place went to somebody else while this one shook hands.
-            Err(_) => return drop(connection::close(socket, CloseCode::Again, "no place is free").await),
+            Err(_) => return drop(close(socket, CloseCode::Again, "no place is free").await),
         };
         socket.get_mut().allow(connection::message_limit(&self.settings, claim.standing), self.budgets.of(claim.standing));
         info!(station = %claim.station, version = version.number(), %peer, "station connected");
         let mut held = Held { csms: &self, claim, why: "a fault of ours".into() };
-        held.why = Connection::new(&self, &held.claim, version, peer).run(socket, ousted, stop).await;
+        held.why = Connection::new(&self, &held.claim, version, peer, orders.calls).run(socket, orders.ousted, stop).await;
     }
 
     #[allow(clippy::result_large_err)] // tungstenite's signature

@@ -1,6 +1,9 @@
 //! The WebSocket side: stations dial in, frames go through `ocpp` and `store`, answers go back.
 //!
-//! Invariants: one task per connection, so a panic or a slow peer ends at its own socket; frames of one station are handled
+//! Calls to stations take the same way: on disk first (`calls.rs`), one at a time per station; their results are read while a message
+//! of the station waits for its commit.
+//!
+//! Invariants: one task per connection, so a panic or a slow peer ends at its own socket; messages of one station are handled
 //! in the order of arrival, one at a time; an answer to a frame that says something is sent only after the store has it on
 //! disk; when the store cannot, nothing is answered and the socket is closed. The newest connection of a station wins; a
 //! generation number keeps the end of an old connection from touching the new one.
@@ -22,19 +25,22 @@
 //!                                                                    292 MiB, below MemoryMax=512M of the unit;
 //!   with the largest max_message_kb (16 MiB, Budgets 34 MiB)         420 MiB
 //! ```
-//! Deliberately absent for now: TLS and security profiles, calls to stations, permessage-deflate (RFC 7692), the Pending state.
+//! Deliberately absent for now: TLS and security profiles, permessage-deflate (RFC 7692), the Pending state.
 
+mod calls;
 mod connection;
 mod handshake;
 mod handshakes;
 mod inbound;
 mod listener;
 mod registry;
+mod socket;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use calls::{CallOutcome, CallRequest};
 pub use listener::{Csms, bind};
 pub use registry::MAX_PROVEN;
 

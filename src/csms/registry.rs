@@ -13,9 +13,10 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
-use crate::units::StationId;
+use super::calls::{MAX_WAITING, OutgoingCall};
+use crate::units::{StationId, Version};
 
 /// Proven identities remembered, beside those of the configuration.
 pub const MAX_PROVEN: usize = 10_000;
@@ -73,8 +74,24 @@ struct Entry {
     standing: Standing,
     peer: Peer,
     silent: bool,
+    version: Version,
+    /// To its connection.
+    calls: mpsc::Sender<OutgoingCall>,
     /// Taken when the connection is told to end; then it does not count any more.
     oust: Option<oneshot::Sender<Ousted>>,
+}
+
+/// What its connection hears from elsewhere in the program.
+pub struct Orders {
+    pub ousted: oneshot::Receiver<Ousted>,
+    pub calls: mpsc::Receiver<OutgoingCall>,
+}
+
+/// A station that can be called.
+pub struct Callee {
+    pub station: StationId,
+    pub version: Version,
+    pub calls: mpsc::Sender<OutgoingCall>,
 }
 
 /// A connection's claim on its station.
@@ -121,7 +138,7 @@ impl Registry {
     }
 
     /// Takes a place. The newest connection of a station wins at once; the one before is told to close.
-    pub fn claim(&self, identity: &str, peer: Peer) -> Result<(Claim, oneshot::Receiver<Ousted>), NoPlace> {
+    pub fn claim(&self, identity: &str, peer: Peer, version: Version) -> Result<(Claim, Orders), NoPlace> {
         let mut inner = self.lock();
         let places = self.places(&inner);
         if let Some(displaced) = inner.admits(identity, peer, places)? {
@@ -135,9 +152,19 @@ impl Registry {
         let (station, standing) = (name.id.clone(), name.standing);
         inner.oust(&station, Ousted::Newer);
         let (oust, ousted) = oneshot::channel();
-        let entry = Entry { generation, standing, peer, silent: standing == Standing::Unknown, oust: Some(oust) };
+        let (call, calls) = mpsc::channel(MAX_WAITING);
+        let silent = standing == Standing::Unknown;
+        let entry = Entry { generation, standing, peer, silent, version, calls: call, oust: Some(oust) };
         inner.connected.insert(station.clone(), entry);
-        Ok((Claim { station, standing, generation }, ousted))
+        Ok((Claim { station, standing, generation }, Orders { ousted, calls }))
+    }
+
+    /// The connection of a station that has said something valid.
+    pub fn callee(&self, identity: &str) -> Option<Callee> {
+        let inner = self.lock();
+        let station = inner.names.get(&fold(identity))?.id.clone();
+        let entry = inner.connected.get(&station).filter(|entry| entry.oust.is_some() && entry.standing != Standing::Unknown)?;
+        Some(Callee { station, version: entry.version, calls: entry.calls.clone() })
     }
 
     /// The station said something valid.
@@ -238,7 +265,9 @@ mod tests {
     }
 
     fn claim(registry: &Registry, identity: &str) -> (Claim, oneshot::Receiver<Ousted>) {
-        registry.claim(identity, peer(1)).unwrap_or_else(|why| panic!("{identity}: {why:?}"))
+        let claimed = registry.claim(identity, peer(1), Version::V16);
+        let (claim, orders) = claimed.unwrap_or_else(|why| panic!("{identity}: {why:?}"));
+        (claim, orders.ousted)
     }
 
     #[test]

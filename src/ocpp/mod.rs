@@ -18,7 +18,8 @@
 //! One registry per version, `v16::ACTIONS` and `v2::ACTIONS`, maps actions to decoders; a new message is one entry there and
 //! one function. 2.0.1 and 2.1 share one tree: what 2.1 adds is read wherever it occurs, and made obligatory nowhere.
 //!
-//! Deliberately not here: matching of results to our own calls, duplicates, authorization, plausibility of times and meters,
+//! Messages that we send are in `call`.
+//! Deliberately not here: matching of results to our own calls (`csms`), duplicates, authorization, plausibility of times and meters,
 //! lengths, 1.6 payloads on a 2.x socket (quirk 3: refused as NotImplemented, the journal has them), JWS-signed frames.
 //!
 //! Finding codes: `field-unreadable` `field-missing` `list-of-one` `time-odd` `time-without-zone` `number-comma` `number-rounded`
@@ -28,12 +29,14 @@
 //! Limits: 32 findings per message, 16 repairs per frame, 255 characters of error description; the caller bounds the text.
 
 pub mod answer;
+pub mod call;
 pub mod frame;
 mod json;
 mod lenient;
 mod number;
 mod quantity;
 mod sample;
+mod schema;
 mod text;
 mod timestamp;
 mod v16;
@@ -43,6 +46,7 @@ use serde_json::value::RawValue;
 
 pub use answer::{answer, refuse};
 pub use frame::{Broken, Flaw, Frame, MessageId, read};
+pub use schema::Violation;
 pub use text::text;
 
 use crate::session::{Fact, Refusal, RefusalKind, TxFact};

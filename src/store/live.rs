@@ -70,9 +70,20 @@ fn copy(job: &Job) -> Option<Job> {
             Some(Job::Problem { kind, station, subject, detail, at: *at })
         }
         Job::Link { up, error, sent, at } => Some(Job::Link { up: *up, error: error.clone(), sent: *sent, at: *at }),
-        // Somebody waits for these and asks again.
-        Job::Message(..) | Job::Settle(_) | Job::Receipt { .. } | Job::Undelivered { .. } | Job::Clock(..) | Job::Flush(_) => {
-            None
+        Job::CallEnded { number, end, at } => Some(Job::CallEnded { number: *number, end: end.clone(), at: *at }),
+        Job::LateAnswer { station, message_id, end, at } => {
+            let (station, message_id, end) = (station.clone(), message_id.clone(), end.clone());
+            Some(Job::LateAnswer { station, message_id, end, at: *at })
         }
+        // Somebody waits for these and asks again.
+        Job::Message(..)
+        | Job::Settle(_)
+        | Job::Receipt { .. }
+        | Job::Undelivered { .. }
+        | Job::Call(..)
+        | Job::CallSent { .. }
+        | Job::WaitingCalls(..)
+        | Job::Clock(..)
+        | Job::Flush(_) => None,
     }
 }

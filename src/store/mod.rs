@@ -9,6 +9,7 @@
 
 mod begin;
 mod bounds;
+mod calls;
 mod checksum;
 mod clock;
 mod connectors;
@@ -30,6 +31,7 @@ mod sessions;
 pub mod writer;
 
 pub use bounds::Keep;
+pub use calls::{CallEnd, NewCall, QueuedCall, TooManyCalls};
 pub use clock::{BEHIND, ClockNews};
 pub use copies::Copies;
 pub use failure::io_may_pass;

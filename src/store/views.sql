@@ -85,8 +85,22 @@ SELECT s.id AS session_id, st.name AS station, m.evse,
 CREATE VIEW v_message AS
 SELECT m.id AS message_id, st.name AS station, ISO(m.received_at) AS received_at, 'in' AS direction, m.action,
        CASE WHEN json_valid(m.text) THEN json_extract(m.text, '$[1]') END AS call_id,
-       s.id AS session_id, m.text, m.answer, m.repeats, m.findings
-  FROM message m JOIN station st ON st.number = m.station LEFT JOIN session s ON s.number = m.session;
+       s.id AS session_id, m.text, m.answer, m.repeats, m.findings, NULL AS call_number
+  FROM message m JOIN station st ON st.number = m.station LEFT JOIN session s ON s.number = m.session
+UNION ALL
+SELECT c.sent_after, st.name, ISO(c.sent_at), 'out', c.action, c.message_id, NULL,
+       '[2,' || json_quote(c.message_id) || ',' || json_quote(c.action) || ',' || c.payload || ']',
+       CASE c.state WHEN 'answered' THEN '[3,' || json_quote(c.message_id) || ',' || c.answer || ']'
+                    WHEN 'call-error' THEN '[4,' || json_quote(c.message_id) || ',' || json_quote(c.answer ->> 'code') || ',' ||
+                                           json_quote(c.answer ->> 'description') || ',' || (c.answer -> 'details') || ']' END,
+       0, NULL, c.number
+  FROM call c JOIN station st ON st.number = c.station WHERE c.sent_at IS NOT NULL;
+
+-- What we asked of stations, and what became of it.
+CREATE VIEW v_call AS
+SELECT c.number AS call_number, st.name AS station, c.action, c.payload, c.state, c.status, c.answer, c.actor, c.reason,
+       ISO(c.requested_at) AS requested_at, ISO(c.sent_at) AS sent_at, ISO(c.ended_at) AS ended_at, c.message_id AS call_id, c.repeats
+  FROM call c JOIN station st ON st.number = c.station;
 
 CREATE VIEW v_record AS
 SELECT r.epoch, r.seq, r.kind, r.record_id, s.id AS session_id, r.station, ISO(r.created_at) AS created_at, r.energy_wh, r.cost_excl_vat, r.cost_incl_vat, r.currency,
@@ -175,4 +189,4 @@ SELECT k.local_date, 0 AS closed, k.sessions, k.records,
 CREATE VIEW v_contract AS SELECT NULL AS contract_id, NULL AS status, NULL AS starts_at, NULL AS ends_at WHERE 0;
 CREATE VIEW v_alert AS SELECT NULL AS alert_id, NULL AS kind, NULL AS subject, NULL AS raised_at, NULL AS cleared_at WHERE 0;
 CREATE VIEW v_dispute AS SELECT NULL AS dispute_id, NULL AS session_id, NULL AS status, NULL AS opened_at, NULL AS decided_at WHERE 0;
-CREATE VIEW v_audit AS SELECT NULL AS audit_id, NULL AS at, NULL AS actor, NULL AS action, NULL AS object, NULL AS reason WHERE 0;
+CREATE VIEW v_audit AS SELECT id AS audit_id, ISO(at) AS at, actor, role, action, object, before, after, reason FROM audit;

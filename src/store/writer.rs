@@ -20,6 +20,7 @@ use tokio::sync::{mpsc as tokio_mpsc, oneshot, watch};
 use tracing::{error, info, warn};
 
 use super::bounds::Keep;
+use super::calls::{CallEnd, NewCall, QueuedCall, TooManyCalls};
 use super::clock::ClockNews;
 use super::epoch_file::{self, ChainEnd};
 use super::failure::{is_damage, is_storage_failure};
@@ -140,6 +141,28 @@ pub enum Job {
         sent: u64,
         at: Time,
     },
+    /// Somebody asks for a call; the reply comes when it is on disk and may be sent.
+    Call(Box<NewCall>, oneshot::Sender<Result<QueuedCall, TooManyCalls>>),
+    /// The frame may leave when this is on disk.
+    CallSent {
+        number: i64,
+        at: Time,
+        reply: oneshot::Sender<()>,
+    },
+    CallEnded {
+        number: i64,
+        end: CallEnd,
+        at: Time,
+    },
+    /// An answer to a call that nobody waits for any more.
+    LateAnswer {
+        station: StationId,
+        message_id: String,
+        end: CallEnd,
+        at: Time,
+    },
+    /// Calls of a station that wait since before it connected.
+    WaitingCalls(StationId, oneshot::Sender<Vec<QueuedCall>>),
     /// Completes when it is on disk.
     Clock(Box<ClockNews>, oneshot::Sender<()>),
     /// Completes when everything submitted before it is on disk.
@@ -150,6 +173,8 @@ pub enum Job {
 pub enum Released {
     Message(oneshot::Sender<Option<String>>, Option<String>),
     Receipt(oneshot::Sender<ReceiptOutcome>, ReceiptOutcome),
+    Call(oneshot::Sender<Result<QueuedCall, TooManyCalls>>, Result<QueuedCall, TooManyCalls>),
+    WaitingCalls(oneshot::Sender<Vec<QueuedCall>>, Vec<QueuedCall>),
     Flush(oneshot::Sender<()>),
 }
 
@@ -159,6 +184,8 @@ impl Released {
         match self {
             Self::Message(reply, answer) => drop(reply.send(answer)),
             Self::Receipt(reply, verdict) => drop(reply.send(verdict)),
+            Self::Call(reply, call) => drop(reply.send(call)),
+            Self::WaitingCalls(reply, calls) => drop(reply.send(calls)),
             Self::Flush(reply) => drop(reply.send(())),
         }
     }
@@ -195,11 +222,25 @@ impl WriterHandle {
         let _ = self.jobs.send(job);
     }
 
-    /// Stores a message; the answer frame once it is on disk, `Err` when it could not be stored.
-    pub async fn store(&self, message: Box<Message>) -> Result<Option<String>, Unavailable> {
+    /// Stores a message; the answer frame once it is on disk, an error when it could not be stored.
+    pub fn store(&self, message: Box<Message>) -> oneshot::Receiver<Option<String>> {
         let (reply, answer) = oneshot::channel();
         self.submit(Job::Message(message, reply));
-        answer.await.map_err(|_| Unavailable)
+        answer
+    }
+
+    /// Puts a call on record; it may be sent then.
+    pub async fn call(&self, call: NewCall) -> Result<Result<QueuedCall, TooManyCalls>, Unavailable> {
+        let (reply, queued) = oneshot::channel();
+        self.submit(Job::Call(Box::new(call), reply));
+        queued.await.map_err(|_| Unavailable)
+    }
+
+    /// Completes when everything submitted so far is on disk.
+    pub async fn flush(&self) -> Result<(), Unavailable> {
+        let (reply, done) = oneshot::channel();
+        self.submit(Job::Flush(reply));
+        done.await.map_err(|_| Unavailable)
     }
 
     /// False while the store cannot commit: new connections are turned away.
@@ -301,6 +342,8 @@ impl Writer {
         };
         writer.begin_run(&facts.stations).map_err(|error| bad(error.into()))?;
         writer.restore().map_err(bad)?;
+        let begun = (writer.now)();
+        writer.end_calls_of_the_last_run(begun).map_err(bad)?;
         let (last, _) = restore::chain_tail(&writer.connection, writer.epoch).map_err(bad)?;
         writer.signals.epoch.send_replace(epoch);
         writer.signals.records.send_replace(last);
@@ -542,6 +585,20 @@ impl Writer {
                      error = excluded.error, sent = excluded.sent",
                     params![up, time::to_millis(at), error, sent],
                 )?;
+            }
+            Job::Call(call, reply) => {
+                let call = self.call(&call)?;
+                outcome.released.push(Released::Call(reply, call));
+            }
+            Job::CallSent { number, at, reply } => {
+                self.call_sent(number, at)?;
+                outcome.released.push(Released::Flush(reply));
+            }
+            Job::CallEnded { number, end, at } => self.call_ended(number, &end, at)?,
+            Job::LateAnswer { station, message_id, end, at } => self.late_answer(&station, &message_id, &end, at)?,
+            Job::WaitingCalls(station, reply) => {
+                let calls = self.waiting_calls(&station)?;
+                outcome.released.push(Released::WaitingCalls(reply, calls));
             }
             Job::Clock(news, reply) => {
                 self.clock(&news)?;

@@ -1,7 +1,10 @@
 //! OCPP 1.6 edition 2 with errata and the security whitepaper: what stations send.
 
+mod calls;
 mod message;
 mod transaction;
+
+pub(super) use calls::CALLS;
 
 use super::Decoder::{self, Message, Transaction};
 /// The same in 2.x.

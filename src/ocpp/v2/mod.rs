@@ -3,9 +3,12 @@
 //! One tree for both: 2.1 is read with the same fields, and its additions to a message are known by name so that they do not
 //! count as unknown. An action that only 2.1 has would be gated in [`super::decoder`]; there is none yet.
 
+mod calls;
 mod message;
 mod status;
 mod transaction;
+
+pub(super) use calls::CALLS;
 
 use super::Decoder::{self, Message, Transaction};
 use super::v16;

@@ -1,0 +1,199 @@
+//! Calls to stations: queued before they are sent, and never without an end.
+//!
+//! ```text
+//! queued ─▶ sent ─▶ answered · call-error · timeout
+//!    │        └────▶ unknown          the connection or the daemon ended before the answer
+//!    └─────────────▶ not-connected    never sent
+//! ```
+//! After a restart a call that was sent is `unknown`: the station may have done it. Only one that is harmless is asked again, once,
+//! as a call of its own that names the first. An answer that comes after all counts, whatever the state is by then.
+//! Limit: [`MAX_OPEN`] calls of a station that have not ended.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::StoreError;
+use super::checksum::Text;
+use super::writer::Writer;
+use crate::units::{StationId, Time, time};
+
+/// More than a person asks for at once; a station answers them one by one.
+pub const MAX_OPEN: i64 = 32;
+
+/// A call that somebody asks for; its payload fits the schema of its action.
+#[derive(Clone, Debug)]
+pub struct NewCall {
+    pub station: StationId,
+    pub action: &'static str,
+    /// JSON text.
+    pub payload: String,
+    pub harmless: bool,
+    pub actor: String,
+    pub reason: String,
+    pub at: Time,
+}
+
+/// A call whose row is on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueuedCall {
+    pub number: i64,
+    /// Of OCPP-J, at most 36 characters: never used again, in no life of the store.
+    pub message_id: String,
+    pub action: String,
+    pub payload: String,
+}
+
+/// What became of a call. The names are promises (`v_call.state`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallEnd {
+    /// The payload of the CALLRESULT, and what it says.
+    Answered { payload: String, status: Option<String> },
+    /// `{"code", "description", "details"}`.
+    CallError { error: String },
+    /// No answer in time.
+    Timeout,
+    /// Never sent.
+    NotConnected,
+    /// Sent, and the connection ended before the answer.
+    Unknown,
+}
+
+impl CallEnd {
+    pub const fn state(&self) -> &'static str {
+        match self {
+            Self::Answered { .. } => "answered",
+            Self::CallError { .. } => "call-error",
+            Self::Timeout => "timeout",
+            Self::NotConnected => "not-connected",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Too many calls of the station wait.
+#[derive(Debug, thiserror::Error)]
+#[error("{MAX_OPEN} calls to this station have not ended yet; `forecourt calls --station {station}` shows them")]
+pub struct TooManyCalls {
+    station: StationId,
+}
+
+impl Writer {
+    /// Puts a call on record before it is sent, and who asked for it into the audit.
+    pub(super) fn call(&mut self, call: &NewCall) -> Result<Result<QueuedCall, TooManyCalls>, StoreError> {
+        let station = self.station(&call.station, call.at)?.number;
+        let open = "SELECT count(*) FROM call WHERE station = ?1 AND state IN ('queued', 'sent')";
+        let open: i64 = self.connection.prepare_cached(open)?.query_row([station], |row| row.get(0))?;
+        if open >= MAX_OPEN {
+            return Ok(Err(TooManyCalls { station: call.station.clone() }));
+        }
+        let queued = self.queue(station, call.action, &call.payload, call.harmless, None, &call.actor, &call.reason, call.at)?;
+        self.connection
+            .prepare_cached(
+                "INSERT INTO audit (at, actor, role, action, object, after, reason) VALUES (?1, ?2, 'operator', 'station call', ?3, ?4, ?5)",
+            )?
+            .execute(params![
+                time::to_millis(call.at),
+                call.actor,
+                call.station.as_str(),
+                format!("{} {}", call.action, call.payload),
+                call.reason
+            ])?;
+        Ok(Ok(queued))
+    }
+
+    #[allow(clippy::too_many_arguments)] // the columns of a call
+    fn queue(
+        &self,
+        station: i64,
+        action: &str,
+        payload: &str,
+        harmless: bool,
+        repeats: Option<i64>,
+        actor: &str,
+        reason: &str,
+        at: Time,
+    ) -> Result<QueuedCall, StoreError> {
+        let last = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'call'), 0)";
+        let number: i64 = self.connection.prepare_cached(last)?.query_row([], |row| row.get::<_, i64>(0))? + 1;
+        let message_id = format!("{}-{number}", self.epoch);
+        self.connection
+            .prepare_cached(
+                "INSERT INTO call (number, station, message_id, action, payload, harmless, repeats, actor, reason, state, requested_at) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'queued', ?10)",
+            )?
+            .execute(params![
+                number,
+                station,
+                message_id,
+                action,
+                payload,
+                harmless,
+                repeats,
+                actor,
+                reason,
+                time::to_millis(at)
+            ])?;
+        Ok(QueuedCall { number, message_id, action: action.to_owned(), payload: payload.to_owned() })
+    }
+
+    /// The frame leaves now: from here on nobody can say that it was not sent.
+    pub(super) fn call_sent(&self, number: i64, at: Time) -> Result<(), StoreError> {
+        let sql = "UPDATE call SET state = 'sent', sent_at = ?2, sent_after = (SELECT coalesce(max(id), 0) FROM message) \
+                   WHERE number = ?1 AND state = 'queued'";
+        Ok(self.connection.prepare_cached(sql)?.execute(params![number, time::to_millis(at)]).map(drop)?)
+    }
+
+    /// Ends a call. An answer overrules an end without one, for it is what the station did.
+    pub(super) fn call_ended(&self, number: i64, end: &CallEnd, at: Time) -> Result<(), StoreError> {
+        let (status, answer) = match end {
+            CallEnd::Answered { payload, status } => (status.as_deref(), Some(payload)),
+            CallEnd::CallError { error } => (None, Some(error)),
+            CallEnd::Timeout | CallEnd::NotConnected | CallEnd::Unknown => (None, None),
+        };
+        let sql = "UPDATE call SET state = ?2, ended_at = ?3, status = ?4, answer = ?5 \
+                   WHERE number = ?1 AND (state IN ('queued', 'sent') OR (?5 IS NOT NULL AND answer IS NULL))";
+        let values = params![number, end.state(), time::to_millis(at), status, answer];
+        Ok(self.connection.prepare_cached(sql)?.execute(values).map(drop)?)
+    }
+
+    /// An answer that no connection waits for: to a call that timed out, or of the connection before.
+    pub(super) fn late_answer(&self, station: &StationId, message_id: &str, end: &CallEnd, at: Time) -> Result<(), StoreError> {
+        let sql = "SELECT c.number FROM call c JOIN station st ON st.number = c.station WHERE c.message_id = ?1 AND st.name = ?2";
+        let number: Option<i64> =
+            self.connection.prepare_cached(sql)?.query_row([message_id, station.as_str()], |row| row.get(0)).optional()?;
+        number.map_or(Ok(()), |number| self.call_ended(number, end, at))
+    }
+
+    /// The calls of a station that wait to be sent, now that it is connected.
+    pub(super) fn waiting_calls(&self, station: &StationId) -> Result<Vec<QueuedCall>, StoreError> {
+        let sql = "SELECT c.number, c.message_id, c.action, c.payload FROM call c JOIN station st ON st.number = c.station \
+                   WHERE c.state = 'queued' AND c.repeats IS NOT NULL AND st.name = ?1 ORDER BY c.number";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([station.as_str()], |row| {
+            let text = |column| row.get::<_, Text>(column).map(|text| text.0);
+            Ok(QueuedCall { number: row.get(0)?, message_id: text(1)?, action: text(2)?, payload: text(3)? })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// What the daemon before left: a call that was sent may have been done, one that was not is over. A harmless one is asked again.
+    pub(super) fn end_calls_of_the_last_run(&self, now: Time) -> Result<(), StoreError> {
+        let millis = time::to_millis(now);
+        let mut statement = self.connection.prepare(
+            "SELECT number, station, action, payload, actor, reason FROM call WHERE state = 'sent' AND harmless AND repeats IS NULL \
+             ORDER BY number",
+        )?;
+        let mut rows = statement.query([])?;
+        let mut again = Vec::new();
+        while let Some(row) = rows.next()? {
+            let text = |column| row.get::<_, Text>(column).map(|text| text.0);
+            again.push((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, text(2)?, text(3)?, text(4)?, text(5)?));
+        }
+        drop(rows);
+        self.connection.execute("UPDATE call SET state = 'unknown', ended_at = ?1 WHERE state = 'sent'", [millis])?;
+        self.connection.execute("UPDATE call SET state = 'not-connected', ended_at = ?1 WHERE state = 'queued'", [millis])?;
+        for (number, station, action, payload, actor, reason) in again {
+            self.queue(station, &action, &payload, true, Some(number), &actor, &reason, now)?;
+        }
+        Ok(())
+    }
+}
