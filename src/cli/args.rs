@@ -8,9 +8,11 @@ const EXAMPLES: &str = "Examples:
   forecourt run --config config/forecourt.toml     serve the stations of a site
   forecourt session explain S-20261121-0042        why a session cost what it cost
   forecourt verify --all                           check every record: signature, sums, chain
+  forecourt station call CP-1 Reset '{\"type\":\"Soft\"}' --reason 'firmware hangs'
+                                                   send a message to a station
 
 Exit codes: 0 ok, 1 unexpected, 2 usage, 3 not found, 4 configuration invalid, 5 store missing, locked, corrupt or newer,
-6 verification failed.";
+6 verification failed, 7 daemon or station not reached, 8 refused, 9 the station said no, 75 not now, may pass.";
 
 /// Station controller for EV charging sites: OCPP in, verifiable billing records out.
 #[derive(Debug, Parser)]
@@ -76,6 +78,22 @@ pub enum Command {
     Status,
     /// Every station: connected, known, configured, turned away
     Stations,
+    /// One station
+    Station {
+        #[command(subcommand)]
+        verb: StationVerb,
+    },
+    /// What was asked of stations, newest last
+    Calls {
+        /// Only this station
+        #[arg(long, value_name = "ID")]
+        station: Option<String>,
+        /// Only in this state
+        #[arg(long, value_enum, value_name = "STATE")]
+        state: Option<CallState>,
+        #[command(flatten)]
+        limit: Limit,
+    },
     /// Charging sessions, newest first
     Sessions(SessionFilter),
     /// One session
@@ -116,6 +134,11 @@ pub enum Command {
         #[command(subcommand)]
         verb: OutboxVerb,
     },
+    /// Who changed what
+    Audit {
+        #[command(subcommand)]
+        verb: AuditVerb,
+    },
     /// What went wrong, newest last
     Problems {
         #[command(flatten)]
@@ -129,6 +152,60 @@ pub enum Command {
         /// Only this session, by any of its names
         #[arg(long, value_name = "ID", conflicts_with = "station")]
         session: Option<String>,
+        #[command(flatten)]
+        limit: Limit,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum StationVerb {
+    /// Send it a message of its OCPP version, verbatim, and wait for the answer
+    Call {
+        /// Identity of the station
+        id: String,
+        /// Action, such as Reset or GetVariables
+        action: String,
+        /// Payload; - reads it from standard input [default: {}]
+        #[arg(value_name = "JSON", allow_hyphen_values = true)]
+        payload: Option<String>,
+        /// Seconds that the station may take to answer
+        #[arg(long, value_name = "S", default_value_t = 30)]
+        timeout: u64,
+        /// Why; kept with the call and in the audit
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CallState {
+    Queued,
+    Sent,
+    Answered,
+    CallError,
+    Timeout,
+    NotConnected,
+    Unknown,
+}
+
+impl CallState {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Sent => "sent",
+            Self::Answered => "answered",
+            Self::CallError => "call-error",
+            Self::Timeout => "timeout",
+            Self::NotConnected => "not-connected",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AuditVerb {
+    /// Every change that somebody made, newest last
+    List {
         #[command(flatten)]
         limit: Limit,
     },

@@ -15,6 +15,11 @@ pub enum Exit {
     Configuration = 4,
     Store = 5,
     Verification = 6,
+    /// The daemon or the station cannot be reached.
+    Unreachable = 7,
+    Refused = 8,
+    /// The station said no.
+    Rejected = 9,
     /// Not now, but it may pass by itself (EX_TEMPFAIL of sysexits.h): the unit starts the daemon again.
     Later = 75,
 }

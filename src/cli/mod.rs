@@ -11,6 +11,7 @@ mod output;
 mod records;
 mod run;
 mod sessions;
+mod station;
 mod status;
 mod table;
 
@@ -22,7 +23,7 @@ use clap::Parser;
 use crate::config::{self, Config};
 use crate::store::Reader;
 use crate::units::printable;
-use args::{Args, Command, OutboxVerb, RecordVerb, SessionVerb};
+use args::{Args, AuditVerb, Command, OutboxVerb, RecordVerb, SessionVerb, StationVerb};
 use exit::{Exit, Failure};
 use output::Output;
 
@@ -49,6 +50,15 @@ fn dispatch(args: &Args) -> Result<Exit, Failure> {
         Command::Check => check::check(args, &output),
         Command::Status => status::status(&open(args, &output)?, &store_path(args)?, &output),
         Command::Stations => status::stations(&open(args, &output)?, &store_path(args)?, &output),
+        Command::Station { verb: StationVerb::Call { id, action, payload, timeout, reason } } => {
+            let socket = load_config(args)?.site.control_socket;
+            station::call(&socket, id, action, payload.as_deref(), *timeout, reason, &output)
+        }
+        Command::Calls { station, state, limit } => {
+            let state = state.map(|state| state.as_str());
+            station::calls(&open(args, &output)?, station.as_deref(), state, *limit, &output)
+        }
+        Command::Audit { verb: AuditVerb::List { limit } } => station::audit(&open(args, &output)?, *limit, &output),
         Command::Sessions(filter) => sessions::list(&open(args, &output)?, filter, &output),
         Command::Session { verb: SessionVerb::Show { id } } => sessions::show(&open(args, &output)?, id, &output),
         Command::Session { verb: SessionVerb::Explain { id } } => sessions::explain(&open(args, &output)?, id, &output),

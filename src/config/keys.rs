@@ -71,6 +71,8 @@ section! {
         /// Tariffs switch and days end by this clock.
         time_zone: Tz = Required("time_zone = \"Europe/Berlin\""), time_zone;
         currency: Currency = Required("currency = \"EUR\""), currency;
+        /// Unix socket for commands to the running daemon.
+        control_socket: PathBuf = Default("/run/forecourt/control.sock"), path;
     }
 }
 

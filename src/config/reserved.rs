@@ -22,7 +22,6 @@ use Values::{All, AllBut, Only};
 
 #[rustfmt::skip]
 pub(super) const RESERVED: &[Reserved] = &[
-    Reserved { key: "site.control_socket", values: All, why: "this version takes no commands while it runs" },
     Reserved { key: "store.raw_message_days", values: All, why: "this version never deletes raw messages" },
     Reserved { key: "store.meter_value_days", values: All, why: "this version never deletes meter values" },
     Reserved { key: "store.min_free_mb", values: All, why: "this version does not watch the free space" },

@@ -7,6 +7,7 @@
 //! Threads: the runtime (sockets, uplink), `store` (the one writer), `rating` (settler). Stopping in this order is only
 //! politeness: after a `kill -9` at any instant the next start finds the same store.
 
+mod commands;
 mod key;
 mod logging;
 mod outbox;
@@ -31,6 +32,7 @@ use tracing::{error, info, warn};
 
 use crate::clock::GatewayClock;
 use crate::config::{Config, Mqtt, Quirk, UnknownStations};
+use crate::control;
 use crate::csms::{self, Csms};
 use crate::mqtt::{self, SettingsError};
 use crate::record::{Hash, Signer as _};
@@ -80,6 +82,7 @@ pub struct Daemon {
     pub epoch: i64,
     stop: watch::Sender<bool>,
     csms: Task<()>,
+    control: Option<Task<()>>,
     uplink: Option<Task<()>>,
     releaser: Task<()>,
     /// Looks at the clock.
@@ -161,6 +164,7 @@ impl Daemon {
         let uplink = uplink.map(|uplink| tokio::spawn(uplink.run(stopping.clone())));
 
         let csms = Csms::new(csms_settings(&config), proven_stations(path)?, store.clone(), clock.as_clock());
+        let control = start_control(&config.site.control_socket, &csms, &stopping);
         let csms = tokio::spawn(csms.serve(listeners, stopping));
         info!(site = config.site.id, epoch, listen = ?addresses, path = config.ocpp.path, store = %path.display(), "ready");
         Ok(Self {
@@ -168,6 +172,7 @@ impl Daemon {
             epoch,
             stop,
             csms,
+            control,
             uplink,
             releaser,
             timekeeper,
@@ -202,6 +207,9 @@ impl Daemon {
         info!("stopping");
         self.stop.send_replace(true);
         let _ = self.csms.await;
+        if let Some(control) = self.control {
+            let _ = control.await;
+        }
         if let Some(uplink) = self.uplink {
             let _ = uplink.await;
         }
@@ -231,6 +239,20 @@ async fn bind(config: &Config) -> Result<Vec<TcpListener>, StartError> {
         listeners.push(csms::bind(*address).await.map_err(StartError::Listen)?);
     }
     Ok(listeners)
+}
+
+/// Without the socket stations are served all the same: only commands cannot be given.
+fn start_control(path: &Path, csms: &Arc<Csms>, stopping: &watch::Receiver<bool>) -> Option<Task<()>> {
+    let listener = match control::bind(path) {
+        Ok(listener) => listener,
+        Err(error) => {
+            warn!(%error, "no commands can be given to this daemon");
+            return None;
+        }
+    };
+    let csms = Arc::clone(csms);
+    let handle = move |command, actor| commands::carry_out(Arc::clone(&csms), command, actor);
+    Some(tokio::spawn(control::serve(listener, handle, stopping.clone())))
 }
 
 fn start_settler(

@@ -267,11 +267,11 @@ fn promised_keys_say_that_they_are_not_built_yet() {
         ),
     ]);
     let folder = Folder::main("");
-    let told = folder.load_with(&[("FORECOURT__WEB__LISTEN", "x")], &[("site.control_socket", "y")]).expect_err("errors");
+    let told = folder.load_with(&[("FORECOURT__WEB__LISTEN", "x")], &[("store.min_free_mb", "9")]).expect_err("errors");
     assert_eq!(
         told,
         "FORECOURT__WEB__LISTEN: `web.listen` is reserved: this version has no web console yet; unset the variable\n\
-         command line: `site.control_socket` is reserved: this version takes no commands while it runs; leave the flag out"
+         command line: `store.min_free_mb` is reserved: this version does not watch the free space; leave the flag out"
     );
 }
 

@@ -1,0 +1,96 @@
+//! `forecourt station call`, `forecourt calls`, `forecourt audit list`.
+
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value as Json;
+
+use super::args::Limit;
+use super::exit::{Exit, Failure};
+use super::list::List;
+use super::output::{Columns, Output};
+use crate::control::{self, Command, Outcome, Reply, StationCall};
+use crate::store::{Reader, Values};
+
+const CALLS: Columns =
+    &["call_number", "station", "action", "state", "status", "requested_at", "ended_at", "actor", "reason", "payload", "answer"];
+const AUDIT: Columns = &["audit_id", "at", "actor", "action", "object", "before", "after", "reason"];
+/// The reply comes after the station's answer, or after its time-out, and is on disk by then.
+const SLACK: Duration = Duration::from_secs(30);
+
+/// Sends a message to a station, verbatim, and waits for its answer.
+pub fn call(
+    socket: &Path,
+    station: &str,
+    action: &str,
+    payload: Option<&str>,
+    timeout_s: u64,
+    reason: &str,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let payload = read_payload(payload)?;
+    let (station, action, reason) = (station.to_owned(), action.to_owned(), reason.to_owned());
+    let command = Command::StationCall(StationCall { station, action, payload, timeout_s, reason });
+    let patience = Duration::from_secs(timeout_s.min(3_600)) + SLACK;
+    let reply = control::ask(socket, &command, patience).map_err(|error| Failure::new(Exit::Unreachable, error.to_string()))?;
+    show(&reply, output)
+}
+
+/// `-` reads it from standard input; none is an empty object.
+fn read_payload(payload: Option<&str>) -> Result<Json, Failure> {
+    let text = match payload {
+        None => "{}".to_owned(),
+        Some("-") => {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text)?;
+            text
+        }
+        Some(text) => text.to_owned(),
+    };
+    serde_json::from_str(&text).map_err(|error| Failure::new(Exit::Usage, format!("the payload is not JSON: {error}")))
+}
+
+fn show(reply: &Reply, output: &Output) -> Result<Exit, Failure> {
+    if !reply.result.is_null() {
+        if output.machine() {
+            output.object(&reply.result)?;
+        } else {
+            let text = |name: &str| reply.result.get(name).and_then(Json::as_str).unwrap_or_default();
+            output.line(format!("{} {}: {}", text("station"), text("action"), text("outcome")))?;
+            if let Some(payload) = reply.result.get("payload").filter(|payload| !payload.is_null()) {
+                output.line(payload.to_string())?;
+            }
+        }
+    }
+    let exit = match reply.outcome {
+        Outcome::Done => return Ok(Exit::Ok),
+        Outcome::Usage => Exit::Usage,
+        Outcome::NotFound => Exit::NotFound,
+        Outcome::Refused => Exit::Refused,
+        Outcome::Unreachable => Exit::Unreachable,
+        Outcome::Rejected => Exit::Rejected,
+    };
+    Err(Failure::new(exit, reply.reason.clone()))
+}
+
+/// What was asked of stations. A cut table shows its end.
+pub fn calls(
+    store: &Reader,
+    station: Option<&str>,
+    state: Option<&str>,
+    Limit { limit }: Limit,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let values: Values<'_> = &[&station, &state];
+    let select = "SELECT * FROM v_call WHERE (?1 IS NULL OR station = ?1 COLLATE NOCASE) AND (?2 IS NULL OR state = ?2)";
+    let (order, end_first) = ("call_number", Some("call_number DESC"));
+    List { what: "calls", select, order, end_first, values, limit, columns: CALLS }.print(store, output)
+}
+
+/// Who changed what. A cut table shows its end.
+pub fn audit(store: &Reader, Limit { limit }: Limit, output: &Output) -> Result<Exit, Failure> {
+    let (order, end_first) = ("audit_id", Some("audit_id DESC"));
+    let select = "SELECT * FROM v_audit";
+    List { what: "changes", select, order, end_first, values: &[], limit, columns: AUDIT }.print(store, output)
+}

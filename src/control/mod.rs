@@ -1,0 +1,106 @@
+//! Commands to the running daemon: a Unix socket, one command and one reply per connection.
+//!
+//! A command is one line of JSON, and so is its reply, which gives the reason when the command is refused. Who asks is known from
+//! the socket's peer credentials (unix(7), SO_PEERCRED); who may ask is decided by the mode of socket and folder: the daemon's user, its
+//! group, and root. The socket is made anew at each start.
+//!
+//! Limits: [`MAX_CONNECTIONS`] at a time, [`MAX_LINE`] bytes a command, [`PATIENCE`] for it to come.
+//! Deliberately absent: reads (they open the store), a session, a second command on the same connection.
+
+mod client;
+mod peer;
+mod wire;
+
+use std::future::Future;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tracing::{debug, info, warn};
+
+pub use client::{Unreachable, ask};
+pub use wire::{Command, Outcome, Reply, StationCall};
+
+const MAX_CONNECTIONS: usize = 32;
+const MAX_LINE: u64 = 1 << 20;
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Makes the socket; one that an earlier daemon left is removed, one that somebody listens on is not.
+pub fn bind(path: &Path) -> io::Result<UnixListener> {
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("site.control_socket {}: {error}", path.display()));
+    match std::os::unix::net::UnixStream::connect(path) {
+        Ok(_) => return Err(named(io::Error::new(io::ErrorKind::AddrInUse, "another daemon listens there"))),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path).map_err(named)?,
+        Err(_) => {}
+    }
+    let listener = UnixListener::bind(path).map_err(named)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)).map_err(named)?;
+    Ok(listener)
+}
+
+/// Serves until `stop` turns true. `handle` carries out a command for the user that it names.
+pub async fn serve<F: Future<Output = Reply> + Send + 'static>(
+    listener: UnixListener,
+    handle: impl Fn(Command, String) -> F + Send + Sync + 'static,
+    mut stop: watch::Receiver<bool>,
+) {
+    let handle = Arc::new(handle);
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match (accepted, Arc::clone(&places).try_acquire_owned()) {
+                (Ok((socket, _)), Ok(place)) => {
+                    let handle = Arc::clone(&handle);
+                    connections.spawn(async move {
+                        if let Err(error) = answer(socket, &*handle).await {
+                            debug!(%error, "a command was not answered");
+                        }
+                        drop(place);
+                    });
+                }
+                (Ok(_), Err(_)) => warn!("too many commands at a time; one was turned away"),
+                (Err(error), _) => {
+                    warn!(%error, "cannot accept a command");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+            () = stopped(&mut stop) => return,
+        }
+    }
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn answer<F: Future<Output = Reply>>(mut socket: UnixStream, handle: &impl Fn(Command, String) -> F) -> io::Result<()> {
+    let actor = peer::name(socket.peer_cred()?.uid());
+    let mut line = String::new();
+    let (read, mut write) = socket.split();
+    let mut read = BufReader::new(read.take(MAX_LINE));
+    let reply = match timeout(PATIENCE, read.read_line(&mut line)).await {
+        Ok(Ok(0)) => return Ok(()),
+        Ok(Ok(_)) => match serde_json::from_str::<Command>(&line) {
+            Ok(command) => {
+                info!(actor, command = command.name(), "command");
+                handle(command, actor).await
+            }
+            Err(error) => Reply::refused(Outcome::Usage, format!("not a command: {error}")),
+        },
+        Ok(Err(error)) => Reply::refused(Outcome::Usage, format!("cannot read the command: {error}")),
+        Err(_) => Reply::refused(Outcome::Usage, "no command came".to_owned()),
+    };
+    let mut text = serde_json::to_string(&reply)?;
+    text.push('\n');
+    write.write_all(text.as_bytes()).await?;
+    write.shutdown().await
+}

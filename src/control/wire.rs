@@ -1,0 +1,65 @@
+//! Commands and replies, as they stand on the socket.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What somebody wants the daemon to do.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(tag = "command", rename_all = "kebab-case")]
+pub enum Command {
+    StationCall(StationCall),
+}
+
+impl Command {
+    /// For the log.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::StationCall(_) => "station call",
+        }
+    }
+}
+
+/// A message to a station, verbatim.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct StationCall {
+    pub station: String,
+    pub action: String,
+    pub payload: Value,
+    /// How long the station may take to answer, in seconds.
+    pub timeout_s: u64,
+    /// Why; kept with the call and in the audit.
+    pub reason: String,
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    Done,
+    /// It was understood and cannot be meant.
+    Usage,
+    NotFound,
+    /// The daemon cannot do it now.
+    Refused,
+    /// Whom it concerns cannot be reached.
+    Unreachable,
+    /// The station said no.
+    Rejected,
+}
+
+/// The one reply to a command.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Reply {
+    pub outcome: Outcome,
+    /// Why, for a person; empty when there is nothing to say.
+    pub reason: String,
+    /// What came of it, as the command documents it; `null` when nothing did.
+    pub result: Value,
+}
+
+impl Reply {
+    pub const fn refused(outcome: Outcome, reason: String) -> Self {
+        Self { outcome, reason, result: Value::Null }
+    }
+}

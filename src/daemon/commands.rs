@@ -1,0 +1,75 @@
+//! Commands from the control socket, carried out. One function per command.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::control::{Command, Outcome, Reply, StationCall};
+use crate::csms::{CallOutcome, CallRequest, Csms};
+use crate::ocpp::call::{NotSent, is_refusal};
+use crate::store::CallEnd;
+
+/// No station takes longer for anything it answers at all.
+const MAX_TIMEOUT_S: u64 = 600;
+/// A reason that says nothing is none.
+const MAX_REASON: usize = 500;
+
+pub async fn carry_out(csms: Arc<Csms>, command: Command, actor: String) -> Reply {
+    match command {
+        Command::StationCall(call) => station_call(&csms, call, actor).await,
+    }
+}
+
+async fn station_call(csms: &Csms, call: StationCall, actor: String) -> Reply {
+    let StationCall { station, action, payload, timeout_s, reason } = call;
+    if !(1..=MAX_TIMEOUT_S).contains(&timeout_s) {
+        return Reply::refused(Outcome::Usage, format!("the time-out must be 1 to {MAX_TIMEOUT_S} seconds"));
+    }
+    if reason.chars().count() > MAX_REASON {
+        return Reply::refused(Outcome::Usage, format!("the reason must be at most {MAX_REASON} characters"));
+    }
+    let (timeout, name) = (Duration::from_secs(timeout_s), station.clone());
+    let request = CallRequest { station, action: action.clone(), payload, timeout, actor, reason };
+    let result = |outcome: &str, status: Option<&str>, payload: Value, error: Value| json!({"station": name, "action": action, "outcome": outcome, "status": status, "payload": payload, "error": error});
+    let error = |code: &str, description: &str| json!({"code": code, "description": description});
+    let unreachable = |outcome: &str, why: &str| Reply {
+        outcome: Outcome::Unreachable,
+        reason: why.to_owned(),
+        result: result(outcome, None, Value::Null, error(outcome, why)),
+    };
+    match csms.call(request).await {
+        CallOutcome::UnknownStation => {
+            Reply::refused(Outcome::NotFound, format!("no station {name}; forecourt stations lists them"))
+        }
+        CallOutcome::NotSent(NotSent::Action { known }) => Reply::refused(
+            Outcome::Usage,
+            format!("{action} is not sent to a station of this version; there are: {}", known.join(", ")),
+        ),
+        CallOutcome::NotSent(NotSent::Payload(violation)) => {
+            Reply::refused(Outcome::Usage, format!("{action} was not sent: {violation}"))
+        }
+        CallOutcome::TooMany(why) => Reply::refused(Outcome::Refused, why),
+        CallOutcome::Unavailable => Reply::refused(Outcome::Refused, "the store cannot commit, so nothing is sent".to_owned()),
+        CallOutcome::NotConnected | CallOutcome::Ended(CallEnd::NotConnected) => {
+            unreachable("not-connected", &format!("{name} is not connected; nothing was sent"))
+        }
+        CallOutcome::Ended(CallEnd::Timeout) => unreachable("timeout", &format!("{name} did not answer within {timeout_s} s")),
+        CallOutcome::Ended(CallEnd::Unknown) => {
+            unreachable("timeout", &format!("the connection of {name} ended before its answer; it may have done it"))
+        }
+        CallOutcome::Ended(CallEnd::CallError { error }) => {
+            let error: Value = serde_json::from_str(&error).unwrap_or_default();
+            let part = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let reason = format!("{name} answered with an error: {} {}", part("code"), part("description"));
+            Reply { outcome: Outcome::Rejected, reason, result: result("call-error", None, Value::Null, error) }
+        }
+        CallOutcome::Ended(CallEnd::Answered { payload, status }) => {
+            let payload = serde_json::from_str(&payload).unwrap_or_default();
+            let refusal = status.as_deref().filter(|status| is_refusal(status));
+            let outcome = if refusal.is_some() { Outcome::Rejected } else { Outcome::Done };
+            let reason = refusal.map_or_else(String::new, |status| format!("{name} answered {status}"));
+            Reply { outcome, reason, result: result("answered", status.as_deref(), payload, Value::Null) }
+        }
+    }
+}
