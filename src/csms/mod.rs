@@ -63,7 +63,7 @@ pub struct Settings {
     /// Turn away stations that are not in `stations`.
     pub only_known: bool,
     pub stations: Vec<StationId>,
-    /// Stations whose firmware offers no subprotocol (quirk `assume-ocpp1.6`).
+    /// Stations whose firmware offers no subprotocol (`quirks = ["assume-ocpp1.6"]`, docs/quirks.md Q1).
     pub assume_v16: HashSet<StationId>,
 }
 
