@@ -51,7 +51,7 @@ const KNOWN_BUDGET: usize = 8 << 20;
 pub struct Settings {
     /// Prefix of the connection URL's path, e.g. `/ocpp`.
     pub path: String,
-    /// Versions we speak, the one we like best first.
+    /// Versions we speak. Their order decides nothing: the station's first offer counts.
     pub versions: Vec<Version>,
     pub max_message_bytes: usize,
     pub max_connections: usize,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// A charging station's identity, as the last segment of its connection URL, percent-decoded (OCPP-J 1.6 §3.1.1, 2.0.1 Part 4 §3.2).
-/// The canonical casing is that of the first connection.
+/// The canonical casing is that of the configuration, else that of the first connection.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StationId(Arc<str>);
 
