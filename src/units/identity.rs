@@ -79,7 +79,7 @@ impl TokenKind {
 }
 
 /// A driver's token. `Display` and `Debug` mask it, so that no log line can leak it; [`Token::reveal`] gives the text to
-/// the store and to nobody else. Tokens compare without regard to case (OCPP 1.6 CiString20Type, 2.0.1 C01).
+/// the store and to the record's CDR, and to nobody else. Tokens compare without regard to case (OCPP 1.6 CiString20Type, 2.0.1 C01).
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Token {
     pub kind: TokenKind,
