@@ -2,7 +2,7 @@
 //!
 //! Reading is strict first. Text that is not JSON is given one more chance with the damage undone that real stations have
 //! been seen to do (`repair`): a comma before the first element, and a name without a value. Each repair is a finding.
-//! Nothing else is fixed up; a frame cut short stays broken (docs/quirks.md Q13 to Q21, and Q122 for what is not mended).
+//! Nothing else is fixed up; a frame cut short stays broken (docs/quirks.md Q15 to Q21, and Q122 for what is not mended).
 //! Tolerated with a finding: a payload left out, elements too many. Without one: white space, BOM, NUL and line ends around
 //! the frame, ids of any length or numeric.
 //! Limits: the caller bounds the text; 16 repairs.
