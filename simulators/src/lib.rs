@@ -1,8 +1,8 @@
 //! Independent witnesses of forecourt: charging stations, head office, MQTT broker, simulated time.
 //!
-//! Everything here is written from the published protocols alone (OCPP 1.6, 2.0.1 and 2.1; the record and MQTT pages of
-//! the interface) and shares no code with the daemon: JSON is written by hand, signatures are checked with another
-//! crate, MQTT is spoken by another client. A fault in the daemon can therefore not hide behind the same fault here.
+//! Everything here is written from the published protocols alone (OCPP 1.6, 2.0.1 and 2.1; records and topics as README.md
+//! describes them under "For head office") and shares no code with the daemon: JSON is written by hand, signatures are checked
+//! with another crate, MQTT is spoken by another client. A fault in the daemon can therefore not hide behind the same fault here.
 //!
 //! | module | is |
 //! |---|---|
@@ -15,7 +15,8 @@
 //! | [`load`] | many small stations at once, for measuring |
 //! | [`model`] | sessions with a known truth through faulty stations, and what the daemon's pure library bills for them |
 //!
-//! Deliberately absent: any import of the package `forecourt` (but for `model::machine`, which holds its library to the truth), TLS, signed meter values, tariffs and prices.
+//! Deliberately absent: any import of the package `forecourt` (but for `model::machine`, which holds its library to the truth, and
+//! `model::serve` and the demo, which start the daemon), TLS, signed meter values, tariffs and prices.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

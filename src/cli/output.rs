@@ -270,7 +270,7 @@ fn broken(text: &str) -> String {
 }
 
 fn is_time(column: &str) -> bool {
-    column.ends_with("_at") || column.starts_with("period_")
+    column.ends_with("_at") || column == "at" || column.starts_with("period_")
 }
 
 /// `started_at` → `STARTED`, `energy_wh` → `ENERGY Wh`.

@@ -28,7 +28,7 @@ const LIST: Columns = &[
 ];
 const LINES: Columns =
     &["line", "dimension", "quantity", "unit", "unit_price", "amount_excl_vat", "vat", "amount_incl_vat", "currency", "reason"];
-const MESSAGES: Columns = &["message_id", "received_at", "station", "action", "session_id", "repeats", "findings"];
+const MESSAGES: Columns = &["message_id", "received_at", "direction", "station", "action", "session_id", "repeats", "findings"];
 
 pub fn list(store: &Reader, filter: &SessionFilter, output: &Output) -> Result<Exit, Failure> {
     let zone = store.time_zone()?;

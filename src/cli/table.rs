@@ -42,10 +42,15 @@ const LEAST: &[&str] = &[
     "started_at",
     "fault_detail",
     "connectors",
+    "payload",
+    "answer",
+    "before",
+    "ended_at",
+    "direction",
 ];
 /// Columns of words, which may be broken between them.
 const PROSE: &[&str] =
-    &["reason", "detail", "fault_detail", "connectors", "refused_reason", "findings", "hold_reason", "subject"];
+    &["reason", "detail", "fault_detail", "connectors", "refused_reason", "findings", "hold_reason", "subject", "after"];
 /// A narrower column of words is no pleasure to read.
 const PROSE_MIN: usize = 20;
 const GAP: usize = 2;

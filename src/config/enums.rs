@@ -65,7 +65,7 @@ word! {
 
 word! {
     Quirk {
-        /// The station offers no subprotocol, or a wrong one, and speaks OCPP 1.6.
+        /// The station offers no subprotocol and speaks OCPP 1.6 (docs/quirks.md Q1). A wrong offer is refused all the same (Q116).
         AssumeOcpp16 = "assume-ocpp1.6",
     }
 }

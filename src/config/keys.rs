@@ -89,15 +89,15 @@ section! {
         listen: Vec<SocketAddr> = Default("0.0.0.0:9000"), listeners;
         /// URL path before the station's identity; `/` = none.
         path: String = Default("/ocpp"), url_path;
-        /// Accepted subprotocols, preferred first. Never empty.
+        /// Accepted subprotocols, in any order: of several, the station's first offer counts. Never empty.
         versions: Vec<Version> = Default("ocpp2.1, ocpp2.0.1, ocpp1.6"), some("OCPP versions", word::<Version>);
         /// Told to stations in the answer to their BootNotification.
         heartbeat_s: u32 = Default("300"), number(10, 86_400, "seconds");
-        /// Told to stations that are Pending or Rejected.
+        /// Without effect: for stations that are Pending or Rejected, and every station is Accepted.
         boot_retry_s: u32 = Default("60"), number(1, 86_400, "seconds");
         unknown_stations: UnknownStations = Default("accept"), word;
         unknown_tokens: UnknownTokens = Default("accept"), word;
-        /// Minimum for every station.
+        /// Minimum for every station. Without effect: 0 is the only value that is not reserved.
         security_profile: u32 = Default("0"), level(3);
         /// Larger frames close the connection.
         max_message_kb: u32 = Default("1024"), number(64, 16_384, "kilobytes");
@@ -107,7 +107,7 @@ section! {
         handshake_s: u32 = Default("10"), number(1, 120, "seconds");
         /// A station that is neither configured nor in the store, and has said nothing valid by then, is dropped.
         unknown_silence_s: u32 = Default("60"), number(1, 600, "seconds");
-        /// Whether we configure stations unasked.
+        /// Whether we configure stations unasked. Without effect: `true` is reserved.
         onboarding: bool = Default("false"), truth;
     }
 }
@@ -116,12 +116,12 @@ section! {
     /// One known station.
     Station = "station" {
         id: String = Required("id = \"CP-1\""), station_id;
-        /// For people. Default: the id.
+        /// For people. Default: the id. Without effect: it is shown nowhere yet.
         label: String = Default(""), or_empty(text(100));
         /// eMI3 ids, that of EVSE 1 first.
         evse_ids: Vec<String> = Default(""), list(64, "EVSE ids", name(48, "*-_."));
         max_power_kw: Option<Decimal> = Default(""), optional(kilowatts);
-        /// Where on the site, for reports.
+        /// Where on the site. Without effect: there are no reports.
         area: Option<String> = Default(""), optional(text(50));
         /// A tariff id; default: `tariff.default`.
         tariff: Option<String> = Default(""), optional(text(36));

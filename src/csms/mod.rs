@@ -57,7 +57,7 @@ const KNOWN_BUDGET: usize = 8 << 20;
 pub struct Settings {
     /// Prefix of the connection URL's path, e.g. `/ocpp`.
     pub path: String,
-    /// Versions we speak, the one we like best first.
+    /// Versions we speak. Their order decides nothing: the station's first offer counts.
     pub versions: Vec<Version>,
     pub max_message_bytes: usize,
     pub max_connections: usize,
@@ -69,7 +69,7 @@ pub struct Settings {
     /// Turn away stations that are not in `stations`.
     pub only_known: bool,
     pub stations: Vec<StationId>,
-    /// Stations whose firmware offers no subprotocol (quirk `assume-ocpp1.6`).
+    /// Stations whose firmware offers no subprotocol (`quirks = ["assume-ocpp1.6"]`, docs/quirks.md Q1).
     pub assume_v16: HashSet<StationId>,
 }
 

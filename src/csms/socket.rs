@@ -35,7 +35,7 @@ pub fn is_result(frame: &Frame) -> bool {
 }
 
 /// The text of a data frame; `None` for control frames and empty ones. Text frames arrive as binary ones (`inbound.rs`), and
-/// binary frames count as text anyway (seen in the field).
+/// binary frames count as text anyway (docs/quirks.md Q14).
 pub fn text_of(frame: &Frame) -> Option<Text<'_>> {
     let bytes: &[u8] = match frame {
         Frame::Text(text) => text.as_bytes(),

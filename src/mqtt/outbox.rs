@@ -68,7 +68,7 @@ pub struct StatusFacts {
     pub version: String,
 }
 
-/// The uplink's own state, for `doctor`, the console and the metrics.
+/// The uplink's own state, for `forecourt status` and `outbox status`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkState {
     pub up: bool,

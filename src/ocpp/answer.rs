@@ -1,8 +1,8 @@
 //! What we say to stations: CALLRESULT and CALLERROR as each version spells them (OCPP-J 1.6 §4.2, 2.0.1 Part 4 §4.2 and §4.3).
 //!
 //! Strict, unlike the reading side: optional fields that are empty are left out, a CALLERROR has all five elements, times are
-//! whole seconds with `Z` (stations reboot over less, quirk 26). A SEND has no answer; that nobody asks for one is the
-//! caller's part.
+//! whole seconds with `Z` (stations reboot over anything else, docs/quirks.md Q35). A SEND has no answer; that nobody asks for one
+//! is the caller's part.
 //! Limit: a CALLERROR description has at most 255 characters.
 
 use super::frame::MessageId;

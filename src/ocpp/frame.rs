@@ -2,7 +2,7 @@
 //!
 //! Reading is strict first. Text that is not JSON is given one more chance with the damage undone that real stations have
 //! been seen to do (`repair`): a comma before the first element, and a name without a value. Each repair is a finding.
-//! Nothing else is fixed up; a frame cut short stays broken.
+//! Nothing else is fixed up; a frame cut short stays broken (docs/quirks.md Q15 to Q21, and Q122 for what is not mended).
 //! Tolerated with a finding: a payload left out, elements too many. Without one: white space, BOM, NUL and line ends around
 //! the frame, ids of any length or numeric.
 //! Limits: the caller bounds the text; 16 repairs.
@@ -19,7 +19,7 @@ use super::json::{Cursor, Token, is_json};
 use crate::session::{Refusal, RefusalKind};
 use crate::units::{Finding, Version};
 
-/// A frame with more damage than this is not a known quirk but something else.
+/// A frame with more damage than this is not the known one (docs/quirks.md Q17) but something else.
 const MAX_REPAIRS: u32 = 16;
 
 /// A message id as its raw JSON token, string or number, so that it is echoed exactly as it came.
@@ -96,7 +96,7 @@ pub enum Frame<'a> {
 /// What is wrong with a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
-    /// Nothing but white space; to be ignored (quirk 12).
+    /// Nothing but white space; to be ignored (docs/quirks.md Q15).
     Empty,
     NotJson,
     /// JSON, but not an array of the right elements.
@@ -168,8 +168,8 @@ fn repaired(text: &str) -> Option<Frame<'static>> {
     frame(&parts, findings).ok().map(Frame::into_owned)
 }
 
-/// Undoes the damage of quirk 35: `[,` → `[` and `"name":,` or `"name":}` → `"name":null`. `None` when there is none of it,
-/// or too much.
+/// Undoes the damage of docs/quirks.md Q17: `[,` → `[` and `"name":,` or `"name":}` → `"name":null`. `None` when there is none
+/// of it, or too much.
 fn repair(text: &str) -> Option<(String, Vec<Finding>)> {
     let mut fixed = String::with_capacity(text.len() + 8);
     let (mut commas, mut values) = (0_u32, 0_u32);

@@ -1,8 +1,8 @@
-//! Reading fields as stations write them (OCPP-J 1.6 §4, 2.0.1 Part 2 §2.1; quirks of the field).
+//! Reading fields as stations write them (OCPP-J 1.6 §4, 2.0.1 Part 2 §2.1; docs/quirks.md Q24 to Q30).
 //!
 //! A [`PayloadReader`] walks a payload and gives numbers, texts, times in whatever spelling has been seen. What cannot be read is
-//! [`Field::Unreadable`] and leaves a finding; it never fails the message. Unknown fields are counted, `customData` is passed
-//! over (the journal keeps it). Of a field that occurs twice the last one counts.
+//! [`Field::Unreadable`] and leaves a finding; it never fails the message. Unknown fields are counted (nobody looks at the count
+//! yet), `customData` is passed over (the journal keeps both). Of a field that occurs twice the last one counts.
 //! Limit: [`MAX_FINDINGS`] findings per message, the last of which says that there were more.
 
 use std::borrow::Cow;
@@ -134,7 +134,7 @@ impl<'a> PayloadReader<'a> {
         true
     }
 
-    /// Calls `each` for each element of an array; a lone object counts as a list of one (quirk: Huawei).
+    /// Calls `each` for each element of an array; a lone object counts as a list of one (docs/quirks.md Q26).
     pub(super) fn list(&mut self, path: &str, mut each: impl FnMut(&mut Self)) {
         match self.json.peek() {
             Some(b'[') => {
@@ -208,7 +208,7 @@ impl<'a> PayloadReader<'a> {
         Field::Read(number.value)
     }
 
-    /// A whole number; `100.0` and `"100"` are whole (quirks 38, 64).
+    /// A whole number; `100.0` and `"100"` are whole (docs/quirks.md Q25).
     pub(super) fn integer(&mut self, path: &str) -> Field<i64> {
         let token = self.json.token();
         if let Token::Number(digits) = token

@@ -7,7 +7,7 @@
 //!
 //! Invariants:
 //! - Lenient in: a field of the wrong type, an unknown field, an over-long text, an unknown enum value never fails one. What
-//!   was odd is a [`Finding`], what was unreadable is absent with a finding, unknown fields are counted.
+//!   was odd is a [`Finding`], what was unreadable is absent with a finding, unknown fields are passed over and counted.
 //! - A transaction message whose payload is a JSON object (or `null`, which stands for `{}`) always becomes a fact. The types see
 //!   to it: its decoder (`Decoder::Transaction`) has no way to refuse.
 //! - Other messages are refused only for want of a field that names what they are about (BootNotification: its required fields).
@@ -20,11 +20,11 @@
 //!
 //! Messages that we send are in `call`.
 //! Deliberately not here: matching of results to our own calls (`csms`), duplicates, authorization, plausibility of times and meters,
-//! lengths, 1.6 payloads on a 2.x socket (quirk 3: refused as NotImplemented, the journal has them), JWS-signed frames.
+//! lengths, 1.6 payloads on a 2.x socket (refused, docs/quirks.md Q115), JWS-signed frames (Q123).
 //!
 //! Finding codes: `field-unreadable` `field-missing` `list-of-one` `time-odd` `time-without-zone` `number-comma` `number-rounded`
 //! `sample-skipped` `unit-unknown` `unit-mismatch` `measurand-assumed` `tx-id-missing` `tx-id-not-positive` `token-empty`
-//! `token-kind-missing` `event-type-unknown` `frame-repaired` `frame-elements` `findings-cut`.
+//! `token-kind-missing` `event-type-unknown` `frame-repaired` `frame-elements` `findings-cut` `invalid-utf8`.
 //!
 //! Limits: 32 findings per message, 16 repairs per frame, 255 characters of error description; the caller bounds the text.
 

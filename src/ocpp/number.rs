@@ -1,4 +1,4 @@
-//! Numbers as exact decimals, straight from their digits (quirks 40, 88).
+//! Numbers as exact decimals, straight from their digits (docs/quirks.md Q31).
 //!
 //! Accepted: a sign, leading zeros, a point or a single comma, an exponent. Not accepted: NaN, infinities, separators, units.
 //! Limits are those of [`Decimal`]: 28 decimal places, 96 bits of digits. Fraction digits beyond that are cut and said so; a

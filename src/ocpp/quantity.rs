@@ -1,4 +1,5 @@
-//! Units of measure: what they measure and how to come to the base unit (OCPP 1.6 §7.45; 2.0.1 Part 2 appendices; quirks 41-43).
+//! Units of measure: what they measure and how to come to the base unit (OCPP 1.6 §7.45; 2.0.1 Part 2 appendices;
+//! docs/quirks.md Q89 to Q92).
 
 use super::number::times_ten_to;
 use crate::session::Measurand;
@@ -83,7 +84,8 @@ impl Quantity {
         }
     }
 
-    /// Power and energy, active, reactive and apparent: stations mix up their unit names, but mean the prefix (quirk 41).
+    /// Power and energy, active, reactive and apparent: stations mix up their unit names, but mean the prefix
+    /// (docs/quirks.md Q90).
     const fn is_power_or_energy(self) -> bool {
         matches!(self, ActiveEnergy | ReactiveEnergy | ApparentEnergy | ActivePower | ReactivePower | ApparentPower)
     }

@@ -1,9 +1,11 @@
 //! MeterValue and SampledValue of all versions → [`Reading`] and [`Sample`] (1.6 §7.33 and §7.43, 2.0.1 J01 and J02).
 //!
 //! One reader serves 1.6 (`value` a text, `unit`, `format`) and 2.x (`value` a number, `unitOfMeasure`, `signedMeterValue`):
-//! the fields differ, so nothing is ambiguous, and stations that mix the two are read too (quirk 3).
-//! A sample that cannot be read is left out with a finding: missing is not zero, and it never takes its message along (quirk 39).
-//! Not done: no plausibility, no sums over phases, no guess at a wrong kWh label (quirk 81); that needs the session.
+//! the fields differ, so nothing is ambiguous, and stations that mix the two are read too (docs/quirks.md Q94).
+//! A sample that cannot be read is left out with a finding: missing is not zero, and it never takes its message along
+//! (docs/quirks.md Q93).
+//! Not done: no plausibility, no sums over phases, no guess at a wrong kWh label (docs/quirks.md Q101,
+//! Q110, Q128); that needs the session.
 
 use std::borrow::Cow;
 
@@ -125,8 +127,8 @@ fn number(r: &mut PayloadReader<'_>, value: Option<&Token<'_>>, measurand: &Meas
     r.decimal_of(measurand.as_str(), value?).ok()
 }
 
-/// The measurand, with a phase suffix taken off (`Voltage.L1`, quirk 43), and the phase. Without a measurand, energy is meant
-/// only if the unit is one of energy or absent (quirk 42).
+/// The measurand, with a phase suffix taken off (`Voltage.L1`, docs/quirks.md Q92), and the phase. Without a measurand, energy is
+/// meant only if the unit is one of energy or absent (Q91).
 fn measurand_and_phase(
     r: &mut PayloadReader<'_>,
     wire: &Wire<'_>,

@@ -1,4 +1,5 @@
-//! Times in every spelling that stations have been seen to use (OCPP 1.6 §3.15 ISO 8601; 2.0.1 Part 2 §2.1.2 RFC 3339; quirk 29).
+//! Times in every spelling that stations have been seen to use (OCPP 1.6 §3.15 ISO 8601; 2.0.1 Part 2 §2.1.2 RFC 3339;
+//! docs/quirks.md Q33, Q34).
 //!
 //! Read: any fraction (cut to milliseconds), `Z` and `z`, offsets `+02:00`, `+0200`, `+02`, no zone at all (taken as UTC and said
 //! so), a space for `T`, fields of one digit, missing seconds. Whether a readable time can be true (1970, next week) is for

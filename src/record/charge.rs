@@ -130,7 +130,7 @@ pub struct SignedReading {
     pub verdict: Verdict,
 }
 
-/// What checking a signed meter value against our own key registry gave.
+/// What checking a signed meter value against our own key registry gave. Nothing checks them yet: all are `NotChecked`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Verdict {
     #[default]

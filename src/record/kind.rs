@@ -1,4 +1,5 @@
-//! What a record is about. The names are part of the record and of its MQTT topic, and never change meaning.
+//! What a record is about. The names are part of the record and of its MQTT topic, and never change meaning. This version makes
+//! `charge` and `gateway-change` only.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

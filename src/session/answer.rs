@@ -32,6 +32,7 @@ pub enum Answer {
     UnknownVendor,
 }
 
+/// In this version every station is `Accepted`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Registration {
     Accepted,

@@ -9,14 +9,15 @@ use crate::units::{Decimal, Finding, Time, Token, TxRef};
 pub enum Fact {
     Boot(Boot),
     Heartbeat,
-    /// State of one connector (or, with `connector` 0 in 1.6, of the whole station).
+    /// State of one connector (or, with `evse` 0, of the whole station).
     Status(Status),
     Authorize {
         token: Token,
     },
     /// Anything that may belong to a transaction: 1.6 StartTransaction, MeterValues, StopTransaction; 2.x TransactionEvent, MeterValues.
     Tx(Box<TxFact>),
-    /// Journaled and acknowledged with an empty answer: NotifyReport, 1.6 DiagnosticsStatusNotification and the like.
+    /// Journaled and acknowledged with an empty answer: 2.x NotifyReport. Other messages without a fact are refused as
+    /// NotImplemented, firmware and diagnostics statuses among them (docs/quirks.md Q124).
     Noted,
     /// 2.x NotifyEvent: acknowledged empty. `statuses` holds every AvailabilityState event in it (2.0.1 errata: it may replace
     /// StatusNotification).

@@ -238,7 +238,7 @@ fn learn(session: &mut Session, fact: &TxFact, status: Option<AuthStatus>) {
     session.token = Some(token.clone());
 }
 
-/// The first stop stands; a later one that differs is evidence of a conflict (quirk 59: stations repeat stops with other values).
+/// The first stop stands; a later one that differs is evidence of a conflict (docs/quirks.md Q48).
 fn stop(session: &mut Session, fact: &TxFact, arrival: &Arrival<'_>, effects: &mut Effects) {
     let register = fact.register_wh.and_then(MilliWh::from_wh);
     if let Some(stopped) = session.stopped_at {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// A charging station's identity, as the last segment of its connection URL, percent-decoded (OCPP-J 1.6 §3.1.1, 2.0.1 Part 4 §3.2).
-/// The canonical casing is that of the first connection.
+/// The canonical casing is that of the configuration, else that of the first connection.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StationId(Arc<str>);
 
@@ -79,7 +79,7 @@ impl TokenKind {
 }
 
 /// A driver's token. `Display` and `Debug` mask it, so that no log line can leak it; [`Token::reveal`] gives the text to
-/// the store and to nobody else. Tokens compare without regard to case (OCPP 1.6 CiString20Type, 2.0.1 C01).
+/// the store and to the record's CDR, and to nobody else. Tokens compare without regard to case (OCPP 1.6 CiString20Type, 2.0.1 C01).
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Token {
     pub kind: TokenKind,

@@ -45,7 +45,7 @@ pub fn rfc3339(time: Time) -> String {
     time.to_rfc3339_opts(format, true)
 }
 
-/// Whole seconds and `Z`: the only form in which stations are told a time (quirk: some reboot on fractions or offsets).
+/// Whole seconds and `Z`: the only form in which stations are told a time (docs/quirks.md Q35).
 pub fn rfc3339_seconds(time: Time) -> String {
     time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }

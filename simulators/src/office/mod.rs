@@ -1,5 +1,5 @@
 //! Head office: subscribes to the records of every site, verifies each as an outsider would, keeps it, and answers with
-//! cumulative retained receipts, after its own commit (the interface, section 5).
+//! cumulative retained receipts, after its own commit (README.md, "For head office").
 //!
 //! ```text
 //! broker ─▶ wire ─▶ desk: signature (jws) → content and sums (bill) → [ keep: append, sync ] → chain (ledger)
@@ -49,7 +49,8 @@ pub struct Options {
     pub jwks: Option<String>,
     /// Answer with receipts. Without them the sites keep and resend.
     pub receipts: bool,
-    /// Ask a site (`cmd/resend`) for records that stay missing.
+    /// Ask a site (`cmd/resend`) for records that stay missing. Forecourt takes no commands from head office yet: it sends again
+    /// by itself what has no receipt.
     pub resend: bool,
     /// How often gaps are looked at.
     pub look: Duration,

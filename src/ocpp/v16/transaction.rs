@@ -14,7 +14,7 @@ pub(super) fn start(r: &mut PayloadReader<'_>) -> TxFact {
         "idTag" => token = tag(r),
         "meterStart" => register = r.decimal(key),
         "timestamp" => at = r.time(key),
-        // 0 means none (quirk 70).
+        // 0 means none (docs/quirks.md Q79).
         "reservationId" => tx.reservation_id = r.integer(key).ok().filter(|id| *id != 0),
         _ => r.unknown(),
     });
@@ -37,7 +37,7 @@ pub(super) fn meter_values(r: &mut PayloadReader<'_>) -> TxFact {
     tx
 }
 
-/// StopTransaction (1.6 §6.49). Some stations name the connector too (quirk 46), which helps when the id is useless.
+/// StopTransaction (1.6 §6.49). Some stations name the connector too (docs/quirks.md Q78), which helps when the id is useless.
 pub(super) fn stop(r: &mut PayloadReader<'_>) -> TxFact {
     let mut tx = TxFact::new(Phase::Stop);
     let (mut id, mut register, mut at) = (Field::Absent, Field::Absent, Field::Absent);
@@ -60,7 +60,8 @@ pub(super) fn stop(r: &mut PayloadReader<'_>) -> TxFact {
     tx
 }
 
-/// A transactionId: we assign positive numbers only. Zero and below are what stations send that never got one (quirks 61, 64).
+/// A transactionId: we assign positive numbers only. Zero and below are what stations send that never got one
+/// (docs/quirks.md Q70, Q127).
 fn transaction_id(r: &mut PayloadReader<'_>) -> Field<TxRef> {
     match r.integer("transactionId") {
         Field::Read(id) if id > 0 => Field::Read(TxRef::new(&id.to_string())),

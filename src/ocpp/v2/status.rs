@@ -17,7 +17,7 @@ pub(super) fn status_notification(r: &mut PayloadReader<'_>) -> Result<Fact, Ref
     });
     let evse = evse.required("evseId")?;
     let state = state.required("connectorStatus")?.trim().to_owned();
-    // Stations with one connector per EVSE leave it out (quirk 74).
+    // Stations with one connector per EVSE leave it out (docs/quirks.md Q61).
     let connector = connector.expected(r, "connectorId").unwrap_or(evse.min(1));
     let reported_at = reported_at.expected(r, "timestamp");
     let findings = std::mem::take(&mut r.findings);

@@ -20,7 +20,7 @@ pub(super) fn transaction_event(r: &mut PayloadReader<'_>) -> TxFact {
         "idToken" => tx.token = id_token(r).ok(),
         "evse" => evse(r, &mut tx),
         "meterValue" => readings(r, key, &mut tx.readings),
-        // 0 means none (quirk 70).
+        // 0 means none (docs/quirks.md Q79).
         "reservationId" => tx.reservation_id = r.integer(key).ok().filter(|id| *id != 0),
         "numberOfPhasesUsed" | "cableMaxCurrent" | "preconditioningStatus" | "evseSleep" | "costDetails" => r.skip(),
         _ => r.unknown(),

@@ -206,7 +206,7 @@ pub(super) fn resolution(registers: impl Iterator<Item = MilliWh>) -> MilliWh {
     MilliWh(step)
 }
 
-/// The import register of one reading, for showing a running session; `None` when it carries none.
+/// The import register of one reading; `None` when it carries none.
 pub fn register_of(reading: &Reading) -> Option<MilliWh> {
     let samples: Vec<&Sample> = reading.samples.iter().filter(|sample| is_register(sample)).collect();
     total(&samples).map(|(register, _)| register)
