@@ -28,7 +28,7 @@ use tracing::{debug, info, warn};
 pub use client::{Unreachable, ask};
 pub use wire::{Command, Outcome, Reply, StationCall};
 
-const MAX_CONNECTIONS: usize = 32;
+const MAX_CONNECTIONS: usize = 64;
 const MAX_LINE: u64 = 1 << 20;
 const PATIENCE: Duration = Duration::from_secs(10);
 

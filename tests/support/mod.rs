@@ -129,7 +129,7 @@ impl Site {
         let Plan { ocpp, stations, default_tariff, mqtt_url, log_level, .. } = plan;
         let config = format!(
             "[site]\nid = \"{SITE}\"\nname = \"Test\"\ncountry_code = \"DE\"\nparty_id = \"TST\"\ntime_zone = \"Europe/Berlin\"\n\
-             currency = \"EUR\"\n[store]\npath = \"forecourt.db\"\n[ocpp]\nlisten = \"127.0.0.1:{port}\"\n{ocpp}\n\
+             currency = \"EUR\"\ncontrol_socket = \"control.sock\"\n[store]\npath = \"forecourt.db\"\n[ocpp]\nlisten = \"127.0.0.1:{port}\"\n{ocpp}\n\
              [tariff]\ndir = \"tariffs\"\ndefault = \"{default_tariff}\"\n[mqtt]\nurl = \"{mqtt_url}\"\n\
              [signing]\nkey_file = \"key.pem\"\n[log]\nlevel = \"{log_level}\"\n{stations}\n"
         );

@@ -1,0 +1,287 @@
+//! Calls to stations: the real binary between `forecourt station call` and a station on a real WebSocket.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+
+mod support;
+
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use support::socket::Socket;
+use support::{Said, Site, until};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::task::JoinHandle;
+
+const V16: &str = "ocpp1.6";
+const V201: &str = "ocpp2.0.1";
+const V21: &str = "ocpp2.1";
+
+/// A station that has said who it is, so that it can be called.
+async fn station(site: &Site, id: &str, version: &str) -> Socket {
+    let mut socket = Socket::station(site.port, id, version).await;
+    let boot = if version == V16 {
+        json!({"chargePointVendor": "V", "chargePointModel": "M"})
+    } else {
+        json!({"reason": "PowerUp", "chargingStation": {"vendorName": "V", "model": "M"}})
+    };
+    socket.call("boot", "BootNotification", boot).await;
+    socket
+}
+
+/// `forecourt station call …` in a process of its own.
+fn call(site: &Site, args: &[&str]) -> JoinHandle<Said> {
+    let mut command = site.command(&[&["station", "call"][..], args].concat());
+    tokio::task::spawn_blocking(move || support::said(&mut command))
+}
+
+/// The next CALL that the station gets: its id, action and payload.
+async fn next_call(socket: &mut Socket) -> (String, String, Value) {
+    let frame: Value = serde_json::from_str(&socket.text().await.expect("a call")).unwrap();
+    assert_eq!(frame[0], 2, "{frame}");
+    (frame[1].as_str().unwrap().to_owned(), frame[2].as_str().unwrap().to_owned(), frame[3].clone())
+}
+
+async fn answer(socket: &mut Socket, id: &str, payload: Value) {
+    socket.send(&json!([3, id, payload]).to_string()).await;
+}
+
+fn states(site: &Site) -> Vec<String> {
+    let rows = site.query("SELECT action || ' ' || state || coalesce(' ' || status, '') FROM v_call ORDER BY call_number", &[]);
+    rows.into_iter().map(|row| row[0].clone().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_station_of_each_version_is_called_and_its_answer_shown() {
+    let site = Site::running().await;
+    for (id, version, action, payload) in [
+        ("CP-16", V16, "ChangeConfiguration", r#"{"key":"HeartbeatInterval","value":"300"}"#),
+        ("CP-201", V201, "GetVariables", r#"{"getVariableData":[{"component":{"name":"A"},"variable":{"name":"B"}}]}"#),
+        ("CP-21", V21, "UnlockConnector", r#"{"evseId":1,"connectorId":1}"#),
+    ] {
+        let mut socket = station(&site, id, version).await;
+        let said = call(&site, &[id, action, payload, "--reason", "a test", "--json"]);
+        let (message, sent, content) = next_call(&mut socket).await;
+        assert_eq!((sent.as_str(), content.to_string()), (action, payload.parse::<Value>().unwrap().to_string()));
+        assert!(message.len() <= 36, "{message}");
+        answer(&mut socket, &message, json!({"status": "Accepted", "ours": [1.50]})).await;
+        let expected = json!({"station": id, "action": action, "outcome": "answered", "status": "Accepted",
+            "payload": {"status": "Accepted", "ours": [1.50]}, "error": null});
+        assert_eq!(said.await.unwrap().ok().json(), expected);
+
+        // No, and an error, are 9 and say what the station said.
+        let said = call(&site, &[id, "ClearCache"]);
+        let (message, ..) = next_call(&mut socket).await;
+        answer(&mut socket, &message, json!({"status": "Rejected"})).await;
+        let said = said.await.unwrap();
+        assert_eq!((said.code, said.err), (9, format!("forecourt: {id} answered Rejected\n")));
+        let said = call(&site, &[id, "ClearCache", "--json"]);
+        let (message, ..) = next_call(&mut socket).await;
+        socket.send(&json!([4, message, "NotImplemented", "no \u{1b}[1m cache", {}]).to_string()).await;
+        let said = said.await.unwrap();
+        assert_eq!((said.code, &said.json()["outcome"]), (9, &json!("call-error")));
+        assert_eq!(said.json()["error"], json!({"code": "NotImplemented", "description": "no \u{1b}[1m cache", "details": {}}));
+        assert!(!said.err.contains('\u{1b}'), "{}", said.err);
+    }
+    let both: Vec<_> =
+        site.query("SELECT direction, action, text, answer FROM v_message WHERE station = 'CP-16' ORDER BY message_id", &[]);
+    let text = |row: usize, column: usize| both[row][column].clone().unwrap_or_default();
+    assert_eq!((text(0, 0), text(0, 1)), ("in".to_owned(), "BootNotification".to_owned()));
+    assert_eq!((text(1, 0), text(1, 1)), ("out".to_owned(), "ChangeConfiguration".to_owned()));
+    let (sent, answered): (Value, Value) = (text(1, 2).parse().unwrap(), text(1, 3).parse().unwrap());
+    assert_eq!(
+        (&sent[0], &sent[2], &answered[0], &answered[2]["ours"]),
+        (&json!(2), &json!("ChangeConfiguration"), &json!(3), &json!([1.50]))
+    );
+    let audit = site.forecourt(&["audit", "list", "--json"]).ok().json();
+    assert_eq!(
+        (audit.as_array().unwrap().len(), &audit[0]["object"], &audit[0]["reason"]),
+        (9, &json!("CP-16"), &json!("a test"))
+    );
+    assert!(audit[0]["actor"].as_str().unwrap().contains("uid "), "{audit}");
+    let calls = site.forecourt(&["calls", "--station", "CP-21", "--state", "call-error", "--csv"]).ok();
+    assert_eq!(calls.out.lines().count(), 2, "{}", calls.out);
+}
+
+#[tokio::test]
+async fn what_breaks_the_schema_is_not_sent_and_the_rule_is_named() {
+    let site = Site::running().await;
+    let mut socket = station(&site, "CP-1", V16).await;
+    for (args, code, why) in [
+        (&["CP-1", "Reset", r#"{"type":"Warm"}"#][..], 2, "Reset was not sent: $.type must be one of: Hard, Soft"),
+        (&["CP-1", "Reset"], 2, "Reset was not sent: $.type is required"),
+        (&["CP-1", "Reset", r#"{"type":"Soft","now":true}"#], 2, "$.now is not a member here"),
+        (&["CP-1", "Reset", "{type: Soft}"], 2, "the payload is not JSON"),
+        (&["CP-1", "GetVariables"], 2, "GetVariables is not sent to a station of this version; there are: ChangeAvailability,"),
+        (&["CP-1", "ClearCache", "--timeout", "0"], 2, "the time-out must be 1 to 600 seconds"),
+        (&["CP-2", "ClearCache"], 3, "no station CP-2"),
+    ] {
+        let said = call(&site, args).await.unwrap();
+        assert_eq!(said.code, code, "{said:?}");
+        assert!(said.err.contains(why), "{said:?}");
+    }
+    assert_eq!(states(&site), [""; 0]);
+    // Nothing came before this.
+    let said = call(&site, &["cp-1", "ClearCache"]);
+    let (message, action, _) = next_call(&mut socket).await;
+    assert_eq!(action, "ClearCache");
+    answer(&mut socket, &message, json!({"status": "Accepted"})).await;
+    said.await.unwrap().ok();
+}
+
+/// Both sides ask at the same time, and the station gets one call of ours at a time.
+#[tokio::test]
+async fn calls_cross_and_a_station_gets_one_at_a_time() {
+    let site = Site::running().await;
+    let mut socket = station(&site, "CP-1", V16).await;
+    let first = call(&site, &["CP-1", "ClearCache"]);
+    let (one, ..) = next_call(&mut socket).await;
+    let second = call(&site, &["CP-1", "GetConfiguration"]);
+    until("the second call waits", || states(&site).len() == 2).await;
+    assert_eq!(states(&site), ["ClearCache sent", "GetConfiguration queued"]);
+    // Its own message comes between, and is answered first.
+    let status = json!({"connectorId": 1, "errorCode": "NoError", "status": "Available"});
+    assert_eq!(socket.call("7", "StatusNotification", status).await, json!({}));
+    answer(&mut socket, "nobody-asked", json!({"status": "Accepted"})).await;
+    answer(&mut socket, &one, json!({"status": "Accepted"})).await;
+    let (two, action, _) = next_call(&mut socket).await;
+    assert_eq!(action, "GetConfiguration");
+    answer(&mut socket, &two, json!({"configurationKey": []})).await;
+    first.await.unwrap().ok();
+    second.await.unwrap().ok();
+    assert_eq!(states(&site), ["ClearCache answered Accepted", "GetConfiguration answered"]);
+}
+
+/// While the disk is slow a message of the station waits for its commit; the result of a call is read all the same, in time.
+#[tokio::test]
+async fn a_result_is_read_while_a_message_waits_for_its_commit() {
+    let site = Site::running().await;
+    let mut socket = station(&site, "CP-1", V16).await;
+    let said = call(&site, &["CP-1", "ClearCache", "--timeout", "1"]);
+    let (id, ..) = next_call(&mut socket).await;
+    let lock = rusqlite::Connection::open(site.store()).unwrap();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    socket.send(r#"[2,"8","StatusNotification",{"connectorId":1,"errorCode":"NoError","status":"Charging"}]"#).await;
+    answer(&mut socket, &id, json!({"status": "Accepted"})).await;
+    // Longer than the call's time-out, shorter than the store waits for the lock.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    lock.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(socket.text().await.unwrap(), r#"[3,"8",{}]"#);
+    said.await.unwrap().ok();
+    assert_eq!(states(&site), ["ClearCache answered Accepted"]);
+}
+
+#[tokio::test]
+async fn without_an_answer_it_is_a_time_out_and_a_late_answer_still_counts() {
+    let site = Site::running().await;
+    let mut socket = station(&site, "CP-1", V201).await;
+    let said = call(&site, &["CP-1", "ClearCache", "--timeout", "1", "--json"]);
+    let (id, ..) = next_call(&mut socket).await;
+    let said = said.await.unwrap();
+    assert_eq!((said.code, &said.json()["outcome"]), (7, &json!("timeout")));
+    assert_eq!(states(&site), ["ClearCache timeout"]);
+    answer(&mut socket, &id, json!({"status": "Accepted"})).await;
+    until("the answer is kept", || states(&site) == ["ClearCache answered Accepted"]).await;
+    // The connection ends before the answer: it may have been done.
+    let said = call(&site, &["CP-1", "ClearCache", "--json"]);
+    next_call(&mut socket).await;
+    drop(socket);
+    let said = said.await.unwrap();
+    assert_eq!((said.code, &said.json()["outcome"]), (7, &json!("timeout")));
+    assert!(said.err.contains("it may have done it"), "{said:?}");
+    until("the station has gone", || site.count("SELECT count(*) FROM v_station WHERE state = 'connected'", &[]) == 0).await;
+    let said = call(&site, &["CP-1", "ClearCache", "--json"]).await.unwrap();
+    assert_eq!((said.code, &said.json()["outcome"]), (7, &json!("not-connected")));
+    assert_eq!(states(&site), ["ClearCache answered Accepted", "ClearCache unknown"]);
+}
+
+/// SIGKILL with calls outstanding: nobody knows what came of them. What only reads is asked again, once; the rest is not.
+#[tokio::test]
+async fn after_a_kill_a_call_is_unknown_and_only_a_harmless_one_is_asked_again() {
+    let mut site = Site::running().await;
+    let (mut reads, mut does) = (station(&site, "CP-1", V16).await, station(&site, "CP-2", V16).await);
+    let asked = [call(&site, &["CP-1", "GetConfiguration"]), call(&site, &["CP-2", "Reset", r#"{"type":"Hard"}"#])];
+    let (id, ..) = next_call(&mut reads).await;
+    next_call(&mut does).await;
+    site.kill9();
+    for said in asked {
+        let said = said.await.unwrap();
+        assert_eq!(said.code, 7, "{said:?}");
+    }
+    site.start().await;
+    let mut reads = Socket::station(site.port, "CP-1", V16).await;
+    let (again, action, _) = next_call(&mut reads).await;
+    assert_eq!((action.as_str(), again == id), ("GetConfiguration", false));
+    assert_eq!(states(&site), ["GetConfiguration unknown", "Reset unknown", "GetConfiguration sent"]);
+    assert_eq!(site.value("SELECT repeats FROM v_call WHERE call_number = 3", &[]).as_deref(), Some("1"));
+    // Killed again before the answer: that was once.
+    site.kill9();
+    site.start().await;
+    let mut reads = Socket::station(site.port, "CP-1", V16).await;
+    let mut does = Socket::station(site.port, "CP-2", V16).await;
+    for (socket, id) in [(&mut reads, "CP-1"), (&mut does, "CP-2")] {
+        let said = call(&site, &[id, "ClearCache"]);
+        let (message, action, _) = next_call(socket).await;
+        assert_eq!(action, "ClearCache", "{id}");
+        answer(socket, &message, json!({"status": "Accepted"})).await;
+        said.await.unwrap().ok();
+    }
+    // The answer to the first, after all.
+    answer(&mut reads, &id, json!({"configurationKey": []})).await;
+    until("the answer is kept", || states(&site)[0] == "GetConfiguration answered").await;
+    assert_eq!(states(&site)[1..3], ["Reset unknown", "GetConfiguration unknown"]);
+}
+
+/// One command and its reply on the control socket.
+async fn command(site: &Site, line: &str) -> Value {
+    let mut socket = UnixStream::connect(site.dir.path().join("control.sock")).await.unwrap();
+    socket.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+    let mut reply = String::new();
+    socket.read_to_string(&mut reply).await.unwrap();
+    serde_json::from_str(&reply).unwrap_or_else(|error| panic!("{error}: {reply}"))
+}
+
+#[tokio::test]
+async fn the_control_socket_gives_one_reasoned_reply_and_has_limits() {
+    let site = Site::running().await;
+    let mode = std::fs::metadata(site.dir.path().join("control.sock")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o660);
+    for line in ["", "{", r#"{"command":"format-disk"}"#, r#"{"command":"station-call","station":"CP-1"}"#] {
+        let reply = command(&site, line).await;
+        assert_eq!(reply["outcome"], "usage", "{line}: {reply}");
+        assert!(reply["reason"].as_str().unwrap().starts_with("not a command: "), "{reply}");
+    }
+    let mut socket = station(&site, "CP-1", V16).await;
+    let line = r#"{"command":"station-call","station":"CP-1","action":"ClearCache","payload":{},"timeout_s":20,"reason":""}"#;
+    let mut waiting = Vec::new();
+    for _ in 0..32 {
+        let mut asked = UnixStream::connect(site.dir.path().join("control.sock")).await.unwrap();
+        asked.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+        waiting.push(asked);
+    }
+    until("32 calls wait", || states(&site).len() == 32).await;
+    let reply = command(&site, line).await;
+    assert_eq!((&reply["outcome"], states(&site).len()), (&json!("refused"), 32));
+    assert!(reply["reason"].as_str().unwrap().contains("32 calls to this station have not ended yet"), "{reply}");
+    // Those who asked have gone; what they asked for is done all the same.
+    drop(waiting);
+    for _ in 0..32 {
+        let (id, ..) = next_call(&mut socket).await;
+        answer(&mut socket, &id, json!({"status": "Accepted"})).await;
+    }
+    until("all are answered", || states(&site).iter().all(|state| state == "ClearCache answered Accepted")).await;
+}
+
+/// A socket that cannot be made is no reason not to serve stations; one of another daemon is not taken away.
+#[tokio::test]
+async fn stations_are_served_without_a_control_socket() {
+    let mut site = Site::new(&support::Plan::default());
+    std::fs::create_dir(site.dir.path().join("control.sock")).unwrap();
+    site.start().await;
+    site.logged(&["no commands can be given to this daemon", "control.sock"]).await;
+    station(&site, "CP-1", V16).await;
+    let said = call(&site, &["CP-1", "ClearCache"]).await.unwrap();
+    assert_eq!(said.code, 7);
+    assert!(said.err.contains("the daemon cannot be reached at"), "{said:?}");
+}
