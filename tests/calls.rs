@@ -122,7 +122,16 @@ async fn what_breaks_the_schema_is_not_sent_and_the_rule_is_named() {
         assert!(said.err.contains(why), "{said:?}");
     }
     assert_eq!(states(&site), [""; 0]);
-    // Nothing came before this.
+    // Nothing came before this. Whose token it is, only the frame says.
+    let said = call(&site, &["cp-1", "RemoteStartTransaction", r#"{"idTag":"SECRET-1234"}"#]);
+    let (message, action, payload) = next_call(&mut socket).await;
+    assert_eq!((action.as_str(), payload), ("RemoteStartTransaction", json!({"idTag": "SECRET-1234"})));
+    answer(&mut socket, &message, json!({"status": "Accepted"})).await;
+    said.await.unwrap().ok();
+    for list in [&["calls"][..], &["calls", "--json"], &["audit", "list"], &["audit", "list", "--csv"]] {
+        let said = site.forecourt(list).ok();
+        assert!(said.out.contains("…1234") && !said.out.contains("SECRET"), "{said:?}");
+    }
     let said = call(&site, &["cp-1", "ClearCache"]);
     let (message, action, _) = next_call(&mut socket).await;
     assert_eq!(action, "ClearCache");
@@ -201,11 +210,12 @@ async fn without_an_answer_it_is_a_time_out_and_a_late_answer_still_counts() {
 async fn after_a_kill_a_call_is_unknown_and_only_a_harmless_one_is_asked_again() {
     let mut site = Site::running().await;
     let (mut reads, mut does) = (station(&site, "CP-1", V16).await, station(&site, "CP-2", V16).await);
-    let asked = [call(&site, &["CP-1", "GetConfiguration"]), call(&site, &["CP-2", "Reset", r#"{"type":"Hard"}"#])];
+    let read = call(&site, &["CP-1", "GetConfiguration"]);
     let (id, ..) = next_call(&mut reads).await;
+    let reset = call(&site, &["CP-2", "Reset", r#"{"type":"Hard"}"#]);
     next_call(&mut does).await;
     site.kill9();
-    for said in asked {
+    for said in [read, reset] {
         let said = said.await.unwrap();
         assert_eq!(said.code, 7, "{said:?}");
     }

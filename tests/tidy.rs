@@ -42,6 +42,7 @@ const HOUSE: &[Room] = &[
     room("ocpp", 2, Lower),
     room("csms", 3, Lower),
     room("mqtt", 3, Only(&["units"])),
+    room("control", 3, Only(&[])),
     room("cli", SHELL, Anyone),
     room("daemon", SHELL, Anyone),
     room("config", SHELL, Anyone),

@@ -15,7 +15,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::Csms;
 use crate::ocpp::call::{self, NotSent};
@@ -24,6 +24,8 @@ use crate::units::{Clock, StationId};
 
 /// As many as the store takes for one station.
 pub const MAX_WAITING: usize = 32;
+/// Longer ids are not ours (OCPP-J 2.0.1 Part 4 §4.1.4).
+const MAX_ID: usize = 36;
 /// For calls that nobody waits for.
 const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -73,7 +75,8 @@ impl Csms {
         };
         let (action, harmless, at) = (outgoing.action, outgoing.harmless, (self.clock)().at);
         let station = callee.station.clone();
-        let new = NewCall { station: station.clone(), action, payload: payload.to_string(), harmless, actor, reason, at };
+        let shown = call::masked(&payload).to_string();
+        let new = NewCall { station: station.clone(), action, payload: payload.to_string(), shown, harmless, actor, reason, at };
         let call = match self.store.call(new).await {
             Ok(Ok(call)) => call,
             Ok(Err(too_many)) => return CallOutcome::TooMany(too_many.to_string()),
@@ -202,11 +205,12 @@ impl Calls {
     fn answered(&mut self, id: &str, end: CallEnd) {
         match self.outstanding.take_if(|(call, _)| call.call.message_id == id) {
             Some((call, _)) => self.end(call, end),
-            // The store knows whether there was such a call at all.
-            None => {
+            // The store knows whether there was such a call at all; its own ids are numbers.
+            None if id.len() <= MAX_ID && id.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') => {
                 let (station, message_id, at) = (self.station.clone(), id.to_owned(), (self.clock)().at);
                 self.store.submit(Job::LateAnswer { station, message_id, end, at });
             }
+            None => debug!(station = %self.station, "an answer to a call that was never made"),
         }
     }
 

@@ -36,7 +36,7 @@ use crate::control;
 use crate::csms::{self, Csms};
 use crate::mqtt::{self, SettingsError};
 use crate::record::{Hash, Signer as _};
-use crate::store::{OpenError, Parts, Reader, Released, Signals, Signing, SiteFacts, StoreError, Writer, WriterHandle};
+use crate::store::{OpenError, Parts, Reader, Reply, Signals, Signing, SiteFacts, StoreError, Writer, WriterHandle};
 use crate::units::StationId;
 
 pub use key::KeyFileError;
@@ -271,9 +271,9 @@ fn start_settler(
 }
 
 /// Hands replies to the connections that wait for them: one wake-up of the runtime per commit.
-async fn release(mut releases: tokio_mpsc::UnboundedReceiver<Vec<Released>>) {
+async fn release(mut releases: tokio_mpsc::UnboundedReceiver<Vec<Reply>>) {
     while let Some(group) = releases.recv().await {
-        group.into_iter().for_each(Released::send);
+        group.into_iter().for_each(Reply::send);
     }
 }
 

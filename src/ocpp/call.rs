@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::schema::{self, Member, Violation};
 use super::{v2, v16};
-use crate::units::Version;
+use crate::units::{Token, TokenKind, Version};
 
 /// A message that a CSMS sends.
 #[derive(Debug)]
@@ -55,6 +55,33 @@ pub fn check(version: Version, action: &str, payload: &Value) -> Result<&'static
 pub fn frame(id: &str, action: &str, payload: &str) -> String {
     let [id, action] = [id, action].map(super::answer::quoted);
     format!("[2,{id},{action},{payload}]")
+}
+
+/// The payload as people may see it: tokens masked, passwords left out.
+pub fn masked(payload: &Value) -> Value {
+    /// Keys and variables whose value is a password (OCPP 1.6 security whitepaper A01, 2.0.1 A01).
+    const PASSWORDS: [&str; 2] = ["AuthorizationKey", "BasicAuthPassword"];
+    match payload {
+        Value::Array(items) => items.iter().map(masked).collect(),
+        Value::Object(members) => {
+            let text = |name: &str| members.get(name).and_then(Value::as_str);
+            let variable = || members.get("variable").and_then(|variable| variable.get("name")).and_then(Value::as_str);
+            let is_password = text("key").or_else(variable).is_some_and(|name| PASSWORDS.contains(&name));
+            let kind = text("type").map_or(TokenKind::Unstated, |kind| TokenKind::Named(kind.into()));
+            let shown = |(name, value): (&String, &Value)| {
+                let shown = match (name.as_str(), value) {
+                    ("value" | "attributeValue", _) if is_password => Value::from("…"),
+                    ("idTag" | "parentIdTag" | "idToken" | "additionalIdToken", Value::String(token)) => {
+                        Value::from(Token::new(kind.clone(), token).masked())
+                    }
+                    _ => masked(value),
+                };
+                (name.clone(), shown)
+            };
+            members.iter().map(shown).collect()
+        }
+        other => other.clone(),
+    }
 }
 
 /// Statuses with which a station says that it did not do it; all others are some kind of yes.
@@ -145,6 +172,24 @@ mod tests {
             let payload = serde_json::from_str(payload).expect(payload);
             let found = status_of(&payload);
             assert_eq!((found, found.is_some_and(is_refusal)), (status, refused), "{payload}");
+        }
+    }
+
+    #[test]
+    fn tokens_and_passwords_are_not_shown() {
+        for (payload, shown) in [
+            (r#"{"idTag":"04A1B2C3","connectorId":1}"#, r#"{"connectorId":1,"idTag":"…B2C3"}"#),
+            (r#"{"idToken":{"idToken":"1234","type":"KeyCode"}}"#, r#"{"idToken":{"idToken":"…","type":"KeyCode"}}"#),
+            (r#"{"idToken":{"idToken":"123456","type":"keycode"}}"#, r#"{"idToken":{"idToken":"…","type":"keycode"}}"#),
+            (r#"{"key":"AuthorizationKey","value":"secret"}"#, r#"{"key":"AuthorizationKey","value":"…"}"#),
+            (r#"{"key":"HeartbeatInterval","value":"300"}"#, r#"{"key":"HeartbeatInterval","value":"300"}"#),
+            (
+                r#"{"setVariableData":[{"variable":{"name":"BasicAuthPassword"},"attributeValue":"secret"}]}"#,
+                r#"{"setVariableData":[{"attributeValue":"…","variable":{"name":"BasicAuthPassword"}}]}"#,
+            ),
+        ] {
+            let masked = masked(&serde_json::from_str(payload).expect(payload));
+            assert_eq!(masked, serde_json::from_str::<Value>(shown).expect(shown));
         }
     }
 

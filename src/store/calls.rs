@@ -26,6 +26,8 @@ pub struct NewCall {
     pub action: &'static str,
     /// JSON text.
     pub payload: String,
+    /// The same as people may see it.
+    pub shown: String,
     pub harmless: bool,
     pub actor: String,
     pub reason: String,
@@ -69,6 +71,19 @@ impl CallEnd {
     }
 }
 
+/// A new row.
+struct Row {
+    station: i64,
+    action: String,
+    payload: String,
+    shown: String,
+    harmless: bool,
+    repeats: Option<i64>,
+    actor: String,
+    reason: String,
+    at: Time,
+}
+
 /// Too many calls of the station wait.
 #[derive(Debug, thiserror::Error)]
 #[error("{MAX_OPEN} calls to this station have not ended yet; `forecourt calls --station {station}` shows them")]
@@ -85,7 +100,17 @@ impl Writer {
         if open >= MAX_OPEN {
             return Ok(Err(TooManyCalls { station: call.station.clone() }));
         }
-        let queued = self.queue(station, call.action, &call.payload, call.harmless, None, &call.actor, &call.reason, call.at)?;
+        let queued = self.queue(&Row {
+            station,
+            action: call.action.to_owned(),
+            payload: call.payload.clone(),
+            shown: call.shown.clone(),
+            harmless: call.harmless,
+            repeats: None,
+            actor: call.actor.clone(),
+            reason: call.reason.clone(),
+            at: call.at,
+        })?;
         self.connection
             .prepare_cached(
                 "INSERT INTO audit (at, actor, role, action, object, after, reason) VALUES (?1, ?2, 'operator', 'station call', ?3, ?4, ?5)",
@@ -94,45 +119,25 @@ impl Writer {
                 time::to_millis(call.at),
                 call.actor,
                 call.station.as_str(),
-                format!("{} {}", call.action, call.payload),
+                format!("{} {}", call.action, call.shown),
                 call.reason
             ])?;
         Ok(Ok(queued))
     }
 
-    #[allow(clippy::too_many_arguments)] // the columns of a call
-    fn queue(
-        &self,
-        station: i64,
-        action: &str,
-        payload: &str,
-        harmless: bool,
-        repeats: Option<i64>,
-        actor: &str,
-        reason: &str,
-        at: Time,
-    ) -> Result<QueuedCall, StoreError> {
+    fn queue(&self, row: &Row) -> Result<QueuedCall, StoreError> {
         let last = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'call'), 0)";
         let number: i64 = self.connection.prepare_cached(last)?.query_row([], |row| row.get::<_, i64>(0))? + 1;
         let message_id = format!("{}-{number}", self.epoch);
+        let Row { station, action, payload, shown, harmless, repeats, actor, reason, at } = row;
+        let at = time::to_millis(*at);
         self.connection
             .prepare_cached(
-                "INSERT INTO call (number, station, message_id, action, payload, harmless, repeats, actor, reason, state, requested_at) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'queued', ?10)",
+                "INSERT INTO call (number, station, message_id, action, payload, shown, harmless, repeats, actor, reason, state, \
+                 requested_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'queued', ?11)",
             )?
-            .execute(params![
-                number,
-                station,
-                message_id,
-                action,
-                payload,
-                harmless,
-                repeats,
-                actor,
-                reason,
-                time::to_millis(at)
-            ])?;
-        Ok(QueuedCall { number, message_id, action: action.to_owned(), payload: payload.to_owned() })
+            .execute(params![number, station, message_id, action, payload, shown, harmless, repeats, actor, reason, at])?;
+        Ok(QueuedCall { number, message_id, action: action.clone(), payload: payload.clone() })
     }
 
     /// The frame leaves now: from here on nobody can say that it was not sent.
@@ -179,21 +184,28 @@ impl Writer {
     pub(super) fn end_calls_of_the_last_run(&self, now: Time) -> Result<(), StoreError> {
         let millis = time::to_millis(now);
         let mut statement = self.connection.prepare(
-            "SELECT number, station, action, payload, actor, reason FROM call WHERE state = 'sent' AND harmless AND repeats IS NULL \
+            "SELECT number, station, action, payload, shown, actor, reason FROM call WHERE state = 'sent' AND harmless AND repeats IS NULL \
              ORDER BY number",
         )?;
         let mut rows = statement.query([])?;
         let mut again = Vec::new();
         while let Some(row) = rows.next()? {
             let text = |column| row.get::<_, Text>(column).map(|text| text.0);
-            again.push((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, text(2)?, text(3)?, text(4)?, text(5)?));
+            again.push(Row {
+                repeats: Some(row.get(0)?),
+                station: row.get(1)?,
+                action: text(2)?,
+                payload: text(3)?,
+                shown: text(4)?,
+                harmless: true,
+                actor: text(5)?,
+                reason: text(6)?,
+                at: now,
+            });
         }
         drop(rows);
         self.connection.execute("UPDATE call SET state = 'unknown', ended_at = ?1 WHERE state = 'sent'", [millis])?;
         self.connection.execute("UPDATE call SET state = 'not-connected', ended_at = ?1 WHERE state = 'queued'", [millis])?;
-        for (number, station, action, payload, actor, reason) in again {
-            self.queue(station, &action, &payload, true, Some(number), &actor, &reason, now)?;
-        }
-        Ok(())
+        again.iter().try_for_each(|row| self.queue(row).map(drop))
     }
 }

@@ -10,7 +10,8 @@ use rusqlite::{OptionalExtension, params, params_from_iter};
 use tracing::{debug, error, info, warn};
 
 use super::bounds::{self, Keep, Noise, Place};
-use super::writer::{Content, Message, Outcome, Writer};
+use super::jobs::{Content, Message};
+use super::writer::{Outcome, Writer};
 use super::{StoreError, checksum, readings, restore, sessions};
 use crate::session::{Change, ChargingState, Evidence, State, hold, metering, phase_code};
 use crate::units::{Finding, Received, StationId, Time, Version, time};

@@ -4,7 +4,8 @@ use rusqlite::{OptionalExtension, params};
 use tracing::{error, info, warn};
 
 use super::copies::Copies;
-use super::writer::{Outcome, Settlement, Writer};
+use super::jobs::Settlement;
+use super::writer::{Outcome, Writer};
 use super::{StoreError, life, restore, sessions};
 use crate::record::{Draft, Hash, Place, Record, SealError};
 use crate::session::{hold, overlap};

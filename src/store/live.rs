@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use tracing::error;
 
-use super::writer::Job;
+use super::jobs::Job;
 use crate::units::Time;
 
 /// More than one turn of every connection that a site may have. Beyond it the oldest are dropped.

@@ -7,6 +7,7 @@
 //! Limits: [`writer::MAX_GROUP`] jobs per transaction; every connection waits for its message before it reads the next, so the
 //! queue holds a few jobs per connection. Deliberately absent: a connection pool, an ORM, a status column that says what a join can say.
 
+mod apply;
 mod begin;
 mod bounds;
 mod calls;
@@ -17,6 +18,8 @@ mod copies;
 mod epoch_file;
 mod failure;
 mod file;
+mod handle;
+mod jobs;
 mod journal;
 mod ledger;
 mod life;
@@ -36,11 +39,13 @@ pub use clock::{BEHIND, ClockNews};
 pub use copies::Copies;
 pub use failure::io_may_pass;
 pub use file::{Holder, holder};
+pub use handle::{Unavailable, WriterHandle};
+pub use jobs::{Bill, Content, Job, Message, Reply, Settlement};
 pub use ledger::{ReceiptOutcome, Refusal};
 pub use open::{Begin, Epoch, OpenError, SiteFacts};
 pub use reader::{ClockFacts, Link, OutboxRow, Reader, Rows, StoredRecord, Summary, TakeRows, Values};
 pub use sessions::Due;
-pub use writer::{Bill, Content, Job, Message, Parts, Released, Settlement, Signals, Signing, Unavailable, Writer, WriterHandle};
+pub use writer::{Parts, Signals, Signing, Writer};
 
 /// What went wrong while working with an open store.
 #[derive(Debug, thiserror::Error)]

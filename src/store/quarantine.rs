@@ -3,7 +3,8 @@
 use tracing::error;
 
 use super::StoreError;
-use super::writer::{Job, Message, Writer};
+use super::jobs::{Job, Message};
+use super::writer::Writer;
 use crate::session::hold;
 use crate::units::{Finding, Received, StationId};
 

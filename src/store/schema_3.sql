@@ -5,6 +5,7 @@ CREATE TABLE call (
     message_id   TEXT NOT NULL UNIQUE,      -- of OCPP-J: epoch-number
     action       TEXT NOT NULL,
     payload      TEXT NOT NULL,             -- as sent
+    shown        TEXT NOT NULL,             -- the same without passwords, tokens masked
     harmless     INTEGER NOT NULL,          -- it only reads, so it may be sent again
     repeats      INTEGER REFERENCES call,   -- the call whose answer nobody knows
     actor        TEXT NOT NULL,             -- who asked

@@ -16,26 +16,23 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rusqlite::{Connection, params};
-use tokio::sync::{mpsc as tokio_mpsc, oneshot, watch};
+use tokio::sync::{mpsc as tokio_mpsc, watch};
 use tracing::{error, info, warn};
 
-use super::bounds::Keep;
-use super::calls::{CallEnd, NewCall, QueuedCall, TooManyCalls};
-use super::clock::ClockNews;
 use super::epoch_file::{self, ChainEnd};
 use super::failure::{is_damage, is_storage_failure};
 use super::file::StoreFile;
+use super::handle::{self, WriterHandle};
+use super::jobs::{Job, Reply};
 use super::journal::KnownStation;
-use super::ledger::{ReceiptOutcome, Refusal};
 use super::life::{self, Life};
 use super::live::Missed;
 use super::open::{self, OpenError, SiteFacts};
 use super::quarantine::Raw;
 use super::{StoreError, restore, sessions};
-use crate::record::{Draft, Signer};
-use crate::session::overlap::Span;
-use crate::session::{Answer, Fact, Machine, Origin, Policy};
-use crate::units::{Decimal, Finding, Now, Received, StationId, Time, Version, time};
+use crate::record::Signer;
+use crate::session::{Machine, Origin, Policy};
+use crate::units::{Now, StationId, Time, time};
 
 /// Jobs per transaction.
 pub const MAX_GROUP: usize = 512;
@@ -45,151 +42,6 @@ const ONE_BY_ONE: usize = 4 * MAX_GROUP;
 const PROBE: Duration = Duration::from_secs(1);
 /// `site.alive_at` tells afterwards when a gateway lost power.
 const ALIVE: Duration = Duration::from_secs(60);
-
-/// Turns the machine's answer into the frame to send; `None` when none is due.
-pub type Encode = Box<dyn FnOnce(&Answer) -> Option<String> + Send>;
-
-/// A frame from a station.
-pub struct Message {
-    pub station: StationId,
-    pub version: Version,
-    pub received: Received,
-    /// `None`: not readable as a CALL.
-    pub action: Option<Box<str>>,
-    /// The message id of a transaction message: the same id with the same text again is a repeat and gets the same answer.
-    pub repeatable: Option<Box<str>>,
-    pub text: String,
-    /// As received, when that was not UTF-8.
-    pub bytes: Option<Box<[u8]>>,
-    pub content: Content,
-    pub findings: Vec<Finding>,
-}
-
-pub enum Content {
-    Fact {
-        fact: Fact,
-        encode: Encode,
-    },
-    /// Nothing to decide: journaled with the answer it gets.
-    Fixed {
-        answer: Option<String>,
-        keep: Keep,
-    },
-}
-
-/// The verdict on an ended session.
-pub struct Settlement {
-    pub session: i64,
-    pub outcome: Result<Bill, (&'static str, String)>,
-    /// The last message the verdict rests on: when another came since, the session is judged again.
-    pub last_message: Option<i64>,
-    pub at: Time,
-}
-
-/// What becomes a record.
-pub struct Bill {
-    pub draft: Draft,
-    pub span: Span,
-    /// The most power that the station measured, in kW.
-    pub highest_kw: Option<Decimal>,
-}
-
-pub enum Job {
-    Message(Box<Message>, oneshot::Sender<Option<String>>),
-    Connected {
-        station: StationId,
-        version: Version,
-        peer: String,
-        at: Time,
-    },
-    Disconnected {
-        station: StationId,
-        at: Time,
-    },
-    /// A sign of life that is not worth a journal row.
-    Seen {
-        station: StationId,
-        at: Time,
-    },
-    Problem {
-        kind: &'static str,
-        station: Option<StationId>,
-        subject: String,
-        detail: String,
-        at: Time,
-    },
-    Settle(Box<Settlement>),
-    Receipt {
-        epoch: i64,
-        through: u64,
-        root: String,
-        rejected: Vec<(u64, String)>,
-        at: Time,
-        reply: oneshot::Sender<ReceiptOutcome>,
-    },
-    /// The broker refused this record, or (`None`) has taken it after all; completes when that is on disk.
-    Undelivered {
-        epoch: i64,
-        seq: u64,
-        refusal: Option<Refusal>,
-        reply: oneshot::Sender<()>,
-    },
-    Link {
-        up: bool,
-        error: Option<String>,
-        /// Highest record number that the broker has taken.
-        sent: u64,
-        at: Time,
-    },
-    /// Somebody asks for a call; the reply comes when it is on disk and may be sent.
-    Call(Box<NewCall>, oneshot::Sender<Result<QueuedCall, TooManyCalls>>),
-    /// The frame may leave when this is on disk.
-    CallSent {
-        number: i64,
-        at: Time,
-        reply: oneshot::Sender<()>,
-    },
-    CallEnded {
-        number: i64,
-        end: CallEnd,
-        at: Time,
-    },
-    /// An answer to a call that nobody waits for any more.
-    LateAnswer {
-        station: StationId,
-        message_id: String,
-        end: CallEnd,
-        at: Time,
-    },
-    /// Calls of a station that wait since before it connected.
-    WaitingCalls(StationId, oneshot::Sender<Vec<QueuedCall>>),
-    /// Completes when it is on disk.
-    Clock(Box<ClockNews>, oneshot::Sender<()>),
-    /// Completes when everything submitted before it is on disk.
-    Flush(oneshot::Sender<()>),
-}
-
-/// A reply whose transaction is on disk.
-pub enum Released {
-    Message(oneshot::Sender<Option<String>>, Option<String>),
-    Receipt(oneshot::Sender<ReceiptOutcome>, ReceiptOutcome),
-    Call(oneshot::Sender<Result<QueuedCall, TooManyCalls>>, Result<QueuedCall, TooManyCalls>),
-    WaitingCalls(oneshot::Sender<Vec<QueuedCall>>, Vec<QueuedCall>),
-    Flush(oneshot::Sender<()>),
-}
-
-impl Released {
-    /// Hands the reply over; one that nobody waits for any more is dropped, which is what a closed connection means.
-    pub fn send(self) {
-        match self {
-            Self::Message(reply, answer) => drop(reply.send(answer)),
-            Self::Receipt(reply, verdict) => drop(reply.send(verdict)),
-            Self::Call(reply, call) => drop(reply.send(call)),
-            Self::WaitingCalls(reply, calls) => drop(reply.send(calls)),
-            Self::Flush(reply) => drop(reply.send(())),
-        }
-    }
-}
 
 /// The key that signs records, and its public half as a JWK for those who verify.
 pub struct Signing {
@@ -209,62 +61,6 @@ pub struct Signals {
     pub failed: watch::Sender<Option<String>>,
 }
 
-/// The way in. Cheap to clone.
-#[derive(Clone)]
-pub struct WriterHandle {
-    jobs: tokio_mpsc::UnboundedSender<Job>,
-    available: Arc<AtomicBool>,
-}
-
-impl WriterHandle {
-    /// Queues a job. When the writer is gone the job is dropped with its reply, which tells the waiting side.
-    pub fn submit(&self, job: Job) {
-        let _ = self.jobs.send(job);
-    }
-
-    /// Stores a message; the answer frame once it is on disk, an error when it could not be stored.
-    pub fn store(&self, message: Box<Message>) -> oneshot::Receiver<Option<String>> {
-        let (reply, answer) = oneshot::channel();
-        self.submit(Job::Message(message, reply));
-        answer
-    }
-
-    /// Puts a call on record; it may be sent then.
-    pub async fn call(&self, call: NewCall) -> Result<Result<QueuedCall, TooManyCalls>, Unavailable> {
-        let (reply, queued) = oneshot::channel();
-        self.submit(Job::Call(Box::new(call), reply));
-        queued.await.map_err(|_| Unavailable)
-    }
-
-    /// Completes when everything submitted so far is on disk.
-    pub async fn flush(&self) -> Result<(), Unavailable> {
-        let (reply, done) = oneshot::channel();
-        self.submit(Job::Flush(reply));
-        done.await.map_err(|_| Unavailable)
-    }
-
-    /// False while the store cannot commit: new connections are turned away.
-    pub fn available(&self) -> bool {
-        self.available.load(Ordering::Relaxed)
-    }
-}
-
-/// Hands jobs to the writer thread. It runs after the connections that were ready have spoken, so what they submitted goes over
-/// in one piece: one wake-up of the thread and one transaction instead of one per message.
-async fn gather(mut submitted: tokio_mpsc::UnboundedReceiver<Job>, groups: mpsc::Sender<Vec<Job>>) {
-    loop {
-        let mut jobs = Vec::new();
-        if submitted.recv_many(&mut jobs, MAX_GROUP).await == 0 || groups.send(jobs).is_err() {
-            return;
-        }
-    }
-}
-
-/// The message is not on disk.
-#[derive(Debug, thiserror::Error)]
-#[error("the store cannot commit")]
-pub struct Unavailable;
-
 pub struct Writer {
     pub(super) site: String,
     /// Dropped before `file`, whose lock guards it.
@@ -280,7 +76,7 @@ pub struct Writer {
     pub(super) signing: Signing,
     pub(super) stations: HashMap<StationId, KnownStation>,
     signals: Signals,
-    released: tokio_mpsc::UnboundedSender<Vec<Released>>,
+    released: tokio_mpsc::UnboundedSender<Vec<Reply>>,
     available: Arc<AtomicBool>,
     /// Jobs that still get a transaction each, because one of ours failed lately.
     one_by_one: usize,
@@ -298,7 +94,7 @@ pub struct Parts {
     pub signing: Signing,
     pub signals: Signals,
     /// Where replies go when their transaction is on disk.
-    pub released: tokio_mpsc::UnboundedSender<Vec<Released>>,
+    pub released: tokio_mpsc::UnboundedSender<Vec<Reply>>,
     pub now: Now,
     pub begin: open::Begin,
 }
@@ -306,7 +102,7 @@ pub struct Parts {
 /// What a group did, known good only after its commit.
 #[derive(Default)]
 pub(super) struct Outcome {
-    released: Vec<Released>,
+    pub(super) released: Vec<Reply>,
     /// The end of the chain has moved.
     pub(super) sealed: bool,
     pub(super) due: bool,
@@ -383,7 +179,7 @@ impl Writer {
                 self.signals.failed.send_replace(Some(why));
             }
         })?;
-        tokio::spawn(gather(submitted, groups));
+        tokio::spawn(handle::gather(submitted, groups));
         Ok((handle, thread))
     }
 
@@ -530,84 +326,6 @@ impl Writer {
         }
         self.connection.prepare_cached("COMMIT")?.execute([])?;
         Ok(outcome)
-    }
-
-    fn apply(&mut self, job: Job, outcome: &mut Outcome) -> Result<(), StoreError> {
-        match job {
-            Job::Message(message, reply) => {
-                if let Some(answer) = self.message(*message, outcome)? {
-                    outcome.released.push(Released::Message(reply, answer));
-                }
-            }
-            Job::Connected { station, version, peer, at } => {
-                let number = self.station(&station, at)?.number;
-                self.connection
-                    .prepare_cached(
-                        "UPDATE station SET version = ?2, connected_at = ?3, disconnected_at = NULL, peer = ?4, connects = connects + 1 WHERE number = ?1",
-                    )?
-                    .execute(params![number, version.number(), time::to_millis(at), peer])?;
-            }
-            Job::Disconnected { station, at } => {
-                self.tell_left_out(&station, true, at)?;
-                // One that said nothing has no row, and needs none.
-                let last = self.stations.get(&station).and_then(|known| known.last_message_at);
-                self.connection
-                    .prepare_cached(
-                        "UPDATE station SET connected_at = NULL, disconnected_at = ?2, last_message_at = coalesce(?3, last_message_at) WHERE name = ?1",
-                    )?
-                    .execute(params![station.as_str(), time::to_millis(at), last])?;
-            }
-            Job::Seen { station, at } => {
-                self.machine.heard(&station, at);
-                self.prove(&station, at)?;
-                self.seen(&station, at)?;
-            }
-            Job::Problem { kind, station, subject, detail, at } => {
-                let number = match station {
-                    Some(station) => Some(self.station(&station, at)?.number),
-                    None => None,
-                };
-                self.problem(kind, number, &subject, &detail, at)?;
-            }
-            Job::Settle(settlement) => self.settle(*settlement, outcome)?,
-            Job::Receipt { epoch, through, root, rejected, at, reply } => {
-                let verdict = self.receipt(epoch, through, &root, &rejected, at, outcome)?;
-                outcome.released.push(Released::Receipt(reply, verdict));
-            }
-            Job::Undelivered { epoch, seq, refusal, reply } => {
-                self.undelivered(epoch, seq, refusal.as_ref())?;
-                outcome.released.push(Released::Flush(reply));
-            }
-            Job::Link { up, error, sent, at } => {
-                self.connection.execute(
-                    "INSERT INTO uplink (id, up, since, error, sent) VALUES (1, ?1, ?2, ?3, ?4) \
-                     ON CONFLICT (id) DO UPDATE SET since = CASE WHEN up = excluded.up THEN since ELSE excluded.since END, up = excluded.up, \
-                     error = excluded.error, sent = excluded.sent",
-                    params![up, time::to_millis(at), error, sent],
-                )?;
-            }
-            Job::Call(call, reply) => {
-                let call = self.call(&call)?;
-                outcome.released.push(Released::Call(reply, call));
-            }
-            Job::CallSent { number, at, reply } => {
-                self.call_sent(number, at)?;
-                outcome.released.push(Released::Flush(reply));
-            }
-            Job::CallEnded { number, end, at } => self.call_ended(number, &end, at)?,
-            Job::LateAnswer { station, message_id, end, at } => self.late_answer(&station, &message_id, &end, at)?,
-            Job::WaitingCalls(station, reply) => {
-                let calls = self.waiting_calls(&station)?;
-                outcome.released.push(Released::WaitingCalls(reply, calls));
-            }
-            Job::Clock(news, reply) => {
-                self.clock(&news)?;
-                outcome.due |= news.proven;
-                outcome.released.push(Released::Flush(reply));
-            }
-            Job::Flush(reply) => outcome.released.push(Released::Flush(reply)),
-        }
-        Ok(())
     }
 
     /// Brings machine and memory to what the store says. Reads only: it runs when the disk is full, too.

@@ -1,0 +1,88 @@
+//! One job, within the transaction of its group.
+
+use rusqlite::params;
+
+use super::StoreError;
+use super::jobs::{Job, Reply};
+use super::writer::{Outcome, Writer};
+use crate::units::time;
+
+impl Writer {
+    pub(super) fn apply(&mut self, job: Job, outcome: &mut Outcome) -> Result<(), StoreError> {
+        match job {
+            Job::Message(message, reply) => {
+                if let Some(answer) = self.message(*message, outcome)? {
+                    outcome.released.push(Reply::Message(reply, answer));
+                }
+            }
+            Job::Connected { station, version, peer, at } => {
+                let number = self.station(&station, at)?.number;
+                self.connection
+                    .prepare_cached(
+                        "UPDATE station SET version = ?2, connected_at = ?3, disconnected_at = NULL, peer = ?4, connects = connects + 1 WHERE number = ?1",
+                    )?
+                    .execute(params![number, version.number(), time::to_millis(at), peer])?;
+            }
+            Job::Disconnected { station, at } => {
+                self.tell_left_out(&station, true, at)?;
+                // One that said nothing has no row, and needs none.
+                let last = self.stations.get(&station).and_then(|known| known.last_message_at);
+                self.connection
+                    .prepare_cached(
+                        "UPDATE station SET connected_at = NULL, disconnected_at = ?2, last_message_at = coalesce(?3, last_message_at) WHERE name = ?1",
+                    )?
+                    .execute(params![station.as_str(), time::to_millis(at), last])?;
+            }
+            Job::Seen { station, at } => {
+                self.machine.heard(&station, at);
+                self.prove(&station, at)?;
+                self.seen(&station, at)?;
+            }
+            Job::Problem { kind, station, subject, detail, at } => {
+                let number = match station {
+                    Some(station) => Some(self.station(&station, at)?.number),
+                    None => None,
+                };
+                self.problem(kind, number, &subject, &detail, at)?;
+            }
+            Job::Settle(settlement) => self.settle(*settlement, outcome)?,
+            Job::Receipt { epoch, through, root, rejected, at, reply } => {
+                let verdict = self.receipt(epoch, through, &root, &rejected, at, outcome)?;
+                outcome.released.push(Reply::Receipt(reply, verdict));
+            }
+            Job::Undelivered { epoch, seq, refusal, reply } => {
+                self.undelivered(epoch, seq, refusal.as_ref())?;
+                outcome.released.push(Reply::Flush(reply));
+            }
+            Job::Link { up, error, sent, at } => {
+                self.connection.execute(
+                    "INSERT INTO uplink (id, up, since, error, sent) VALUES (1, ?1, ?2, ?3, ?4) \
+                     ON CONFLICT (id) DO UPDATE SET since = CASE WHEN up = excluded.up THEN since ELSE excluded.since END, up = excluded.up, \
+                     error = excluded.error, sent = excluded.sent",
+                    params![up, time::to_millis(at), error, sent],
+                )?;
+            }
+            Job::Call(call, reply) => {
+                let call = self.call(&call)?;
+                outcome.released.push(Reply::Call(reply, call));
+            }
+            Job::CallSent { number, at, reply } => {
+                self.call_sent(number, at)?;
+                outcome.released.push(Reply::Flush(reply));
+            }
+            Job::CallEnded { number, end, at } => self.call_ended(number, &end, at)?,
+            Job::LateAnswer { station, message_id, end, at } => self.late_answer(&station, &message_id, &end, at)?,
+            Job::WaitingCalls(station, reply) => {
+                let calls = self.waiting_calls(&station)?;
+                outcome.released.push(Reply::WaitingCalls(reply, calls));
+            }
+            Job::Clock(news, reply) => {
+                self.clock(&news)?;
+                outcome.due |= news.proven;
+                outcome.released.push(Reply::Flush(reply));
+            }
+            Job::Flush(reply) => outcome.released.push(Reply::Flush(reply)),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,67 @@
+//! The way to the writer, from any task.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+
+use tokio::sync::{mpsc as tokio_mpsc, oneshot};
+
+use super::calls::{NewCall, QueuedCall, TooManyCalls};
+use super::jobs::{Job, Message};
+use super::writer::MAX_GROUP;
+
+/// The way in. Cheap to clone.
+#[derive(Clone)]
+pub struct WriterHandle {
+    pub(super) jobs: tokio_mpsc::UnboundedSender<Job>,
+    pub(super) available: Arc<AtomicBool>,
+}
+
+impl WriterHandle {
+    /// Queues a job. When the writer is gone the job is dropped with its reply, which tells the waiting side.
+    pub fn submit(&self, job: Job) {
+        let _ = self.jobs.send(job);
+    }
+
+    /// Stores a message; the answer frame once it is on disk, an error when it could not be stored.
+    pub fn store(&self, message: Box<Message>) -> oneshot::Receiver<Option<String>> {
+        let (reply, answer) = oneshot::channel();
+        self.submit(Job::Message(message, reply));
+        answer
+    }
+
+    /// Puts a call on record; it may be sent then.
+    pub async fn call(&self, call: NewCall) -> Result<Result<QueuedCall, TooManyCalls>, Unavailable> {
+        let (reply, queued) = oneshot::channel();
+        self.submit(Job::Call(Box::new(call), reply));
+        queued.await.map_err(|_| Unavailable)
+    }
+
+    /// Completes when everything submitted so far is on disk.
+    pub async fn flush(&self) -> Result<(), Unavailable> {
+        let (reply, done) = oneshot::channel();
+        self.submit(Job::Flush(reply));
+        done.await.map_err(|_| Unavailable)
+    }
+
+    /// False while the store cannot commit: new connections are turned away.
+    pub fn available(&self) -> bool {
+        self.available.load(Ordering::Relaxed)
+    }
+}
+
+/// Hands jobs to the writer thread. It runs after the connections that were ready have spoken, so what they submitted goes over
+/// in one piece: one wake-up of the thread and one transaction instead of one per message.
+pub(super) async fn gather(mut submitted: tokio_mpsc::UnboundedReceiver<Job>, groups: mpsc::Sender<Vec<Job>>) {
+    loop {
+        let mut jobs = Vec::new();
+        if submitted.recv_many(&mut jobs, MAX_GROUP).await == 0 || groups.send(jobs).is_err() {
+            return;
+        }
+    }
+}
+
+/// The message is not on disk.
+#[derive(Debug, thiserror::Error)]
+#[error("the store cannot commit")]
+pub struct Unavailable;

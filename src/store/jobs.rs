@@ -1,0 +1,157 @@
+//! What the writer is asked to do, and what it replies.
+
+use tokio::sync::oneshot;
+
+use super::bounds::Keep;
+use super::calls::{CallEnd, NewCall, QueuedCall, TooManyCalls};
+use super::clock::ClockNews;
+use super::ledger::{ReceiptOutcome, Refusal};
+use crate::record::Draft;
+use crate::session::overlap::Span;
+use crate::session::{Answer, Fact};
+use crate::units::{Decimal, Finding, Received, StationId, Time, Version};
+
+/// Turns the machine's answer into the frame to send; `None` when none is due.
+pub type Encode = Box<dyn FnOnce(&Answer) -> Option<String> + Send>;
+
+/// A frame from a station.
+pub struct Message {
+    pub station: StationId,
+    pub version: Version,
+    pub received: Received,
+    /// `None`: not readable as a CALL.
+    pub action: Option<Box<str>>,
+    /// The message id of a transaction message: the same id with the same text again is a repeat and gets the same answer.
+    pub repeatable: Option<Box<str>>,
+    pub text: String,
+    /// As received, when that was not UTF-8.
+    pub bytes: Option<Box<[u8]>>,
+    pub content: Content,
+    pub findings: Vec<Finding>,
+}
+
+pub enum Content {
+    Fact {
+        fact: Fact,
+        encode: Encode,
+    },
+    /// Nothing to decide: journaled with the answer it gets.
+    Fixed {
+        answer: Option<String>,
+        keep: Keep,
+    },
+}
+
+/// The verdict on an ended session.
+pub struct Settlement {
+    pub session: i64,
+    pub outcome: Result<Bill, (&'static str, String)>,
+    /// The last message the verdict rests on: when another came since, the session is judged again.
+    pub last_message: Option<i64>,
+    pub at: Time,
+}
+
+/// What becomes a record.
+pub struct Bill {
+    pub draft: Draft,
+    pub span: Span,
+    /// The most power that the station measured, in kW.
+    pub highest_kw: Option<Decimal>,
+}
+
+pub enum Job {
+    Message(Box<Message>, oneshot::Sender<Option<String>>),
+    Connected {
+        station: StationId,
+        version: Version,
+        peer: String,
+        at: Time,
+    },
+    Disconnected {
+        station: StationId,
+        at: Time,
+    },
+    /// A sign of life that is not worth a journal row.
+    Seen {
+        station: StationId,
+        at: Time,
+    },
+    Problem {
+        kind: &'static str,
+        station: Option<StationId>,
+        subject: String,
+        detail: String,
+        at: Time,
+    },
+    Settle(Box<Settlement>),
+    Receipt {
+        epoch: i64,
+        through: u64,
+        root: String,
+        rejected: Vec<(u64, String)>,
+        at: Time,
+        reply: oneshot::Sender<ReceiptOutcome>,
+    },
+    /// The broker refused this record, or (`None`) has taken it after all; completes when that is on disk.
+    Undelivered {
+        epoch: i64,
+        seq: u64,
+        refusal: Option<Refusal>,
+        reply: oneshot::Sender<()>,
+    },
+    Link {
+        up: bool,
+        error: Option<String>,
+        /// Highest record number that the broker has taken.
+        sent: u64,
+        at: Time,
+    },
+    /// Somebody asks for a call; the reply comes when it is on disk and may be sent.
+    Call(Box<NewCall>, oneshot::Sender<Result<QueuedCall, TooManyCalls>>),
+    /// The frame may leave when this is on disk.
+    CallSent {
+        number: i64,
+        at: Time,
+        reply: oneshot::Sender<()>,
+    },
+    CallEnded {
+        number: i64,
+        end: CallEnd,
+        at: Time,
+    },
+    /// An answer to a call that nobody waits for any more.
+    LateAnswer {
+        station: StationId,
+        message_id: String,
+        end: CallEnd,
+        at: Time,
+    },
+    /// Calls of a station that wait since before it connected.
+    WaitingCalls(StationId, oneshot::Sender<Vec<QueuedCall>>),
+    /// Completes when it is on disk.
+    Clock(Box<ClockNews>, oneshot::Sender<()>),
+    /// Completes when everything submitted before it is on disk.
+    Flush(oneshot::Sender<()>),
+}
+
+/// A reply whose transaction is on disk, and who waits for it.
+pub enum Reply {
+    Message(oneshot::Sender<Option<String>>, Option<String>),
+    Receipt(oneshot::Sender<ReceiptOutcome>, ReceiptOutcome),
+    Call(oneshot::Sender<Result<QueuedCall, TooManyCalls>>, Result<QueuedCall, TooManyCalls>),
+    WaitingCalls(oneshot::Sender<Vec<QueuedCall>>, Vec<QueuedCall>),
+    Flush(oneshot::Sender<()>),
+}
+
+impl Reply {
+    /// Hands the reply over; one that nobody waits for any more is dropped, which is what a closed connection means.
+    pub fn send(self) {
+        match self {
+            Self::Message(reply, answer) => drop(reply.send(answer)),
+            Self::Receipt(reply, verdict) => drop(reply.send(verdict)),
+            Self::Call(reply, call) => drop(reply.send(call)),
+            Self::WaitingCalls(reply, calls) => drop(reply.send(calls)),
+            Self::Flush(reply) => drop(reply.send(())),
+        }
+    }
+}
