@@ -83,6 +83,11 @@ pub enum Command {
         #[command(subcommand)]
         verb: StationVerb,
     },
+    /// Tariffs
+    Tariff {
+        #[command(subcommand)]
+        verb: TariffVerb,
+    },
     /// What was asked of stations, newest last
     Calls {
         /// Only this station
@@ -200,6 +205,16 @@ impl CallState {
             Self::Unknown => "unknown",
         }
     }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TariffVerb {
+    /// Have the running daemon read the tariff files again, as SIGHUP does; sessions that run keep what they began with
+    Reload {
+        /// Why; kept in the audit
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,6 +4,7 @@
 //! see `Exit`.
 
 mod args;
+mod ask;
 mod check;
 mod exit;
 mod list;
@@ -14,6 +15,7 @@ mod sessions;
 mod station;
 mod status;
 mod table;
+mod tariff;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,7 +25,7 @@ use clap::Parser;
 use crate::config::{self, Config};
 use crate::store::Reader;
 use crate::units::printable;
-use args::{Args, AuditVerb, Command, OutboxVerb, RecordVerb, SessionVerb, StationVerb};
+use args::{Args, AuditVerb, Command, OutboxVerb, RecordVerb, SessionVerb, StationVerb, TariffVerb};
 use exit::{Exit, Failure};
 use output::Output;
 
@@ -53,6 +55,9 @@ fn dispatch(args: &Args) -> Result<Exit, Failure> {
         Command::Station { verb: StationVerb::Call { id, action, payload, timeout, reason } } => {
             let socket = load_config(args)?.site.control_socket;
             station::call(&socket, id, action, payload.as_deref(), *timeout, reason, &output)
+        }
+        Command::Tariff { verb: TariffVerb::Reload { reason } } => {
+            tariff::reload(&load_config(args)?.site.control_socket, reason, &output)
         }
         Command::Calls { station, state, limit } => {
             let state = state.map(|state| state.as_str());

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::daemon::{self, Daemon};
 use crate::units::time::rfc3339_seconds;
 
-/// Serves until SIGTERM or SIGINT. One runtime thread carries all sockets: a site's traffic is a few per cent of a core, and one
+/// Serves until SIGTERM or SIGINT; SIGHUP reads the tariffs again. One runtime thread carries all sockets: a site's traffic is a few per cent of a core, and one
 /// thread needs no locks between connections; the store and the rating have threads of their own.
 /// `accept_clock`: the system clock is right, whatever the store says.
 pub fn run(config: Config, accept_clock: bool) -> Result<Exit, Failure> {
@@ -25,15 +25,19 @@ pub fn run(config: Config, accept_clock: bool) -> Result<Exit, Failure> {
     let outcome = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hang_up = signal(SignalKind::hangup())?;
         let mut daemon = Daemon::start(config, clock).await?;
         // Told only when stations can connect; without systemd there is nobody to tell.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-        tokio::select! {
-            _ = terminate.recv() => info!("SIGTERM"),
-            _ = interrupt.recv() => info!("SIGINT"),
-            why = daemon.failed() => {
-                daemon.abandon().await;
-                return Err(Failure::new(Exit::Unexpected, why));
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break info!("SIGTERM"),
+                _ = interrupt.recv() => break info!("SIGINT"),
+                _ = hang_up.recv() => daemon.reload().await,
+                why = daemon.failed() => {
+                    daemon.abandon().await;
+                    return Err(Failure::new(Exit::Unexpected, why));
+                }
             }
         }
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);

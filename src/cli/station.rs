@@ -7,10 +7,11 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use super::args::Limit;
+use super::ask;
 use super::exit::{Exit, Failure};
 use super::list::List;
 use super::output::{Columns, Output};
-use crate::control::{self, Command, Outcome, Reply, StationCall};
+use crate::control::{Command, Reply, StationCall};
 use crate::store::{Reader, Values};
 
 const CALLS: Columns =
@@ -33,7 +34,7 @@ pub fn call(
     let (station, action, reason) = (station.to_owned(), action.to_owned(), reason.to_owned());
     let command = Command::StationCall(StationCall { station, action, payload, timeout_s, reason });
     let patience = Duration::from_secs(timeout_s.min(3_600)) + SLACK;
-    let reply = control::ask(socket, &command, patience).map_err(|error| Failure::new(Exit::Unreachable, error.to_string()))?;
+    let reply = ask::ask(socket, &command, patience)?;
     show(&reply, output)
 }
 
@@ -63,15 +64,7 @@ fn show(reply: &Reply, output: &Output) -> Result<Exit, Failure> {
             }
         }
     }
-    let exit = match reply.outcome {
-        Outcome::Done => return Ok(Exit::Ok),
-        Outcome::Usage => Exit::Usage,
-        Outcome::NotFound => Exit::NotFound,
-        Outcome::Refused => Exit::Refused,
-        Outcome::Unreachable => Exit::Unreachable,
-        Outcome::Rejected => Exit::Rejected,
-    };
-    Err(Failure::new(exit, reply.reason.clone()))
+    ask::ended(reply)
 }
 
 /// What was asked of stations. A cut table shows its end.

@@ -8,6 +8,10 @@ use serde_json::Value;
 #[serde(tag = "command", rename_all = "kebab-case")]
 pub enum Command {
     StationCall(StationCall),
+    /// The tariff files are read again.
+    TariffReload {
+        reason: String,
+    },
 }
 
 impl Command {
@@ -15,6 +19,7 @@ impl Command {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::StationCall(_) => "station call",
+            Self::TariffReload { .. } => "tariff reload",
         }
     }
 }

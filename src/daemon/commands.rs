@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::tariffs::{Reloader, TariffChange};
 use crate::control::{Command, Outcome, Reply, StationCall};
 use crate::csms::{CallOutcome, CallRequest, Csms};
 use crate::ocpp::call::{NotSent, is_refusal};
@@ -15,9 +16,39 @@ const MAX_TIMEOUT_S: u64 = 600;
 /// A reason that says nothing is none.
 const MAX_REASON: usize = 500;
 
-pub async fn carry_out(csms: Arc<Csms>, command: Command, actor: String) -> Reply {
-    match command {
-        Command::StationCall(call) => station_call(&csms, call, actor).await,
+/// What commands work on.
+#[derive(Clone)]
+pub struct Commands {
+    pub csms: Arc<Csms>,
+    pub tariffs: Arc<Reloader>,
+}
+
+impl Commands {
+    pub async fn carry_out(self, command: Command, actor: String) -> Reply {
+        match command {
+            Command::StationCall(call) => station_call(&self.csms, call, actor).await,
+            Command::TariffReload { reason } => tariff_reload(&self.tariffs, &reason, &actor).await,
+        }
+    }
+}
+
+async fn tariff_reload(tariffs: &Reloader, reason: &str, actor: &str) -> Reply {
+    if reason.chars().count() > MAX_REASON {
+        return Reply::refused(Outcome::Usage, format!("the reason must be at most {MAX_REASON} characters"));
+    }
+    match tariffs.reload(actor, reason).await {
+        Ok(changes) => {
+            let row = |change: &TariffChange| {
+                let what = match (&change.before, &change.after) {
+                    (None, _) => "new",
+                    (_, None) => "removed",
+                    _ => "changed",
+                };
+                json!({"tariff_id": change.id, "change": what, "before": change.before, "after": change.after})
+            };
+            Reply { outcome: Outcome::Done, reason: String::new(), result: changes.iter().map(row).collect() }
+        }
+        Err(error) => Reply::refused(Outcome::Refused, format!("the tariffs stay as they are: {error}")),
     }
 }
 

@@ -83,6 +83,7 @@ pub struct Daemon {
     stop: watch::Sender<bool>,
     csms: Task<()>,
     control: Option<Task<()>>,
+    reloader: Arc<tariffs::Reloader>,
     uplink: Option<Task<()>>,
     releaser: Task<()>,
     /// Looks at the clock.
@@ -113,12 +114,7 @@ impl Daemon {
         let (epochs, current_epoch) = watch::channel(0);
         let (wake_settler, wake) = mpsc::sync_channel(1);
         let (released, releases) = tokio_mpsc::unbounded_channel();
-        let known_tariffs: Vec<_> = loaded
-            .catalogue
-            .tariffs()
-            .iter()
-            .map(|tariff| (policy::tariff_ref(tariff).0.into_string(), tariff.id.clone(), tariff.source().to_owned()))
-            .collect();
+        let known_tariffs = tariffs::versions(&loaded.catalogue);
         let policy = Box::new(policy::SitePolicy::new(&config, loaded.catalogue));
         let (fails, failed) = watch::channel(None);
         let signals = Signals { epoch: epochs, records, due: wake_settler.clone(), failed: fails.clone() };
@@ -164,7 +160,9 @@ impl Daemon {
         let uplink = uplink.map(|uplink| tokio::spawn(uplink.run(stopping.clone())));
 
         let csms = Csms::new(csms_settings(&config), proven_stations(path)?, store.clone(), clock.as_clock());
-        let control = start_control(&config.site.control_socket, &csms, &stopping);
+        let reloader = Arc::new(tariffs::Reloader::new(config.clone(), store.clone(), clock.as_clock(), &known_tariffs));
+        let commands = commands::Commands { csms: Arc::clone(&csms), tariffs: Arc::clone(&reloader) };
+        let control = start_control(&config.site.control_socket, commands, &stopping);
         let csms = tokio::spawn(csms.serve(listeners, stopping));
         info!(site = config.site.id, epoch, listen = ?addresses, path = config.ocpp.path, store = %path.display(), "ready");
         Ok(Self {
@@ -173,6 +171,7 @@ impl Daemon {
             stop,
             csms,
             control,
+            reloader,
             uplink,
             releaser,
             timekeeper,
@@ -181,6 +180,13 @@ impl Daemon {
             wake_settler,
             threads: vec![rating_thread, store_thread],
         })
+    }
+
+    /// Reads the tariff files again (SIGHUP); what is wrong with them is in the log, and changes nothing.
+    pub async fn reload(&self) {
+        if let Err(error) = self.reloader.reload("SIGHUP", "").await {
+            error!(%error, "the tariffs stay as they are");
+        }
     }
 
     /// Completes when the daemon cannot go on, with the reason. Nothing is answered from then on; call [`Self::abandon`].
@@ -217,6 +223,7 @@ impl Daemon {
         let _ = self.timekeeper.await;
         // The settler looks once more, the writer ends with its last handle; both finish what they have.
         let _ = self.wake_settler.try_send(());
+        drop(self.reloader);
         drop(self.store);
         let threads = self.threads;
         let joined = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join())));
@@ -242,7 +249,7 @@ async fn bind(config: &Config) -> Result<Vec<TcpListener>, StartError> {
 }
 
 /// Without the socket stations are served all the same: only commands cannot be given.
-fn start_control(path: &Path, csms: &Arc<Csms>, stopping: &watch::Receiver<bool>) -> Option<Task<()>> {
+fn start_control(path: &Path, commands: commands::Commands, stopping: &watch::Receiver<bool>) -> Option<Task<()>> {
     let listener = match control::bind(path) {
         Ok(listener) => listener,
         Err(error) => {
@@ -250,8 +257,7 @@ fn start_control(path: &Path, csms: &Arc<Csms>, stopping: &watch::Receiver<bool>
             return None;
         }
     };
-    let csms = Arc::clone(csms);
-    let handle = move |command, actor| commands::carry_out(Arc::clone(&csms), command, actor);
+    let handle = move |command, actor| commands.clone().carry_out(command, actor);
     Some(tokio::spawn(control::serve(listener, handle, stopping.clone())))
 }
 

@@ -1,10 +1,16 @@
 //! The tariff files of `tariff.dir`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use tokio::sync::{Mutex, oneshot};
+use tracing::{info, warn};
+
+use super::policy::{SitePolicy, tariff_ref};
 use crate::config::Config;
 use crate::rating::{Catalogue, CatalogueError, Tariff, TariffError};
-use crate::units::Finding;
+use crate::store::{Job, NewTariffs, WriterHandle};
+use crate::units::{Clock, Finding};
 
 #[derive(Debug, thiserror::Error)]
 pub enum TariffsError {
@@ -18,6 +24,8 @@ pub enum TariffsError {
     Currency { path: PathBuf, found: String, wanted: String },
     #[error("{0}")]
     Catalogue(#[from] CatalogueError),
+    #[error("the store cannot commit; the tariffs stay as they are")]
+    Unavailable,
     #[error("{key} names tariff {id}, but no file in {dir} has it{known}")]
     Unknown { key: String, id: String, dir: PathBuf, known: String },
 }
@@ -74,4 +82,87 @@ fn named(config: &Config, catalogue: &Catalogue) -> Result<(), TariffsError> {
         }
     }
     Ok(())
+}
+
+/// Hash, id and JSON text of each version, as the store keeps them.
+pub fn versions(catalogue: &Catalogue) -> Vec<(String, String, String)> {
+    let version = |tariff: &Tariff| (tariff_ref(tariff).0.into_string(), tariff.id.clone(), tariff.source().to_owned());
+    catalogue.tariffs().iter().map(version).collect()
+}
+
+/// What became of a tariff id. `None`: there was none, or is none any more.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TariffChange {
+    pub id: String,
+    /// Hashes of its versions.
+    pub before: Option<String>,
+    pub after: Option<String>,
+}
+
+/// Reads the tariff files again while the daemon runs. Sessions that run keep what they began with.
+pub struct Reloader {
+    config: Config,
+    store: WriterHandle,
+    clock: Clock,
+    /// Id → hashes of the versions in use.
+    in_use: Mutex<BTreeMap<String, String>>,
+}
+
+impl Reloader {
+    pub fn new(config: Config, store: WriterHandle, clock: Clock, versions: &[(String, String, String)]) -> Self {
+        Self { config, store, clock, in_use: Mutex::new(by_id(versions)) }
+    }
+
+    /// All tariffs or none: a file that is wrong leaves everything as it is.
+    pub async fn reload(&self, actor: &str, reason: &str) -> Result<Vec<TariffChange>, TariffsError> {
+        let mut in_use = self.in_use.lock().await;
+        let loaded = load(&self.config)?;
+        for (path, finding) in &loaded.lint {
+            warn!(tariff = %path.display(), finding = %finding.code, detail = %finding.detail, "odd tariff");
+        }
+        let versions = versions(&loaded.catalogue);
+        let now = by_id(&versions);
+        let changes = compare(&in_use, &now);
+        if changes.is_empty() {
+            info!(actor, "the tariffs were read again; none has changed");
+            return Ok(changes);
+        }
+        let listed = |pick: fn(&TariffChange) -> &Option<String>| {
+            let hashes = changes.iter().map(|change| format!("{} {}", change.id, pick(change).as_deref().unwrap_or("-")));
+            hashes.collect::<Vec<_>>().join(", ")
+        };
+        let (before, after) = (listed(|change| &change.before), listed(|change| &change.after));
+        let (actor_name, reason) = (actor.to_owned(), reason.to_owned());
+        let (reply, kept) = oneshot::channel();
+        let at = (self.clock)().at;
+        let tariffs = NewTariffs { versions, actor: actor_name, reason, before: before.clone(), after: after.clone(), at };
+        self.store.submit(Job::Tariffs(Box::new(tariffs), reply));
+        kept.await.map_err(|_| TariffsError::Unavailable)?;
+        // Only when the versions are on disk: a session may be locked to one from here on.
+        let (reply, set) = oneshot::channel();
+        self.store.submit(Job::Policy(Box::new(SitePolicy::new(&self.config, loaded.catalogue)), reply));
+        set.await.map_err(|_| TariffsError::Unavailable)?;
+        info!(actor, before, after, "tariffs changed; sessions that begin from now on are priced by them");
+        *in_use = now;
+        Ok(changes)
+    }
+}
+
+fn by_id(versions: &[(String, String, String)]) -> BTreeMap<String, String> {
+    let mut ids: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (hash, id, _) in versions {
+        ids.entry(id.clone()).or_default().push(hash);
+    }
+    ids.into_iter()
+        .map(|(id, mut hashes)| {
+            hashes.sort_unstable();
+            (id, hashes.join("+"))
+        })
+        .collect()
+}
+
+fn compare(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<TariffChange> {
+    let ids: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let change = |id: &String| TariffChange { id: id.clone(), before: before.get(id).cloned(), after: after.get(id).cloned() };
+    ids.into_iter().map(change).filter(|change| change.before != change.after).collect()
 }

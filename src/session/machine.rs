@@ -121,6 +121,11 @@ impl Machine {
         Self { policy, stations: HashMap::new(), next_number, tx_offset, day }
     }
 
+    /// What the site decides from now on; sessions keep the tariff that they began with.
+    pub fn set_policy(&mut self, policy: Box<dyn Policy>) {
+        self.policy = policy;
+    }
+
     /// Forgets everything and begins again from the store: after a transaction failed, and at start.
     pub fn reset(&mut self, origin: Origin) {
         self.stations.clear();

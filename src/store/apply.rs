@@ -76,6 +76,14 @@ impl Writer {
                 let calls = self.waiting_calls(&station)?;
                 outcome.released.push(Reply::WaitingCalls(reply, calls));
             }
+            Job::Tariffs(tariffs, reply) => {
+                self.new_tariffs(&tariffs)?;
+                outcome.released.push(Reply::Flush(reply));
+            }
+            Job::Policy(policy, reply) => {
+                self.machine.set_policy(policy);
+                outcome.released.push(Reply::Flush(reply));
+            }
             Job::Clock(news, reply) => {
                 self.clock(&news)?;
                 outcome.due |= news.proven;

@@ -12,6 +12,7 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::StoreError;
+use super::audit::Change;
 use super::checksum::Text;
 use super::writer::Writer;
 use crate::units::{StationId, Time, time};
@@ -111,17 +112,15 @@ impl Writer {
             reason: call.reason.clone(),
             at: call.at,
         })?;
-        self.connection
-            .prepare_cached(
-                "INSERT INTO audit (at, actor, role, action, object, after, reason) VALUES (?1, ?2, 'operator', 'station call', ?3, ?4, ?5)",
-            )?
-            .execute(params![
-                time::to_millis(call.at),
-                call.actor,
-                call.station.as_str(),
-                format!("{} {}", call.action, call.shown),
-                call.reason
-            ])?;
+        self.audit(&Change {
+            actor: &call.actor,
+            action: "station call",
+            object: call.station.as_str(),
+            before: None,
+            after: &format!("{} {}", call.action, call.shown),
+            reason: &call.reason,
+            at: call.at,
+        })?;
         Ok(Ok(queued))
     }
 

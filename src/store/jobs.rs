@@ -8,7 +8,7 @@ use super::clock::ClockNews;
 use super::ledger::{ReceiptOutcome, Refusal};
 use crate::record::Draft;
 use crate::session::overlap::Span;
-use crate::session::{Answer, Fact};
+use crate::session::{Answer, Fact, Policy};
 use crate::units::{Decimal, Finding, Received, StationId, Time, Version};
 
 /// Turns the machine's answer into the frame to send; `None` when none is due.
@@ -48,6 +48,18 @@ pub struct Settlement {
     pub outcome: Result<Bill, (&'static str, String)>,
     /// The last message the verdict rests on: when another came since, the session is judged again.
     pub last_message: Option<i64>,
+    pub at: Time,
+}
+
+/// Tariff versions, and why they are used.
+pub struct NewTariffs {
+    /// Hash, id, JSON text.
+    pub versions: Vec<(String, String, String)>,
+    pub actor: String,
+    pub reason: String,
+    /// What was in use before, and is now.
+    pub before: String,
+    pub after: String,
     pub at: Time,
 }
 
@@ -128,6 +140,10 @@ pub enum Job {
     },
     /// Calls of a station that wait since before it connected.
     WaitingCalls(StationId, oneshot::Sender<Vec<QueuedCall>>),
+    /// Tariff versions that may be used from now on, and who changed them; completes when they are on disk.
+    Tariffs(Box<NewTariffs>, oneshot::Sender<()>),
+    /// What the site decides from now on; completes when it holds.
+    Policy(Box<dyn Policy>, oneshot::Sender<()>),
     /// Completes when it is on disk.
     Clock(Box<ClockNews>, oneshot::Sender<()>),
     /// Completes when everything submitted before it is on disk.

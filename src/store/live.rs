@@ -83,6 +83,8 @@ fn copy(job: &Job) -> Option<Job> {
         | Job::Call(..)
         | Job::CallSent { .. }
         | Job::WaitingCalls(..)
+        | Job::Tariffs(..)
+        | Job::Policy(..)
         | Job::Clock(..)
         | Job::Flush(_) => None,
     }

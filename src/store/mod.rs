@@ -8,6 +8,7 @@
 //! queue holds a few jobs per connection. Deliberately absent: a connection pool, an ORM, a status column that says what a join can say.
 
 mod apply;
+mod audit;
 mod begin;
 mod bounds;
 mod calls;
@@ -40,7 +41,7 @@ pub use copies::Copies;
 pub use failure::io_may_pass;
 pub use file::{Holder, holder};
 pub use handle::{Unavailable, WriterHandle};
-pub use jobs::{Bill, Content, Job, Message, Reply, Settlement};
+pub use jobs::{Bill, Content, Job, Message, NewTariffs, Reply, Settlement};
 pub use ledger::{ReceiptOutcome, Refusal};
 pub use open::{Begin, Epoch, OpenError, SiteFacts};
 pub use reader::{ClockFacts, Link, OutboxRow, Reader, Rows, StoredRecord, Summary, TakeRows, Values};
