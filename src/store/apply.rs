@@ -4,6 +4,7 @@ use rusqlite::params;
 
 use super::StoreError;
 use super::jobs::{Job, Reply};
+use super::journal::Answered;
 use super::writer::{Outcome, Writer};
 use crate::units::time;
 
@@ -11,9 +12,13 @@ impl Writer {
     pub(super) fn apply(&mut self, job: Job, outcome: &mut Outcome) -> Result<(), StoreError> {
         match job {
             Job::Message(message, reply) => {
-                if let Some(answer) = self.message(*message, outcome)? {
-                    outcome.released.push(Reply::Message(reply, answer));
-                }
+                let answer = match self.message(*message, outcome)? {
+                    Answered::Frame(frame) => Some(frame),
+                    Answered::Silence => None,
+                    // The reply is dropped.
+                    Answered::Unanswered => return Ok(()),
+                };
+                outcome.released.push(Reply::Message(reply, answer));
             }
             Job::Connected { station, version, peer, at } => {
                 let number = self.station(&station, at)?.number;

@@ -46,11 +46,35 @@ pub(super) struct KnownStation {
     pub(super) last_replay: Option<i64>,
 }
 
+/// How a message is answered.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Answered {
+    /// By this frame, which is sent when the message is on disk.
+    Frame(String),
+    /// By nothing: none is due (SEND, frames that OCPP does not answer).
+    Silence,
+    /// Not at all, because of a fault of ours or a bound: the connection closes, and the station repeats it later.
+    #[default]
+    Unanswered,
+}
+
+impl Answered {
+    fn of(frame: Option<String>) -> Self {
+        frame.map_or(Self::Silence, Self::Frame)
+    }
+
+    fn frame(&self) -> Option<&str> {
+        match self {
+            Self::Frame(frame) => Some(frame),
+            Self::Silence | Self::Unanswered => None,
+        }
+    }
+}
+
 /// What a message comes to.
 #[derive(Default)]
 struct Decided {
-    /// The frame to send, if one is due; `None`: we failed, and the message stays unanswered.
-    answer: Option<Option<String>>,
+    answer: Answered,
     changes: Vec<Change>,
     evidence: Option<Evidence>,
     findings: Vec<Finding>,
@@ -84,15 +108,15 @@ impl KnownStation {
 }
 
 impl Writer {
-    /// `None`: a fault of ours, journaled; the reply is dropped, the connection closes, the station repeats later.
-    pub(super) fn message(&mut self, mut message: Message, outcome: &mut Outcome) -> Result<Option<Option<String>>, StoreError> {
+    /// Journals a message with all that follows from it.
+    pub(super) fn message(&mut self, mut message: Message, outcome: &mut Outcome) -> Result<Answered, StoreError> {
         let received = message.received;
         let at = received.at;
         let station = self.station(&message.station, at)?.number;
         self.seen(&message.station, at)?;
         let id_hash = message.repeatable.as_deref().map(hash);
         if let Some(answer) = self.repeat(&message, id_hash)? {
-            return Ok(Some(answer));
+            return Ok(answer);
         }
         if let Some(refused) = self.bounded(&mut message)? {
             return Ok(refused);
@@ -111,7 +135,7 @@ impl Writer {
         if self.stations.get(&message.station).is_some_and(|station| !station.proven) {
             self.note_noise(station, row)?;
         }
-        if answer.is_some() {
+        if !matches!(answer, Answered::Unanswered) {
             self.remember(&message.station, id_hash, row);
         }
         for change in changes {
@@ -121,8 +145,7 @@ impl Writer {
     }
 
     /// What of a message is kept. `Some`: nothing, and this is what comes back.
-    #[allow(clippy::option_option)] // as `message`
-    fn bounded(&mut self, message: &mut Message) -> Result<Option<Option<Option<String>>>, StoreError> {
+    fn bounded(&mut self, message: &mut Message) -> Result<Option<Answered>, StoreError> {
         let (id, at) = (&message.station, message.received.at);
         let (answer, keep) = match &mut message.content {
             Content::Fact { .. } => return self.prove(id, at).map(|()| None),
@@ -130,8 +153,8 @@ impl Writer {
         };
         match self.place(id, keep, at)? {
             Place::Row => {}
-            Place::LeftOut => return Ok(Some(Some(answer.take()))),
-            Place::Unanswered => return Ok(Some(None)),
+            Place::LeftOut => return Ok(Some(Answered::of(answer.take()))),
+            Place::Unanswered => return Ok(Some(Answered::Unanswered)),
         }
         let number = self.station(id, at)?.number;
         for finding in message.findings.iter().filter(|finding| finding.code == "broken-frame") {
@@ -158,7 +181,9 @@ impl Writer {
     ) -> Result<Decided, StoreError> {
         let at = received.at;
         let (fact, encode) = match content {
-            Content::Fixed { answer, .. } => return Ok(Decided { answer: Some(answer), ..Decided::default() }),
+            Content::Fixed { answer, .. } => {
+                return Ok(Decided { answer: Answered::of(answer), ..Decided::default() });
+            }
             Content::Fact { fact, encode } => (fact, encode),
         };
         if let Some(lookup) = self.machine.lookup(id, &fact) {
@@ -174,7 +199,7 @@ impl Writer {
         }));
         if let Ok((mut effects, frame)) = decided {
             let evidence = take_evidence(&mut effects.changes);
-            return Ok(Decided { answer: Some(frame), changes: effects.changes, evidence, findings: effects.findings });
+            return Ok(Decided { answer: Answered::of(frame), changes: effects.changes, evidence, findings: effects.findings });
         }
         error!(station = %id, "a message made the session machine panic; it is journaled");
         self.problem(hold::INTERNAL, Some(station), action.unwrap_or(""), "the message is in the journal, unanswered", at)?;
@@ -205,7 +230,7 @@ impl Writer {
         received: Received,
         action: Option<&str>,
         text: &str,
-        answer: &Option<Option<String>>,
+        answer: &Answered,
         entry: Option<&Evidence>,
         findings: &[Finding],
     ) -> Result<i64, StoreError> {
@@ -230,7 +255,7 @@ impl Writer {
             word(readings.as_deref()),
             word(findings.as_deref()),
             word(action),
-            word(answer.as_ref().and_then(Option::as_deref)),
+            word(answer.frame()),
             word(Some(text)),
             int((!received.proven).then_some(1)),
         ];
@@ -241,13 +266,13 @@ impl Writer {
     }
 
     /// The same transaction message again (its answer was lost): the same answer, and no second row.
-    fn repeat(&mut self, message: &Message, id_hash: Option<u64>) -> Result<Option<Option<String>>, StoreError> {
+    fn repeat(&mut self, message: &Message, id_hash: Option<u64>) -> Result<Option<Answered>, StoreError> {
         let (Some(id_hash), Some(station)) = (id_hash, self.stations.get(&message.station)) else { return Ok(None) };
         for (_, row) in station.remembered.iter().filter(|(known, _)| *known == id_hash) {
-            let same: Option<Option<String>> = self
+            let same = self
                 .connection
                 .prepare_cached("SELECT answer FROM message WHERE id = ?1 AND text = ?2")?
-                .query_row(params![row, message.text], |row| row.get(0))
+                .query_row(params![row, message.text], |row| row.get(0).map(Answered::of))
                 .optional()?;
             if let Some(answer) = same {
                 self.connection.prepare_cached("UPDATE message SET repeats = repeats + 1 WHERE id = ?1")?.execute([row])?;

@@ -4,6 +4,7 @@ use tracing::error;
 
 use super::StoreError;
 use super::jobs::{Job, Message};
+use super::journal::Answered;
 use super::writer::Writer;
 use crate::session::hold;
 use crate::units::{Finding, Received, StationId};
@@ -31,7 +32,8 @@ impl Writer {
             let at = raw.received.at;
             let station = self.station(&raw.station, at)?.number;
             let finding = Finding::new(hold::INTERNAL, failure.to_string());
-            let row = self.insert(station, raw.received, raw.action.as_deref(), &raw.text, &None, None, &[finding])?;
+            let row =
+                self.insert(station, raw.received, raw.action.as_deref(), &raw.text, &Answered::Unanswered, None, &[finding])?;
             let detail = format!("message {row}: {failure}");
             self.problem(hold::INTERNAL, Some(station), raw.action.as_deref().unwrap_or(""), &detail, at)
         };
