@@ -26,6 +26,8 @@ use crate::units::{Clock, StationId};
 pub const MAX_WAITING: usize = 32;
 /// Longer ids are not ours (OCPP-J 2.0.1 Part 4 §4.1.4).
 const MAX_ID: usize = 36;
+/// Between answers that nobody waits for; those that come faster are not kept.
+const LATE_PAUSE: Duration = Duration::from_secs(1);
 /// For calls that nobody waits for.
 const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -112,6 +114,8 @@ pub struct Calls {
     /// Calls that wait since before the connection began.
     waiting: Option<oneshot::Receiver<Vec<QueuedCall>>>,
     outstanding: Option<(OutgoingCall, Instant)>,
+    /// When the last answer came that nobody waited for.
+    late_at: Option<Instant>,
 }
 
 /// What is to be done about calls.
@@ -122,7 +126,7 @@ pub enum CallEvent {
 
 impl Calls {
     pub fn new(station: StationId, store: WriterHandle, clock: Clock, queue: mpsc::Receiver<OutgoingCall>) -> Self {
-        Self { station, store, clock, queue, background: VecDeque::new(), waiting: None, outstanding: None }
+        Self { station, store, clock, queue, background: VecDeque::new(), waiting: None, outstanding: None, late_at: None }
     }
 
     /// The station has said something valid, so it can be called.
@@ -205,13 +209,24 @@ impl Calls {
     fn answered(&mut self, id: &str, end: CallEnd) {
         match self.outstanding.take_if(|(call, _)| call.call.message_id == id) {
             Some((call, _)) => self.end(call, end),
-            // The store knows whether there was such a call at all; its own ids are numbers.
-            None if id.len() <= MAX_ID && id.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') => {
+            // The store knows whether there was such a call at all.
+            None if self.may_be_late(id) => {
                 let (station, message_id, at) = (self.station.clone(), id.to_owned(), (self.clock)().at);
                 self.store.submit(Job::LateAnswer { station, message_id, end, at });
             }
             None => debug!(station = %self.station, "an answer to a call that was never made"),
         }
+    }
+
+    /// A station owes one answer at most, so those that nobody waits for need not come fast; our ids are numbers.
+    fn may_be_late(&mut self, id: &str) -> bool {
+        let now = Instant::now();
+        let is_ours = id.len() <= MAX_ID && id.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+        let is_slow = self.late_at.is_none_or(|last| now - last >= LATE_PAUSE);
+        if is_ours && is_slow {
+            self.late_at = Some(now);
+        }
+        is_ours && is_slow
     }
 
     fn end(&self, call: OutgoingCall, end: CallEnd) {
