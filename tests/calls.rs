@@ -257,13 +257,13 @@ async fn the_control_socket_gives_one_reasoned_reply_and_has_limits() {
     let site = Site::running().await;
     let mode = std::fs::metadata(site.dir.path().join("control.sock")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o660);
-    for line in ["", "{", r#"{"command":"format-disk"}"#, r#"{"command":"station-call","station":"CP-1"}"#] {
+    for line in [" ", "{", r#"{"command":"format-disk"}"#, r#"{"command":"station-call","station":"CP-1"}"#] {
         let reply = command(&site, line).await;
         assert_eq!(reply["outcome"], "usage", "{line}: {reply}");
         assert!(reply["reason"].as_str().unwrap().starts_with("not a command: "), "{reply}");
     }
     let mut socket = station(&site, "CP-1", V16).await;
-    let line = r#"{"command":"station-call","station":"CP-1","action":"ClearCache","payload":{},"timeout_s":20,"reason":""}"#;
+    let line = r#"{"command":"station-call","station":"CP-1","action":"ClearCache","payload":"{}","timeout_s":20,"reason":""}"#;
     let mut waiting = Vec::new();
     for _ in 0..32 {
         let mut asked = UnixStream::connect(site.dir.path().join("control.sock")).await.unwrap();
@@ -274,13 +274,83 @@ async fn the_control_socket_gives_one_reasoned_reply_and_has_limits() {
     let reply = command(&site, line).await;
     assert_eq!((&reply["outcome"], states(&site).len()), (&json!("refused"), 32));
     assert!(reply["reason"].as_str().unwrap().contains("32 calls to this station have not ended yet"), "{reply}");
-    // Those who asked have gone; what they asked for is done all the same.
+    // Those who asked have gone: what has left waits for its answer, the rest is withdrawn.
     drop(waiting);
-    for _ in 0..32 {
+    until("31 are withdrawn", || states(&site).iter().filter(|state| *state == "ClearCache withdrawn").count() == 31).await;
+    let (id, ..) = next_call(&mut socket).await;
+    answer(&mut socket, &id, json!({"status": "Accepted"})).await;
+    until("the first is answered", || states(&site)[0] == "ClearCache answered Accepted").await;
+    // None of the others came after it.
+    let said = call(&site, &["CP-1", "GetConfiguration"]);
+    let (id, action, _) = next_call(&mut socket).await;
+    assert_eq!(action, "GetConfiguration");
+    answer(&mut socket, &id, json!({})).await;
+    said.await.unwrap().ok();
+}
+
+/// Behind a call that is not answered another one waits no longer than it was given.
+#[tokio::test]
+async fn a_call_whose_time_passes_behind_others_is_withdrawn_and_never_sent() {
+    let site = Site::running().await;
+    let mut socket = station(&site, "CP-1", V16).await;
+    let slow = call(&site, &["CP-1", "ClearCache", "--timeout", "20"]);
+    let (id, ..) = next_call(&mut socket).await;
+    let said = call(&site, &["CP-1", "Reset", r#"{"type":"Hard"}"#, "--timeout", "1", "--json"]).await.unwrap();
+    assert_eq!((said.code, &said.json()["outcome"]), (7, &json!("timeout")));
+    assert!(said.err.contains("this one was withdrawn, and not sent"), "{said:?}");
+    // An answer to what was never sent is none.
+    let withdrawn = site.value("SELECT call_id FROM v_call WHERE call_number = 2", &[]).unwrap();
+    answer(&mut socket, &withdrawn, json!({"status": "Accepted"})).await;
+    answer(&mut socket, &id, json!({"status": "Accepted"})).await;
+    slow.await.unwrap().ok();
+    assert_eq!(states(&site), ["ClearCache answered Accepted", "Reset withdrawn"]);
+    let said = call(&site, &["CP-1", "GetConfiguration"]);
+    let (id, action, _) = next_call(&mut socket).await;
+    assert_eq!(action, "GetConfiguration");
+    answer(&mut socket, &id, json!({})).await;
+    said.await.unwrap().ok();
+}
+
+/// Answers that say no, nothing, or what cannot be read are no success; passwords in them are shown to nobody but who asked.
+#[tokio::test]
+async fn only_a_known_yes_is_a_success() {
+    let site = Site::running().await;
+    let mut socket = station(&site, "CP-1", V16).await;
+    let nested = format!("{}1{}", "[".repeat(200), "]".repeat(200));
+    for (payload, why) in [
+        (r#"{"status":"Rejected"}"#.to_owned(), "CP-1 answered Rejected"),
+        (r#"{"status":"line1\nforecourt: fine"}"#.to_owned(), r"CP-1 answered line1\nforecourt: fine"),
+        ("{}".to_owned(), "CP-1 answered without saying that it did it"),
+        ("null".to_owned(), "CP-1 answered without saying that it did it"),
+        (format!(r#"{{"status":"Accepted","x":{nested}}}"#), "CP-1 answered without saying that it did it"),
+    ] {
+        let said = call(&site, &["CP-1", "ClearCache"]);
         let (id, ..) = next_call(&mut socket).await;
-        answer(&mut socket, &id, json!({"status": "Accepted"})).await;
+        socket.send(&format!(r#"[3,"{id}",{payload}]"#)).await;
+        let said = said.await.unwrap();
+        assert_eq!((said.code, said.err.as_str()), (9, format!("forecourt: {why}\n").as_str()), "{payload}");
     }
-    until("all are answered", || states(&site).iter().all(|state| state == "ClearCache answered Accepted")).await;
+    let said = call(&site, &["CP-1", "GetConfiguration", "--json"]);
+    let (id, ..) = next_call(&mut socket).await;
+    let answered = json!({"configurationKey": [{"key": "AUTHORIZATIONKEY", "readonly": false, "value": "secret"}]});
+    answer(&mut socket, &id, answered.clone()).await;
+    assert_eq!(said.await.unwrap().ok().json()["payload"], answered);
+    let list = site.forecourt(&["calls", "--json"]).ok();
+    assert!(list.out.contains("AUTHORIZATIONKEY") && !list.out.contains("secret"), "{}", list.out);
+}
+
+/// What stands where the control socket should be is left alone, and `check` names it.
+#[tokio::test]
+async fn a_file_at_the_place_of_the_control_socket_is_not_removed() {
+    let mut site = Site::new(&support::Plan::default());
+    let file = site.dir.path().join("control.sock");
+    std::fs::write(&file, "precious").unwrap();
+    let said = site.forecourt(&["check"]);
+    assert_eq!(said.code, 4);
+    assert!(said.err.contains("site.control_socket") && said.err.contains("not a socket"), "{said:?}");
+    site.start().await;
+    site.logged(&["no commands can be given to this daemon", "not a socket"]).await;
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "precious");
 }
 
 /// A socket that cannot be made is no reason not to serve stations; one of another daemon is not taken away.

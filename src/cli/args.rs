@@ -173,7 +173,7 @@ pub enum StationVerb {
         /// Payload; - reads it from standard input [default: {}]
         #[arg(value_name = "JSON", allow_hyphen_values = true)]
         payload: Option<String>,
-        /// Seconds that the station may take to answer
+        /// Seconds from now until its answer; a call that waits behind others for longer is withdrawn
         #[arg(long, value_name = "S", default_value_t = 30)]
         timeout: u64,
         /// Why; kept with the call and in the audit
@@ -190,6 +190,7 @@ pub enum CallState {
     CallError,
     Timeout,
     NotConnected,
+    Withdrawn,
     Unknown,
 }
 
@@ -202,6 +203,7 @@ impl CallState {
             Self::CallError => "call-error",
             Self::Timeout => "timeout",
             Self::NotConnected => "not-connected",
+            Self::Withdrawn => "withdrawn",
             Self::Unknown => "unknown",
         }
     }

@@ -6,6 +6,7 @@ use super::args::Args;
 use super::exit::{Exit, Failure};
 use super::load_config;
 use super::output::Output;
+use crate::control;
 use crate::daemon;
 use crate::record::SigningKey;
 
@@ -44,6 +45,10 @@ pub fn check(args: &Args, output: &Output) -> Result<Exit, Failure> {
             remarks.push(format!("signing key {} will be made on the first start", key.path.display()));
         }
         Err(error) => problems.push(format!("signing key {}: {error}", key.path.display())),
+    }
+    let socket = &config.site.control_socket;
+    if let Err(why) = control::check(socket) {
+        problems.push(format!("site.control_socket {}: {why}", socket.display()));
     }
     let mqtt = &config.mqtt;
     let files = [

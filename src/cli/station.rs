@@ -39,17 +39,18 @@ pub fn call(
 }
 
 /// `-` reads it from standard input; none is an empty object.
-fn read_payload(payload: Option<&str>) -> Result<Json, Failure> {
-    let text = match payload {
-        None => "{}".to_owned(),
-        Some("-") => {
-            let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text)?;
-            text
-        }
-        Some(text) => text.to_owned(),
-    };
-    serde_json::from_str(&text).map_err(|error| Failure::new(Exit::Usage, format!("the payload is not JSON: {error}")))
+fn read_payload(payload: Option<&str>) -> Result<String, Failure> {
+    let mut text = payload.unwrap_or("{}").to_owned();
+    if text == "-" {
+        text.clear();
+        let read = std::io::stdin().read_to_string(&mut text);
+        read.map_err(|error| Failure::new(Exit::Usage, format!("the payload on standard input: {error}")))?;
+    }
+    let text = text.trim_start_matches('\u{feff}').trim();
+    let value: Result<Json, _> = serde_json::from_str(text);
+    value.map_err(|error| Failure::new(Exit::Usage, format!("the payload is not JSON: {error}")))?;
+    // On one line, as it stands: white space between the elements of JSON means nothing.
+    Ok(text.replace(['\n', '\r'], " "))
 }
 
 fn show(reply: &Reply, output: &Output) -> Result<Exit, Failure> {

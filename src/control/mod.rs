@@ -13,7 +13,7 @@ mod wire;
 
 use std::future::Future;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,10 +31,24 @@ pub use wire::{Command, Outcome, Reply, StationCall};
 const MAX_CONNECTIONS: usize = 64;
 const MAX_LINE: u64 = 1 << 20;
 const PATIENCE: Duration = Duration::from_secs(10);
+/// `sun_path` of unix(7), with its NUL.
+const MAX_PATH: usize = 107;
+
+/// Whether a socket can be made there, as far as that is known without making it. Nothing but a socket is ever removed.
+pub fn check(path: &Path) -> Result<(), String> {
+    if path.as_os_str().len() > MAX_PATH {
+        return Err(format!("longer than {MAX_PATH} bytes, which no Unix socket can be"));
+    }
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => Err("something that is not a socket stands there".to_owned()),
+        _ => Ok(()),
+    }
+}
 
 /// Makes the socket; one that an earlier daemon left is removed, one that somebody listens on is not.
 pub fn bind(path: &Path) -> io::Result<UnixListener> {
     let named = |error: io::Error| io::Error::new(error.kind(), format!("site.control_socket {}: {error}", path.display()));
+    check(path).map_err(|why| named(io::Error::other(why)))?;
     match std::os::unix::net::UnixStream::connect(path) {
         Ok(_) => return Err(named(io::Error::new(io::ErrorKind::AddrInUse, "another daemon listens there"))),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path).map_err(named)?,
@@ -66,7 +80,11 @@ pub async fn serve<F: Future<Output = Reply> + Send + 'static>(
                         drop(place);
                     });
                 }
-                (Ok(_), Err(_)) => warn!("too many commands at a time; one was turned away"),
+                (Ok((socket, _)), Err(_)) => {
+                    debug!("too many commands at a time; one was turned away");
+                    let reply = Reply::refused(Outcome::Refused, format!("{MAX_CONNECTIONS} commands are being carried out; try again"));
+                    connections.spawn(async move { drop(timeout(PATIENCE, say(socket, &reply)).await) });
+                }
                 (Err(error), _) => {
                     warn!(%error, "cannot accept a command");
                     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -82,25 +100,39 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
+/// Carries out the command of one connection. Whoever hangs up does not want it any more, so far as it can still be left undone.
 async fn answer<F: Future<Output = Reply>>(mut socket: UnixStream, handle: &impl Fn(Command, String) -> F) -> io::Result<()> {
     let actor = peer::name(socket.peer_cred()?.uid());
-    let mut line = String::new();
-    let (read, mut write) = socket.split();
-    let mut read = BufReader::new(read.take(MAX_LINE));
-    let reply = match timeout(PATIENCE, read.read_line(&mut line)).await {
+    let mut line = Vec::new();
+    let mut read = BufReader::new(&mut socket).take(MAX_LINE);
+    let reply = match timeout(PATIENCE, read.read_until(b'\n', &mut line)).await {
         Ok(Ok(0)) => return Ok(()),
-        Ok(Ok(_)) => match serde_json::from_str::<Command>(&line) {
+        Ok(Ok(_)) if line.len() as u64 == MAX_LINE => Reply::refused(Outcome::Usage, format!("longer than {MAX_LINE} bytes")),
+        Ok(Ok(_)) => match serde_json::from_slice::<Command>(&line) {
             Ok(command) => {
                 info!(actor, command = command.name(), "command");
-                handle(command, actor).await
+                tokio::select! {
+                    reply = handle(command, actor) => reply,
+                    () = hung_up(&mut socket) => return Ok(()),
+                }
             }
             Err(error) => Reply::refused(Outcome::Usage, format!("not a command: {error}")),
         },
         Ok(Err(error)) => Reply::refused(Outcome::Usage, format!("cannot read the command: {error}")),
         Err(_) => Reply::refused(Outcome::Usage, "no command came".to_owned()),
     };
-    let mut text = serde_json::to_string(&reply)?;
+    say(socket, &reply).await
+}
+
+/// Completes when the other side has closed the connection.
+async fn hung_up(socket: &mut UnixStream) {
+    let mut rest = [0; 256];
+    while !matches!(socket.read(&mut rest).await, Ok(0) | Err(_)) {}
+}
+
+async fn say(mut socket: UnixStream, reply: &Reply) -> io::Result<()> {
+    let mut text = serde_json::to_string(reply)?;
     text.push('\n');
-    write.write_all(text.as_bytes()).await?;
-    write.shutdown().await
+    socket.write_all(text.as_bytes()).await?;
+    socket.shutdown().await
 }

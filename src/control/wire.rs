@@ -30,8 +30,9 @@ impl Command {
 pub struct StationCall {
     pub station: String,
     pub action: String,
-    pub payload: Value,
-    /// How long the station may take to answer, in seconds.
+    /// JSON text, sent as it is.
+    pub payload: String,
+    /// From now until the answer, in seconds.
     pub timeout_s: u64,
     /// Why; kept with the call and in the audit.
     pub reason: String,

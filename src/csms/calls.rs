@@ -9,19 +9,27 @@
 //! Limit: [`MAX_WAITING`] calls wait at a connection.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tracing::{debug, info, warn};
 
 use super::Csms;
 use crate::ocpp::call::{self, NotSent};
 use crate::store::{CallEnd, Job, NewCall, QueuedCall, WriterHandle};
-use crate::units::{Clock, StationId};
+use crate::units::{Clock, StationId, Version};
 
+/// How long a store that cannot commit is waited for when a call has ended.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(20);
+const FLUSH_PAUSE: Duration = Duration::from_millis(500);
+/// How often calls whose time has passed, or whose author has gone, are looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Of what a station says, in a line of the log.
+const MAX_LOGGED: usize = 60;
 /// As many as the store takes for one station.
 pub const MAX_WAITING: usize = 32;
 /// Longer ids are not ours (OCPP-J 2.0.1 Part 4 §4.1.4).
@@ -35,8 +43,9 @@ const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(60);
 pub struct CallRequest {
     pub station: String,
     pub action: String,
-    pub payload: Value,
-    /// How long the station may take to answer.
+    /// JSON text, sent as it is.
+    pub payload: String,
+    /// From now until the answer; a call that has not left by then is withdrawn.
     pub timeout: Duration,
     pub actor: String,
     pub reason: String,
@@ -52,13 +61,17 @@ pub enum CallOutcome {
     TooMany(String),
     /// The store cannot commit, so nothing was sent.
     Unavailable,
+    /// The payload is not JSON.
+    NotJson(String),
     Ended(CallEnd),
+    /// It has ended, but that is not on disk: the store cannot commit.
+    Unrecorded,
 }
 
 /// A call on its way to the connection of its station.
 pub struct OutgoingCall {
     pub call: QueuedCall,
-    pub timeout: Duration,
+    pub until: Instant,
     /// `None`: nobody waits for it.
     pub ended: Option<oneshot::Sender<CallEnd>>,
 }
@@ -71,24 +84,28 @@ impl Csms {
             let known = self.registry.canonical(&station).is_some();
             return if known { CallOutcome::NotConnected } else { CallOutcome::UnknownStation };
         };
-        let outgoing = match call::check(callee.version, &action, &payload) {
+        let until = Instant::now() + timeout;
+        let value: Value = match serde_json::from_str(&payload) {
+            Ok(value) => value,
+            Err(error) => return CallOutcome::NotJson(error.to_string()),
+        };
+        let outgoing = match call::check(callee.version, &action, &value) {
             Ok(outgoing) => outgoing,
             Err(not_sent) => return CallOutcome::NotSent(not_sent),
         };
         let (action, harmless, at) = (outgoing.action, outgoing.harmless, (self.clock)().at);
         let station = callee.station.clone();
-        let shown = call::masked(&payload).to_string();
-        let new = NewCall { station: station.clone(), action, payload: payload.to_string(), shown, harmless, actor, reason, at };
-        let call = match self.store.call(new).await {
-            Ok(Ok(call)) => call,
-            Ok(Err(too_many)) => return CallOutcome::TooMany(too_many.to_string()),
+        let (version, shown) = (callee.version, call::masked(&payload));
+        let new = NewCall { station: station.clone(), version, action, payload, shown, harmless, actor, reason, at };
+        let (ended, end) = oneshot::channel();
+        let (store, clock, calls) = (self.store.clone(), Arc::clone(&self.clock), callee.calls);
+        // In a task of its own: whoever asks may go at any time, and a call that is on disk must reach its connection all the same.
+        let queued = tokio::spawn(async move { queue(&store, &clock, new, &calls, until, ended).await });
+        let number = match queued.await {
+            Ok(Ok(number)) => number,
+            Ok(Err(outcome)) => return outcome,
             Err(_) => return CallOutcome::Unavailable,
         };
-        let number = call.number;
-        let (ended, end) = oneshot::channel();
-        if callee.calls.send(OutgoingCall { call, timeout, ended: Some(ended) }).await.is_err() {
-            self.store.submit(Job::CallEnded { number, end: CallEnd::NotConnected, at: (self.clock)().at });
-        }
         let end = match end.await {
             Ok(end) => end,
             // The connection went before it took the call, or failed with it in hand: the row says which.
@@ -97,11 +114,41 @@ impl Csms {
                 CallEnd::Unknown
             }
         };
-        if self.store.flush().await.is_err() {
+        // Its end is told only when it is on disk.
+        let recorded = async {
+            while self.store.flush().await.is_err() {
+                sleep(FLUSH_PAUSE).await;
+            }
+        };
+        if timeout_at(Instant::now() + FLUSH_PATIENCE, recorded).await.is_err() {
             warn!(%station, action, "the end of a call is not on disk");
+            return CallOutcome::Unrecorded;
         }
         CallOutcome::Ended(end)
     }
+}
+
+/// Puts a call on disk, then into the hands of its connection; its number.
+async fn queue(
+    store: &WriterHandle,
+    clock: &Clock,
+    new: NewCall,
+    calls: &mpsc::Sender<OutgoingCall>,
+    until: Instant,
+    ended: oneshot::Sender<CallEnd>,
+) -> Result<i64, CallOutcome> {
+    let call = match store.call(new).await {
+        Ok(Ok(call)) => call,
+        Ok(Err(too_many)) => return Err(CallOutcome::TooMany(too_many.to_string())),
+        Err(_) => return Err(CallOutcome::Unavailable),
+    };
+    let number = call.number;
+    if let Err(refused) = calls.send(OutgoingCall { call, until, ended: Some(ended) }).await {
+        // The connection has gone meanwhile.
+        store.submit(Job::CallEnded { number, end: CallEnd::NotConnected, at: clock().at });
+        refused.0.ended.map(|ended| ended.send(CallEnd::NotConnected));
+    }
+    Ok(number)
 }
 
 /// The calls of one connection.
@@ -109,11 +156,14 @@ pub struct Calls {
     station: StationId,
     store: WriterHandle,
     clock: Clock,
+    version: Version,
     queue: mpsc::Receiver<OutgoingCall>,
+    /// What people ask for, and what the program does.
+    asked: VecDeque<OutgoingCall>,
     background: VecDeque<OutgoingCall>,
     /// Calls that wait since before the connection began.
     waiting: Option<oneshot::Receiver<Vec<QueuedCall>>>,
-    outstanding: Option<(OutgoingCall, Instant)>,
+    outstanding: Option<OutgoingCall>,
     /// When the last answer came that nobody waited for.
     late_at: Option<Instant>,
 }
@@ -125,47 +175,64 @@ pub enum CallEvent {
 }
 
 impl Calls {
-    pub fn new(station: StationId, store: WriterHandle, clock: Clock, queue: mpsc::Receiver<OutgoingCall>) -> Self {
-        Self { station, store, clock, queue, background: VecDeque::new(), waiting: None, outstanding: None, late_at: None }
+    pub fn new(
+        station: StationId,
+        version: Version,
+        store: WriterHandle,
+        clock: Clock,
+        queue: mpsc::Receiver<OutgoingCall>,
+    ) -> Self {
+        let (asked, background) = (VecDeque::new(), VecDeque::new());
+        Self { station, store, clock, version, queue, asked, background, waiting: None, outstanding: None, late_at: None }
     }
 
     /// The station has said something valid, so it can be called.
     pub fn begin(&mut self) {
         let (reply, waiting) = oneshot::channel();
-        self.store.submit(Job::WaitingCalls(self.station.clone(), reply));
+        self.store.submit(Job::WaitingCalls(self.station.clone(), self.version, reply));
         self.waiting = Some(waiting);
     }
 
     /// Completes with the next thing to do. It may be dropped and asked again at any time.
     pub async fn event(&mut self) -> CallEvent {
-        if let Some((_, until)) = &self.outstanding {
-            sleep_until(*until).await;
-            return CallEvent::Overdue;
-        }
         loop {
-            if let Ok(call) = self.queue.try_recv() {
+            while let Ok(call) = self.queue.try_recv() {
+                self.asked.push_back(call);
+            }
+            self.withdraw();
+            if self.outstanding.is_none()
+                && let Some(call) = self.asked.pop_front().or_else(|| self.background.pop_front())
+            {
                 return CallEvent::Send(call);
             }
-            if let Some(call) = self.background.pop_front() {
-                return CallEvent::Send(call);
-            }
-            let Some(waiting) = &mut self.waiting else {
-                return match self.queue.recv().await {
-                    Some(call) => CallEvent::Send(call),
-                    None => std::future::pending().await,
-                };
-            };
+            let until = self.outstanding.as_ref().map(|call| call.until);
+            let look = !self.asked.is_empty();
             tokio::select! {
                 biased;
+                () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => return CallEvent::Overdue,
                 call = self.queue.recv() => match call {
-                    Some(call) => return CallEvent::Send(call),
+                    Some(call) => self.asked.push_back(call),
                     None => return std::future::pending().await,
                 },
-                calls = waiting => {
+                calls = waiting(&mut self.waiting), if self.waiting.is_some() => {
                     self.waiting = None;
-                    let background = |call| OutgoingCall { call, timeout: BACKGROUND_TIMEOUT, ended: None };
-                    self.background.extend(calls.unwrap_or_default().into_iter().map(background));
+                    let until = Instant::now() + BACKGROUND_TIMEOUT;
+                    self.background.extend(calls.into_iter().map(|call| OutgoingCall { call, until, ended: None }));
                 }
+                () = sleep(LOOK_EVERY), if look => {}
+            }
+        }
+    }
+
+    /// Calls that nobody waits for any more, or whose time has passed, are not sent.
+    fn withdraw(&mut self) {
+        let now = Instant::now();
+        let is_over = |call: &OutgoingCall| call.until <= now || call.ended.as_ref().is_some_and(oneshot::Sender::is_closed);
+        for _ in 0..self.asked.len() {
+            match self.asked.pop_front() {
+                Some(call) if is_over(&call) => self.end(call, CallEnd::Withdrawn),
+                Some(call) => self.asked.push_back(call),
+                None => {}
             }
         }
     }
@@ -180,23 +247,28 @@ impl Calls {
         }
         let QueuedCall { message_id, action, payload, .. } = &call.call;
         let frame = call::frame(message_id, action, payload);
-        let until = Instant::now() + call.timeout;
-        self.outstanding = Some((call, until));
+        if call.ended.is_none() {
+            // What the program does by itself waited for nobody.
+            self.outstanding = Some(OutgoingCall { until: Instant::now() + BACKGROUND_TIMEOUT, ..call });
+        } else {
+            self.outstanding = Some(call);
+        }
         Some(frame)
     }
 
     /// The station did not answer in time.
     pub fn overdue(&mut self) {
-        if let Some((call, _)) = self.outstanding.take() {
+        if let Some(call) = self.outstanding.take() {
             self.end(call, CallEnd::Timeout);
         }
     }
 
     /// The station answered a call.
     pub fn result(&mut self, id: &str, payload: &RawValue) {
-        let value: Value = serde_json::from_str(payload.get()).unwrap_or_default();
-        let status = call::status_of(&value).map(str::to_owned);
-        self.answered(id, CallEnd::Answered { payload: payload.get().to_owned(), status });
+        let action = self.outstanding.as_ref().map_or("", |call| &call.call.action);
+        let status = call::verdict(action, payload.get()).status;
+        let (payload, shown) = (payload.get().to_owned(), call::masked(payload.get()));
+        self.answered(id, CallEnd::Answered { payload, shown, status });
     }
 
     /// The station answered a call with a CALLERROR.
@@ -207,8 +279,8 @@ impl Calls {
     }
 
     fn answered(&mut self, id: &str, end: CallEnd) {
-        match self.outstanding.take_if(|(call, _)| call.call.message_id == id) {
-            Some((call, _)) => self.end(call, end),
+        match self.outstanding.take_if(|call| call.call.message_id == id) {
+            Some(call) => self.end(call, end),
             // The store knows whether there was such a call at all.
             None if self.may_be_late(id) => {
                 let (station, message_id, at) = (self.station.clone(), id.to_owned(), (self.clock)().at);
@@ -222,7 +294,7 @@ impl Calls {
     fn may_be_late(&mut self, id: &str) -> bool {
         let now = Instant::now();
         let is_ours = id.len() <= MAX_ID && id.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-        let is_slow = self.late_at.is_none_or(|last| now - last >= LATE_PAUSE);
+        let is_slow = self.store.available() && self.late_at.is_none_or(|last| now - last >= LATE_PAUSE);
         if is_ours && is_slow {
             self.late_at = Some(now);
         }
@@ -232,6 +304,7 @@ impl Calls {
     fn end(&self, call: OutgoingCall, end: CallEnd) {
         let action = &call.call.action;
         let status = if let CallEnd::Answered { status, .. } = &end { status.as_deref() } else { None };
+        let status = status.map(|status| status.chars().take(MAX_LOGGED).collect::<String>());
         info!(station = %self.station, action, state = end.state(), status, "call");
         self.store.submit(Job::CallEnded { number: call.call.number, end: end.clone(), at: (self.clock)().at });
         if let Some(ended) = call.ended {
@@ -243,15 +316,23 @@ impl Calls {
 impl Drop for Calls {
     /// The connection has ended: a call that was sent may have been done, those that wait were not sent.
     fn drop(&mut self) {
-        if let Some((call, _)) = self.outstanding.take() {
+        if let Some(call) = self.outstanding.take() {
             self.end(call, CallEnd::Unknown);
         }
         self.queue.close();
         while let Ok(call) = self.queue.try_recv() {
             self.end(call, CallEnd::NotConnected);
         }
-        while let Some(call) = self.background.pop_front() {
+        while let Some(call) = self.asked.pop_front().or_else(|| self.background.pop_front()) {
             self.end(call, CallEnd::NotConnected);
         }
+    }
+}
+
+/// The calls that wait since before the connection began; none when the store could not say.
+async fn waiting(receiver: &mut Option<oneshot::Receiver<Vec<QueuedCall>>>) -> Vec<QueuedCall> {
+    match receiver {
+        Some(calls) => calls.await.unwrap_or_default(),
+        None => std::future::pending().await,
     }
 }

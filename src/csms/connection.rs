@@ -40,6 +40,8 @@ const LARGE_MESSAGE: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 /// Frames in a row that are no valid message; then an unknown station is not a station.
 const MAX_NOISE: u32 = 100;
+/// Of what a station says, in a line of the log.
+const MAX_LOGGED: usize = 60;
 /// Such frames of a connection that are logged as warnings.
 const LOGGED_NOISE: u32 = 10;
 
@@ -99,7 +101,7 @@ impl<'a> Connection<'a> {
         peer: SocketAddr,
         calls: mpsc::Receiver<OutgoingCall>,
     ) -> Self {
-        let calls = Calls::new(claim.station.clone(), csms.store.clone(), csms.clock.clone(), calls);
+        let calls = Calls::new(claim.station.clone(), version, csms.store.clone(), csms.clock.clone(), calls);
         Self {
             csms,
             settings: &csms.settings,
@@ -334,8 +336,11 @@ impl<'a> Connection<'a> {
                 Err(Next::Nothing)
             }
             // 2.1: the station could not use an answer of ours, which is on disk with its message.
-            Ok(ocpp::Frame::CallResultError { id, code, description, .. }) => {
-                warn!(station = %self.station, call = &*id.text(), code = &*code, description = &*description, "the station cannot use our answer");
+            Ok(ocpp::Frame::CallResultError { code, .. }) => {
+                if self.noise() {
+                    let code: String = code.chars().take(MAX_LOGGED).collect();
+                    warn!(station = %self.station, code, "the station cannot use our answer");
+                }
                 Err(Next::Nothing)
             }
             Err(broken) if broken.flaw == ocpp::Flaw::Empty => Err(Next::Nothing),

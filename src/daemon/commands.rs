@@ -8,13 +8,15 @@ use serde_json::{Value, json};
 use super::tariffs::{Reloader, TariffChange};
 use crate::control::{Command, Outcome, Reply, StationCall};
 use crate::csms::{CallOutcome, CallRequest, Csms};
-use crate::ocpp::call::{NotSent, is_refusal};
+use crate::ocpp::call::{NotSent, Verdict, verdict};
 use crate::store::CallEnd;
+use crate::units::printable;
 
 /// No station takes longer for anything it answers at all.
 const MAX_TIMEOUT_S: u64 = 600;
-/// A reason that says nothing is none.
 const MAX_REASON: usize = 500;
+/// Of a status that no station should have.
+const MAX_SHOWN: usize = 60;
 
 /// What commands work on.
 #[derive(Clone)]
@@ -85,6 +87,15 @@ async fn station_call(csms: &Csms, call: StationCall, actor: String) -> Reply {
         CallOutcome::NotConnected | CallOutcome::Ended(CallEnd::NotConnected) => {
             unreachable("not-connected", &format!("{name} is not connected; nothing was sent"))
         }
+        CallOutcome::NotJson(why) => Reply::refused(Outcome::Usage, format!("the payload is not JSON: {why}")),
+        CallOutcome::Unrecorded => Reply::refused(
+            Outcome::Refused,
+            format!("the call has ended, but the store cannot commit; `forecourt calls --station {name}` shows it once it can"),
+        ),
+        CallOutcome::Ended(CallEnd::Withdrawn) => {
+            let why = format!("{name} was busy with other calls for {timeout_s} s; this one was withdrawn, and not sent");
+            unreachable("timeout", &why)
+        }
         CallOutcome::Ended(CallEnd::Timeout) => unreachable("timeout", &format!("{name} did not answer within {timeout_s} s")),
         CallOutcome::Ended(CallEnd::Unknown) => {
             unreachable("timeout", &format!("the connection of {name} ended before its answer; it may have done it"))
@@ -92,15 +103,22 @@ async fn station_call(csms: &Csms, call: StationCall, actor: String) -> Reply {
         CallOutcome::Ended(CallEnd::CallError { error }) => {
             let error: Value = serde_json::from_str(&error).unwrap_or_default();
             let part = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-            let reason = format!("{name} answered with an error: {} {}", part("code"), part("description"));
+            let text = format!("{} {}", part("code"), part("description"));
+            let reason = format!("{name} answered with an error: {}", printable(&text));
             Reply { outcome: Outcome::Rejected, reason, result: result("call-error", None, Value::Null, error) }
         }
-        CallOutcome::Ended(CallEnd::Answered { payload, status }) => {
-            let payload = serde_json::from_str(&payload).unwrap_or_default();
-            let refusal = status.as_deref().filter(|status| is_refusal(status));
-            let outcome = if refusal.is_some() { Outcome::Rejected } else { Outcome::Done };
-            let reason = refusal.map_or_else(String::new, |status| format!("{name} answered {status}"));
-            Reply { outcome, reason, result: result("answered", status.as_deref(), payload, Value::Null) }
+        CallOutcome::Ended(CallEnd::Answered { payload, .. }) => {
+            let Verdict { status, yes } = verdict(&action, &payload);
+            let (outcome, reason) = match (&status, yes) {
+                (_, true) => (Outcome::Done, String::new()),
+                (Some(status), _) => {
+                    let status: String = status.chars().take(MAX_SHOWN).collect();
+                    (Outcome::Rejected, format!("{name} answered {}", printable(&status)))
+                }
+                (None, _) => (Outcome::Rejected, format!("{name} answered without saying that it did it")),
+            };
+            let shown = serde_json::from_str(&payload).unwrap_or_else(|_| Value::from(payload));
+            Reply { outcome, reason, result: result("answered", status.as_deref(), shown, Value::Null) }
         }
     }
 }

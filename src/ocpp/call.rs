@@ -1,7 +1,7 @@
 //! Messages that we send: what a call must look like, and what its answer says.
 //!
 //! ```text
-//! action, payload ─ find, check ─▶ Outgoing ─ frame ─▶ CALL text ─▶ station ─▶ CALLRESULT, CALLERROR ─ read ─▶ status_of
+//! action, payload ─ find, check ─▶ Outgoing ─ frame ─▶ CALL text ─▶ station ─▶ CALLRESULT, CALLERROR ─ read ─▶ verdict
 //! ```
 //! One file per action in `v16/calls` and `v2/calls`, each with its schema and examples; the table of a version lists them.
 //! A new message is one file and its line in that table.
@@ -57,24 +57,27 @@ pub fn frame(id: &str, action: &str, payload: &str) -> String {
     format!("[2,{id},{action},{payload}]")
 }
 
-/// The payload as people may see it: tokens masked, passwords left out.
-pub fn masked(payload: &Value) -> Value {
-    /// Keys and variables whose value is a password (OCPP 1.6 security whitepaper A01, 2.0.1 A01).
-    const PASSWORDS: [&str; 2] = ["AuthorizationKey", "BasicAuthPassword"];
+/// A payload, of a call or its answer, as people may see it: tokens masked, passwords left out. Text that is not JSON is not shown.
+pub fn masked(payload: &str) -> String {
+    serde_json::from_str::<Value>(payload).map_or_else(|_| "null".to_owned(), |payload| mask(&payload).to_string())
+}
+
+fn mask(payload: &Value) -> Value {
     match payload {
-        Value::Array(items) => items.iter().map(masked).collect(),
+        Value::Array(items) => items.iter().map(mask).collect(),
         Value::Object(members) => {
             let text = |name: &str| members.get(name).and_then(Value::as_str);
             let variable = || members.get("variable").and_then(|variable| variable.get("name")).and_then(Value::as_str);
-            let is_password = text("key").or_else(variable).is_some_and(|name| PASSWORDS.contains(&name));
-            let kind = text("type").map_or(TokenKind::Unstated, |kind| TokenKind::Named(kind.into()));
+            let is_password = text("key").or_else(variable).is_some_and(names_a_password);
+            let is_pin = text("type").is_some_and(|kind| kind.to_ascii_uppercase().contains("PIN"));
+            let kind = if is_pin { "KeyCode" } else { text("type").unwrap_or_default() };
             let shown = |(name, value): (&String, &Value)| {
                 let shown = match (name.as_str(), value) {
                     ("value" | "attributeValue", _) if is_password => Value::from("…"),
                     ("idTag" | "parentIdTag" | "idToken" | "additionalIdToken", Value::String(token)) => {
-                        Value::from(Token::new(kind.clone(), token).masked())
+                        Value::from(Token::new(TokenKind::Named(kind.into()), token).masked())
                     }
-                    _ => masked(value),
+                    _ => mask(value),
                 };
                 (name.clone(), shown)
             };
@@ -84,48 +87,41 @@ pub fn masked(payload: &Value) -> Value {
     }
 }
 
-/// Statuses with which a station says that it did not do it; all others are some kind of yes.
-const REFUSALS: [&str; 24] = [
-    "Rejected",
-    "NotSupported",
-    "NotImplemented",
-    "NotSupportedAttributeType",
-    "UnlockFailed",
-    "UnknownConnector",
-    "UnknownComponent",
-    "UnknownVariable",
-    "UnknownMessageId",
-    "UnknownVendor",
-    "UnknownVendorId",
-    "UnknownTransaction",
-    "OngoingAuthorizedTransaction",
-    "Failed",
-    "VersionMismatch",
-    "EmptyResultSet",
-    "CertChainError",
-    "InvalidCertificate",
-    "InvalidSchedule",
-    "InvalidURL",
-    "DownloadFailed",
-    "NotFound",
-    "Occupied",
-    "Faulted",
-];
-
-/// What the payload of a CALLRESULT says: its `status`, or the worst of the statuses in its results (2.x GetVariables,
-/// SetVariables).
-pub fn status_of(payload: &Value) -> Option<&str> {
-    if let Some(status) = payload.get("status").and_then(Value::as_str) {
-        return Some(status);
-    }
-    let results = ["setVariableResult", "getVariableResult"].into_iter().find_map(|name| payload.get(name)?.as_array())?;
-    let statuses = || results.iter().filter_map(|result| result.get("attributeStatus")?.as_str());
-    statuses().find(|status| is_refusal(status)).or_else(|| statuses().next())
+/// Keys and variables whose value is a password (OCPP 1.6 security whitepaper A01, 2.0.1 A01); stations have more of their own.
+fn names_a_password(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["authorizationkey", "password", "secret"].iter().any(|part| name.contains(part))
 }
 
-/// Whether a status means that the station did not do it.
-pub fn is_refusal(status: &str) -> bool {
-    REFUSALS.contains(&status)
+/// Statuses with which a station says that it did it, or will.
+const YES: [&str; 4] = ["Accepted", "RebootRequired", "Scheduled", "Unlocked"];
+/// The one answer of ours that has neither a status nor results with one (1.6 GetConfiguration).
+const WITHOUT_STATUS: &str = "GetConfiguration";
+
+/// What the payload of a CALLRESULT says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Its `status`, or the worst of those in its results (2.x GetVariables, SetVariables).
+    pub status: Option<String>,
+    /// Whether the station did it. An answer that cannot be read, or has not the status that it must have, is no yes.
+    pub yes: bool,
+}
+
+/// Reads the answer to an action.
+pub fn verdict(action: &str, payload: &str) -> Verdict {
+    let value: Value = serde_json::from_str(payload).unwrap_or_default();
+    let is_yes = |status: &&str| YES.contains(status);
+    let results = || ["setVariableResult", "getVariableResult"].into_iter().find_map(|name| value.get(name)?.as_array());
+    let (status, yes) = if let Some(status) = value.get("status").and_then(Value::as_str) {
+        (Some(status), is_yes(&status))
+    } else if let Some(results) = results() {
+        let statuses = || results.iter().map(|result| result.get("attributeStatus").and_then(Value::as_str).unwrap_or_default());
+        let worst = statuses().find(|status| !is_yes(status)).or_else(|| statuses().next());
+        (worst.filter(|status| !status.is_empty()), worst.is_some_and(|worst| is_yes(&worst)))
+    } else {
+        (None, action == WITHOUT_STATUS && value.is_object())
+    };
+    Verdict { status: status.map(str::to_owned), yes }
 }
 
 #[cfg(test)]
@@ -157,21 +153,30 @@ mod tests {
 
     #[test]
     fn statuses_are_yes_or_no() {
-        for (payload, status, refused) in [
-            (r#"{"status":"Accepted"}"#, Some("Accepted"), false),
-            (r#"{"status":"Rejected"}"#, Some("Rejected"), true),
-            (r#"{"configurationKey":[]}"#, None, false),
-            (r#"{"status":7}"#, None, false),
+        for (action, payload, status, yes) in [
+            ("Reset", r#"{"status":"Accepted"}"#, Some("Accepted"), true),
+            ("UnlockConnector", r#"{"status":"Unlocked"}"#, Some("Unlocked"), true),
+            ("Reset", r#"{"status":"Rejected"}"#, Some("Rejected"), false),
+            ("Reset", r#"{"status":"accepted"}"#, Some("accepted"), false),
+            ("Reset", r#"{"status":"EVSEOccupied"}"#, Some("EVSEOccupied"), false),
+            ("Reset", r#"{"status":7}"#, None, false),
+            ("Reset", "{}", None, false),
+            ("Reset", "null", None, false),
+            // Not to be read at all.
+            ("Reset", r#"{"status":"Rejected","x":1e999}"#, None, false),
+            ("GetConfiguration", r#"{"configurationKey":[]}"#, None, true),
+            ("GetConfiguration", "[]", None, false),
             (
+                "SetVariables",
                 r#"{"setVariableResult":[{"attributeStatus":"Accepted"},{"attributeStatus":"UnknownVariable"}]}"#,
                 Some("UnknownVariable"),
-                true,
+                false,
             ),
-            (r#"{"getVariableResult":[{"attributeStatus":"Accepted"}]}"#, Some("Accepted"), false),
+            ("SetVariables", r#"{"setVariableResult":[{"attributeStatus":"Accepted"},{}]}"#, None, false),
+            ("SetVariables", r#"{"setVariableResult":[]}"#, None, false),
+            ("GetVariables", r#"{"getVariableResult":[{"attributeStatus":"Accepted"}]}"#, Some("Accepted"), true),
         ] {
-            let payload = serde_json::from_str(payload).expect(payload);
-            let found = status_of(&payload);
-            assert_eq!((found, found.is_some_and(is_refusal)), (status, refused), "{payload}");
+            assert_eq!(verdict(action, payload), Verdict { status: status.map(str::to_owned), yes }, "{action} {payload}");
         }
     }
 
@@ -182,13 +187,16 @@ mod tests {
             (r#"{"idToken":{"idToken":"1234","type":"KeyCode"}}"#, r#"{"idToken":{"idToken":"…","type":"KeyCode"}}"#),
             (r#"{"idToken":{"idToken":"123456","type":"keycode"}}"#, r#"{"idToken":{"idToken":"…","type":"keycode"}}"#),
             (r#"{"key":"AuthorizationKey","value":"secret"}"#, r#"{"key":"AuthorizationKey","value":"…"}"#),
+            (r#"{"key":" authorizationkey","value":"secret"}"#, r#"{"key":" authorizationkey","value":"…"}"#),
+            (r#"{"additionalIdToken":"123456","type":"PIN"}"#, r#"{"additionalIdToken":"…","type":"PIN"}"#),
+            ("{", "null"),
             (r#"{"key":"HeartbeatInterval","value":"300"}"#, r#"{"key":"HeartbeatInterval","value":"300"}"#),
             (
                 r#"{"setVariableData":[{"variable":{"name":"BasicAuthPassword"},"attributeValue":"secret"}]}"#,
                 r#"{"setVariableData":[{"attributeValue":"…","variable":{"name":"BasicAuthPassword"}}]}"#,
             ),
         ] {
-            let masked = masked(&serde_json::from_str(payload).expect(payload));
+            let masked: Value = serde_json::from_str(&masked(payload)).expect(payload);
             assert_eq!(masked, serde_json::from_str::<Value>(shown).expect(shown));
         }
     }

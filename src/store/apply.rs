@@ -77,8 +77,8 @@ impl Writer {
             }
             Job::CallEnded { number, end, at } => self.call_ended(number, &end, at)?,
             Job::LateAnswer { station, message_id, end, at } => self.late_answer(&station, &message_id, &end, at)?,
-            Job::WaitingCalls(station, reply) => {
-                let calls = self.waiting_calls(&station)?;
+            Job::WaitingCalls(station, version, reply) => {
+                let calls = self.waiting_calls(&station, version)?;
                 outcome.released.push(Reply::WaitingCalls(reply, calls));
             }
             Job::Tariffs(tariffs, reply) => {

@@ -3,7 +3,7 @@
 //! ```text
 //! queued ─▶ sent ─▶ answered · call-error · timeout
 //!    │        └────▶ unknown          the connection or the daemon ended before the answer
-//!    └─────────────▶ not-connected    never sent
+//!    └─────────────▶ not-connected · withdrawn    never sent
 //! ```
 //! After a restart a call that was sent is `unknown`: the station may have done it. Only one that is harmless is asked again, once,
 //! as a call of its own that names the first. An answer that comes after all counts, whatever the state is by then.
@@ -15,7 +15,7 @@ use super::StoreError;
 use super::audit::Change;
 use super::checksum::Text;
 use super::writer::Writer;
-use crate::units::{StationId, Time, time};
+use crate::units::{StationId, Time, Version, time};
 
 /// More than a person asks for at once; a station answers them one by one.
 pub const MAX_OPEN: i64 = 32;
@@ -24,6 +24,7 @@ pub const MAX_OPEN: i64 = 32;
 #[derive(Clone, Debug)]
 pub struct NewCall {
     pub station: StationId,
+    pub version: Version,
     pub action: &'static str,
     /// JSON text.
     pub payload: String,
@@ -49,13 +50,15 @@ pub struct QueuedCall {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallEnd {
     /// The payload of the CALLRESULT, and what it says.
-    Answered { payload: String, status: Option<String> },
+    Answered { payload: String, shown: String, status: Option<String> },
     /// `{"code", "description", "details"}`.
     CallError { error: String },
     /// No answer in time.
     Timeout,
     /// Never sent.
     NotConnected,
+    /// Never sent: its time had passed while others were before it, or who asked had gone.
+    Withdrawn,
     /// Sent, and the connection ended before the answer.
     Unknown,
 }
@@ -67,6 +70,7 @@ impl CallEnd {
             Self::CallError { .. } => "call-error",
             Self::Timeout => "timeout",
             Self::NotConnected => "not-connected",
+            Self::Withdrawn => "withdrawn",
             Self::Unknown => "unknown",
         }
     }
@@ -75,6 +79,7 @@ impl CallEnd {
 /// A new row.
 struct Row {
     station: i64,
+    version: String,
     action: String,
     payload: String,
     shown: String,
@@ -103,6 +108,7 @@ impl Writer {
         }
         let queued = self.queue(&Row {
             station,
+            version: call.version.number().to_owned(),
             action: call.action.to_owned(),
             payload: call.payload.clone(),
             shown: call.shown.clone(),
@@ -128,14 +134,14 @@ impl Writer {
         let last = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'call'), 0)";
         let number: i64 = self.connection.prepare_cached(last)?.query_row([], |row| row.get::<_, i64>(0))? + 1;
         let message_id = format!("{}-{number}", self.epoch);
-        let Row { station, action, payload, shown, harmless, repeats, actor, reason, at } = row;
+        let Row { station, version, action, payload, shown, harmless, repeats, actor, reason, at } = row;
         let at = time::to_millis(*at);
         self.connection
             .prepare_cached(
-                "INSERT INTO call (number, station, message_id, action, payload, shown, harmless, repeats, actor, reason, state, \
-                 requested_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'queued', ?11)",
+                "INSERT INTO call (number, station, message_id, action, payload, shown, harmless, repeats, actor, reason, version, \
+                 state, requested_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'queued', ?12)",
             )?
-            .execute(params![number, station, message_id, action, payload, shown, harmless, repeats, actor, reason, at])?;
+            .execute(params![number, station, message_id, action, payload, shown, harmless, repeats, actor, reason, version, at])?;
         Ok(QueuedCall { number, message_id, action: action.clone(), payload: payload.clone() })
     }
 
@@ -148,14 +154,15 @@ impl Writer {
 
     /// Ends a call. An answer overrules an end without one, for it is what the station did.
     pub(super) fn call_ended(&self, number: i64, end: &CallEnd, at: Time) -> Result<(), StoreError> {
-        let (status, answer) = match end {
-            CallEnd::Answered { payload, status } => (status.as_deref(), Some(payload)),
-            CallEnd::CallError { error } => (None, Some(error)),
-            CallEnd::Timeout | CallEnd::NotConnected | CallEnd::Unknown => (None, None),
+        let (status, answer, shown) = match end {
+            CallEnd::Answered { payload, shown, status } => (status.as_deref(), Some(payload), Some(shown)),
+            CallEnd::CallError { error } => (None, Some(error), Some(error)),
+            CallEnd::Timeout | CallEnd::NotConnected | CallEnd::Withdrawn | CallEnd::Unknown => (None, None, None),
         };
-        let sql = "UPDATE call SET state = ?2, ended_at = ?3, status = ?4, answer = ?5 \
-                   WHERE number = ?1 AND (state IN ('queued', 'sent') OR (?5 IS NOT NULL AND answer IS NULL))";
-        let values = params![number, end.state(), time::to_millis(at), status, answer];
+        let sql = "UPDATE call SET state = ?2, ended_at = ?3, status = ?4, answer = ?5, answer_shown = ?6 \
+                   WHERE number = ?1 AND (state IN ('queued', 'sent') OR (?5 IS NOT NULL AND answer IS NULL)) \
+                   AND (sent_at IS NOT NULL OR ?5 IS NULL)";
+        let values = params![number, end.state(), time::to_millis(at), status, answer, shown];
         Ok(self.connection.prepare_cached(sql)?.execute(values).map(drop)?)
     }
 
@@ -168,11 +175,12 @@ impl Writer {
     }
 
     /// The calls of a station that wait to be sent, now that it is connected.
-    pub(super) fn waiting_calls(&self, station: &StationId) -> Result<Vec<QueuedCall>, StoreError> {
+    pub(super) fn waiting_calls(&self, station: &StationId, version: Version) -> Result<Vec<QueuedCall>, StoreError> {
         let sql = "SELECT c.number, c.message_id, c.action, c.payload FROM call c JOIN station st ON st.number = c.station \
-                   WHERE c.state = 'queued' AND c.repeats IS NOT NULL AND st.name = ?1 ORDER BY c.number";
+                   WHERE c.state = 'queued' AND c.repeats IS NOT NULL AND st.name = ?1 AND c.version = ?2 \
+                   ORDER BY c.number";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let rows = statement.query_map([station.as_str()], |row| {
+        let rows = statement.query_map([station.as_str(), version.number()], |row| {
             let text = |column| row.get::<_, Text>(column).map(|text| text.0);
             Ok(QueuedCall { number: row.get(0)?, message_id: text(1)?, action: text(2)?, payload: text(3)? })
         })?;
@@ -183,7 +191,7 @@ impl Writer {
     pub(super) fn end_calls_of_the_last_run(&self, now: Time) -> Result<(), StoreError> {
         let millis = time::to_millis(now);
         let mut statement = self.connection.prepare(
-            "SELECT number, station, action, payload, shown, actor, reason FROM call WHERE state = 'sent' AND harmless AND repeats IS NULL \
+            "SELECT number, station, action, payload, shown, actor, reason, version FROM call WHERE state = 'sent' AND harmless AND repeats IS NULL \
              ORDER BY number",
         )?;
         let mut rows = statement.query([])?;
@@ -199,6 +207,7 @@ impl Writer {
                 harmless: true,
                 actor: text(5)?,
                 reason: text(6)?,
+                version: text(7)?,
                 at: now,
             });
         }

@@ -139,7 +139,7 @@ pub enum Job {
         at: Time,
     },
     /// Calls of a station that wait since before it connected.
-    WaitingCalls(StationId, oneshot::Sender<Vec<QueuedCall>>),
+    WaitingCalls(StationId, Version, oneshot::Sender<Vec<QueuedCall>>),
     /// Tariff versions that may be used from now on, and who changed them; completes when they are on disk.
     Tariffs(Box<NewTariffs>, oneshot::Sender<()>),
     /// What the site decides from now on; completes when it holds.

@@ -71,16 +71,13 @@ fn copy(job: &Job) -> Option<Job> {
         }
         Job::Link { up, error, sent, at } => Some(Job::Link { up: *up, error: error.clone(), sent: *sent, at: *at }),
         Job::CallEnded { number, end, at } => Some(Job::CallEnded { number: *number, end: end.clone(), at: *at }),
-        Job::LateAnswer { station, message_id, end, at } => {
-            let (station, message_id, end) = (station.clone(), message_id.clone(), end.clone());
-            Some(Job::LateAnswer { station, message_id, end, at: *at })
-        }
-        // Somebody waits for these and asks again.
+        // Somebody waits for these and asks again; a late answer may be as long as a message, and is lost.
         Job::Message(..)
         | Job::Settle(_)
         | Job::Receipt { .. }
         | Job::Undelivered { .. }
         | Job::Call(..)
+        | Job::LateAnswer { .. }
         | Job::CallSent { .. }
         | Job::WaitingCalls(..)
         | Job::Tariffs(..)

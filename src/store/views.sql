@@ -98,7 +98,7 @@ SELECT c.sent_after, st.name, ISO(c.sent_at), 'out', c.action, c.message_id, NUL
 
 -- What we asked of stations, and what became of it.
 CREATE VIEW v_call AS
-SELECT c.number AS call_number, st.name AS station, c.action, c.shown AS payload, c.state, c.status, c.answer, c.actor, c.reason,
+SELECT c.number AS call_number, st.name AS station, c.action, c.shown AS payload, c.state, c.status, c.answer_shown AS answer, c.actor, c.reason,
        ISO(c.requested_at) AS requested_at, ISO(c.sent_at) AS sent_at, ISO(c.ended_at) AS ended_at, c.message_id AS call_id, c.repeats
   FROM call c JOIN station st ON st.number = c.station;
 
