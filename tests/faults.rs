@@ -134,7 +134,7 @@ async fn ten_kills_among_twenty_stations_lose_nothing_and_bill_nothing_twice() {
 #[tokio::test]
 async fn a_broker_absent_and_killed_again_and_again_loses_nothing_and_doubles_nothing() {
     let (Some(mut broker), Some(mosquitto_sub), Some(jose)) =
-        (Mosquitto::prepare(), tools::tool("mosquitto_sub"), tools::tool("jose"))
+        (Mosquitto::prepare(""), tools::tool("mosquitto_sub"), tools::tool("jose"))
     else {
         return;
     };
