@@ -8,7 +8,7 @@ mod support;
 use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
 use support::socket::Socket;
-use support::words::{VERSIONS, start, stop};
+use support::transaction::{VERSIONS, start, stop};
 use support::{Plan, Site, until};
 use tokio_tungstenite::tungstenite::Message;
 
