@@ -2,6 +2,7 @@
 //! store as plain SQLite.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+#![allow(clippy::disallowed_methods, reason = "the stations of a test live in real time")]
 
 mod support;
 

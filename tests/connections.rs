@@ -1,6 +1,7 @@
 //! Who may connect, who is turned away and how, who wins, and what a stop, a dead station or a blocked store does to the others.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+#![allow(clippy::disallowed_methods, reason = "the stations of a test live in real time")]
 
 mod support;
 

@@ -2,6 +2,7 @@
 //! is what is billed, to the watt-hour, the second and the cent, or held for the right reason.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+#![allow(clippy::disallowed_methods, reason = "the stations of a test live in real time")]
 
 mod support;
 

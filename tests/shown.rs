@@ -2,6 +2,7 @@
 //! screen, lists for programs are complete, and every state of a session has one name.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+#![allow(clippy::disallowed_methods, reason = "the stations of a test live in real time")]
 
 mod support;
 

@@ -1,6 +1,7 @@
 //! The store under a disk that fails, under people who move its files, and after an older copy of it was put back.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+#![allow(clippy::disallowed_methods, reason = "the stations of a test live in real time")]
 
 mod support;
 

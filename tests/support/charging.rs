@@ -1,6 +1,8 @@
 //! Stations that charge by a script, and the bills that come of it. Times are seconds after [`Site`] was opened; the site's clock
 //! stands where the script puts it, so that a message can come live, late, or ahead of its time.
 
+#![allow(clippy::disallowed_methods, reason = "the stations of a test live in real time")]
+
 use std::rc::Rc;
 
 use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
