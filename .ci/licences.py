@@ -1,48 +1,35 @@
 #!/usr/bin/env python3
-"""Checks the licence of every dependency: each must offer at least one choice we accept.
+"""Checks the licence of every dependency: each must offer at least one choice that deny.toml accepts.
 
     cargo metadata --format-version 1 --locked | .ci/licences.py
     .ci/licences.py --self-test
 
 Reads SPDX expressions: OR, AND, WITH, parentheses, and the old `/` for OR. Exit 1 names each crate that offers no choice.
+Stricter than `cargo deny check licenses`, which reads the same file: a crate with an exception must have exactly that expression, so
+that a change of it asks the question again, and an exception that is not needed is an error.
 """
 
 import json
+import pathlib
 import re
 import sys
+import tomllib
 
-# Permissive, and compatible with our own Apache-2.0 when linked into one program.
-ACCEPTED = {
-    "0BSD",
-    "Apache-2.0",
-    "Apache-2.0 WITH LLVM-exception",
-    "BSD-2-Clause",
-    "BSD-3-Clause",
-    "BSL-1.0",
-    "CC0-1.0",
-    "ISC",
-    "MIT",
-    "MIT-0",
-    "Unicode-3.0",
-    "Unlicense",
-    "Zlib",
-}
+POLICY = pathlib.Path(__file__).parent.parent / "deny.toml"
 
-# Crate → (licence expression, why it is acceptable there). A change of the expression asks the question again.
-EXCEPTIONS = {
-    "webpki-roots": (
-        "CDLA-Permissive-2.0",
-        "a list of certificate authorities, data rather than code; a permissive licence for data without conditions on results; "
-        "used by the simulators' MQTT client only",
-    ),
-}
+
+def policy(text: str) -> tuple[set[str], dict[str, set[str]]]:
+    """Accepted licences, and for single crates the licence expressions that are accepted there."""
+    licenses = tomllib.loads(text)["licenses"]
+    exceptions = {exception["crate"]: set(exception["allow"]) for exception in licenses.get("exceptions", [])}
+    return set(licenses["allow"]), exceptions
 
 
 class Malformed(Exception):
     """Not an SPDX expression."""
 
 
-def acceptable(expression: str) -> bool:
+def acceptable(expression: str, accepted: set[str]) -> bool:
     """Whether the expression can be met with accepted licences alone. AND binds more tightly than OR (SPDX 2.3, annex D.4)."""
     tokens = re.findall(r"[()/]|[^\s()/]+", expression)
     position = 0
@@ -85,7 +72,7 @@ def acceptable(expression: str) -> bool:
         if peek() == "WITH":
             take()
             word = f"{word} WITH {take()}"
-        return word in ACCEPTED
+        return word in accepted
 
     result = either()
     if peek() is not None:
@@ -93,7 +80,7 @@ def acceptable(expression: str) -> bool:
     return result
 
 
-def judge(packages) -> tuple[list[str], set[str]]:
+def check(packages, accepted: set[str], exceptions: dict[str, set[str]]) -> tuple[list[str], set[str]]:
     """Complaints, and the exceptions that were needed."""
     complaints, used = [], set()
     for package in packages:
@@ -104,12 +91,12 @@ def judge(packages) -> tuple[list[str], set[str]]:
             complaints.append(f"{crate}: no licence expression" + (f", only the file {file}" if file else ""))
             continue
         try:
-            if acceptable(licence):
+            if acceptable(licence, accepted):
                 continue
         except Malformed as error:
             complaints.append(f"{crate}: {error}")
             continue
-        if EXCEPTIONS.get(name, (None,))[0] == licence:
+        if licence in exceptions.get(name, set()):
             used.add(name)
             continue
         complaints.append(f"{crate}: {licence} is not accepted")
@@ -117,6 +104,13 @@ def judge(packages) -> tuple[list[str], set[str]]:
 
 
 def self_test() -> None:
+    accepted, exceptions = policy(
+        """
+        [licenses]
+        allow = ["MIT", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "Unicode-3.0"]
+        exceptions = [{ crate = "webpki-roots", allow = ["CDLA-Permissive-2.0"] }]
+        """
+    )
     for expression, expected in [
         ("MIT", True),
         ("MIT/Apache-2.0", True),
@@ -128,21 +122,23 @@ def self_test() -> None:
         ("Apache-2.0 WITH LLVM-exception", True),
         ("GPL-2.0-only WITH Classpath-exception-2.0", False),
     ]:
-        assert acceptable(expression) is expected, expression
+        assert acceptable(expression, accepted) is expected, expression
     for expression in ["", "MIT OR", "(MIT", "MIT MIT", "AND MIT", "MIT)"]:
         try:
-            acceptable(expression)
+            acceptable(expression, accepted)
         except Malformed:
             continue
         raise AssertionError(f"{expression!r} was taken")
-    complaints, used = judge(
+    complaints, used = check(
         [
             {"name": "good", "version": "1.0.0", "license": "MIT"},
             {"name": "bad", "version": "2.0.0", "license": "AGPL-3.0-only"},
             {"name": "silent", "version": "3.0.0", "license": None, "license_file": "LICENCE.txt"},
             {"name": "webpki-roots", "version": "1.0.0", "license": "CDLA-Permissive-2.0"},
             {"name": "other-data", "version": "1.0.0", "license": "CDLA-Permissive-2.0"},
-        ]
+        ],
+        accepted,
+        exceptions,
     )
     assert [complaint.split()[0] for complaint in complaints] == ["bad", "silent", "other-data"], complaints
     assert "AGPL-3.0-only" in complaints[0] and used == {"webpki-roots"}
@@ -152,14 +148,15 @@ def main() -> int:
     self_test()
     if sys.argv[1:] == ["--self-test"]:
         return 0
+    accepted, exceptions = policy(POLICY.read_text())
     packages = json.load(sys.stdin)["packages"]
-    complaints, used = judge(packages)
-    for name in sorted(EXCEPTIONS.keys() - used):
-        complaints.append(f"{name}: its exception in .ci/licences.py is not needed any more; remove it")
+    complaints, used = check(packages, accepted, exceptions)
+    for name in sorted(exceptions.keys() - used):
+        complaints.append(f"{name}: its exception in deny.toml is not needed any more; remove it")
     for complaint in complaints:
         print(f"licences: {complaint}", file=sys.stderr)
     if complaints:
-        print("licences: choose another crate, or add a reasoned line to .ci/licences.py", file=sys.stderr)
+        print("licences: choose another crate, or add a line with its reason to deny.toml", file=sys.stderr)
         return 1
     print(f"{len(packages)} packages, every licence accepted ({len(used)} by exception)")
     return 0

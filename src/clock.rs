@@ -25,6 +25,7 @@ const MAX_NEWS: usize = 32;
 const ONE_LOOK: Duration = Duration::from_millis(100);
 
 /// What the system clock reads, right or not.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
 pub fn system_now() -> Time {
     Utc::now()
 }

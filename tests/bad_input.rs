@@ -2,13 +2,14 @@
 //! journal; the connection lives on where OCPP allows it, and a session that cannot be billed is held with its reason.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+#![allow(clippy::disallowed_methods, reason = "the stations of a test live in real time")]
 
 mod support;
 
 use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
 use support::socket::Socket;
-use support::words::{VERSIONS, start, stop};
+use support::transaction::{VERSIONS, start, stop};
 use support::{Plan, Site, until};
 use tokio_tungstenite::tungstenite::Message;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::socket::Socket;
-use support::{Said, Site, until};
+use support::{CommandOutput, Site, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
@@ -31,9 +31,9 @@ async fn station(site: &Site, id: &str, version: &str) -> Socket {
 }
 
 /// `forecourt station call …` in a process of its own.
-fn call(site: &Site, args: &[&str]) -> JoinHandle<Said> {
+fn call(site: &Site, args: &[&str]) -> JoinHandle<CommandOutput> {
     let mut command = site.command(&[&["station", "call"][..], args].concat());
-    tokio::task::spawn_blocking(move || support::said(&mut command))
+    tokio::task::spawn_blocking(move || support::run_to_end(&mut command))
 }
 
 /// The next CALL that the station gets: its id, action and payload.

@@ -1,7 +1,8 @@
-//! The command line on the real binary: every read while the daemon runs and while it is down, exit codes, altered books, and the
+//! The command line on the real binary: every read while the daemon runs and while it is down, exit codes, altered records, and the
 //! store as plain SQLite.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+#![allow(clippy::disallowed_methods, reason = "the stations of a test live in real time")]
 
 mod support;
 
@@ -13,8 +14,8 @@ use chrono::{TimeDelta, Utc};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use support::socket::Socket;
-use support::words::{start, stop};
-use support::{BINARY, Plan, Said, Site, said, tools};
+use support::transaction::{start, stop};
+use support::{BINARY, CommandOutput, Plan, Site, run_to_end, tools};
 
 /// A running site with three billed sessions, one held, one open. Returns the ids of a billed, the held and the open session.
 async fn busy() -> (Site, [String; 3]) {
@@ -112,7 +113,7 @@ fn reads(site: &Site, running: bool, [billed, held, open]: [&str; 3]) {
         assert!(!site.forecourt(args).ok().out.trim().is_empty(), "{args:?}");
     }
     let store = site.store();
-    let by_store = said(Command::new(BINARY).args(["--store", store.to_str().unwrap(), "status", "--json"])).ok().json();
+    let by_store = run_to_end(Command::new(BINARY).args(["--store", store.to_str().unwrap(), "status", "--json"])).ok().json();
     assert_eq!(by_store["last_seq"], json!(3));
 }
 
@@ -164,10 +165,10 @@ async fn the_store_is_plain_sqlite_with_every_column_of_its_views_explained() {
     let read = |site: &Site| {
         for view in &views {
             let sql = format!("SELECT * FROM {view}");
-            said(Command::new(&sqlite3).arg("-readonly").arg(site.store()).arg(sql)).ok();
+            run_to_end(Command::new(&sqlite3).arg("-readonly").arg(site.store()).arg(sql)).ok();
         }
         let sum = "SELECT count(*), sum(energy_wh) FROM v_session WHERE record_seq IS NOT NULL; PRAGMA integrity_check";
-        said(Command::new(&sqlite3).arg("-readonly").arg(site.store()).arg(sum)).ok().out
+        run_to_end(Command::new(&sqlite3).arg("-readonly").arg(site.store()).arg(sum)).ok().out
     };
     assert_eq!(read(&site), "3|6000\nok\n");
     site.stop().await;
@@ -231,7 +232,7 @@ async fn a_wrong_configuration_is_4_and_says_where() {
     std::fs::write(site.config(), &good).unwrap();
     site.forecourt(&["check"]).ok();
     assert!(!site.store().exists(), "a check makes nothing");
-    let said = said(
+    let said = run_to_end(
         site.command(&["check"])
             .env("FORECOURT__MQTT__URL", "mqtts://mq.example")
             .env("FORECOURT__MQTT__CA_FILE", "/nowhere/ca.pem"),
@@ -245,8 +246,8 @@ async fn a_wrong_configuration_is_4_and_says_where() {
     assert_eq!(said_at(Path::new("/nowhere/forecourt.toml"), &["check"]).code, 4);
 }
 
-fn said_at(config: &Path, args: &[&str]) -> Said {
-    said(Command::new(BINARY).arg("--config").arg(config).args(args))
+fn said_at(config: &Path, args: &[&str]) -> CommandOutput {
+    run_to_end(Command::new(BINARY).arg("--config").arg(config).args(args))
 }
 
 #[tokio::test]
@@ -266,7 +267,7 @@ async fn a_store_that_cannot_be_used_is_5_and_says_why() {
     assert!(second.code != 0 && second.err.contains(&site.port.to_string()), "{second:?}");
     let listen = format!("127.0.0.1:{}", support::free_port());
     let other_port = ["--config", site.config().to_str().unwrap(), "run"].map(str::to_owned);
-    let second = said(Command::new(BINARY).args(other_port).env("FORECOURT__OCPP__LISTEN", listen));
+    let second = run_to_end(Command::new(BINARY).args(other_port).env("FORECOURT__OCPP__LISTEN", listen));
     assert!(second.code == 5 && second.err.contains("another forecourt process"), "{second:?}");
     site.stop().await;
 
@@ -286,9 +287,9 @@ async fn a_store_that_cannot_be_used_is_5_and_says_why() {
     fails(&site, &["run"], "not a database");
 }
 
-/// Somebody edits the books behind our back.
+/// Somebody edits records in the store.
 #[tokio::test]
-async fn altered_books_are_6_and_the_fault_is_named() {
+async fn altered_records_are_6_and_the_fault_is_named() {
     let (mut site, _) = busy().await;
     site.stop().await;
     let pristine = site.dir.path().join("pristine.db");
@@ -373,15 +374,15 @@ async fn records_in_a_file_are_verified_with_the_keys_that_are_given() {
     let other = Site::running().await;
     let foreign = file("foreign.json", &[other.jwks()]);
     let good = file("good", &records);
-    let heard =
-        file("heard", &records.iter().map(|jws| format!("forecourt/v1/test-site/records/charge {jws}")).collect::<Vec<_>>());
+    let received =
+        file("received", &records.iter().map(|jws| format!("forecourt/v1/test-site/records/charge {jws}")).collect::<Vec<_>>());
     let gap = file("gap", &[records[0].clone(), records[2].clone()]);
     let altered = file("altered", &[records[0].clone(), tools::altered(&records[1]), records[2].clone()]);
     // Without a store at hand: only the file and the keys.
     std::fs::remove_file(site.store()).unwrap();
     let verify = |file: &str, keys: &str| site.forecourt(&["verify", "--file", file, "--jwks", keys]).code;
     assert_eq!(verify(&good, &keys), 0);
-    assert_eq!(verify(&heard, &keys), 0);
+    assert_eq!(verify(&received, &keys), 0);
     assert_eq!(verify(&gap, &keys), 6);
     assert_eq!(verify(&altered, &keys), 6);
     assert_eq!(verify(&good, &foreign), 6);

@@ -1,9 +1,10 @@
 //! The gateway's own clock is wrong: the real binary under a system clock that the test sets.
 //!
-//! Whatever the clock does, stations are served and told the best time known, everything is kept, and no bill is sealed with a clock
+//! Whatever the clock does, stations are served and get the best time known, everything is kept, and no bill is sealed with a clock
 //! that has shown itself to be wrong.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+#![allow(clippy::disallowed_methods, reason = "the stations of a test live in real time")]
 
 mod support;
 
@@ -61,7 +62,7 @@ impl Gateway {
     }
 
     /// One record per session so far, chained and signed, and the journal's last row is of now.
-    async fn books_are_good(&self, sessions: usize) {
+    async fn records_are_good(&self, sessions: usize) {
         self.site.settled().await;
         assert_eq!(self.records(), sessions);
         self.last_record_is_of_now();
@@ -101,8 +102,8 @@ impl Station {
         self.socket.call(&format!("{}-{}", self.ids, fastrand::u64(..)), action, payload).await
     }
 
-    /// What we tell stations when they ask for the time.
-    async fn told(&mut self) -> String {
+    /// What stations get when they ask for the time.
+    async fn current_time(&mut self) -> String {
         self.call("Heartbeat", json!({})).await["currentTime"].as_str().unwrap().to_owned()
     }
 
@@ -123,7 +124,7 @@ impl Station {
     }
 }
 
-/// Long enough for the rating thread, which is told at once.
+/// Long enough for the rating thread, which is woken at once.
 async fn nothing_more_is_sealed(gateway: &Gateway, records: usize) {
     tokio::time::sleep(Duration::from_millis(700)).await;
     assert_eq!(gateway.records(), records, "sealed with a wrong clock");
@@ -134,14 +135,14 @@ async fn at_1970_after_a_power_cut_stations_are_served_and_bills_wait_for_the_cl
     let mut gateway = Gateway::new();
     gateway.site.start().await;
     Station::boot(&gateway).await.charge().await;
-    gateway.books_are_good(1).await;
+    gateway.records_are_good(1).await;
     gateway.site.kill9();
 
     gateway.set(to_1970());
     gateway.site.start().await;
     gateway.site.logged(&["WARN", "the system clock is wrong"]).await;
     let mut station = Station::boot(&gateway).await;
-    assert_near(&station.told().await, Utc::now());
+    assert_near(&station.current_time().await, Utc::now());
     let tx = station.start().await;
     station.stop(tx).await;
     nothing_more_is_sealed(&gateway, 1).await;
@@ -162,7 +163,7 @@ async fn at_1970_after_a_power_cut_stations_are_served_and_bills_wait_for_the_cl
     // Nobody restarts anything: the time server answers.
     gateway.set(0);
     gateway.site.logged(&["INFO", "the system clock is right again"]).await;
-    gateway.books_are_good(2).await;
+    gateway.records_are_good(2).await;
     assert!(gateway.proven());
     let problem = gateway.site.query("SELECT subject, detail FROM v_problem WHERE kind = 'gateway-clock'", &[]);
     assert_eq!(problem.len(), 1, "{problem:?}");
@@ -179,7 +180,7 @@ async fn thirty_hours_back_while_running() {
     let tx = station.start().await;
     gateway.set(-30 * 3_600);
     gateway.site.logged(&["WARN", "the system clock is wrong"]).await;
-    assert_near(&station.told().await, Utc::now());
+    assert_near(&station.current_time().await, Utc::now());
     station.stop(tx).await;
     nothing_more_is_sealed(&gateway, 0).await;
     assert!(!gateway.proven());
@@ -194,7 +195,7 @@ async fn thirty_hours_back_while_running() {
 
     gateway.set(0);
     gateway.site.logged(&["INFO", "the system clock is right again"]).await;
-    gateway.books_are_good(2).await;
+    gateway.records_are_good(2).await;
 }
 
 #[tokio::test]
@@ -204,8 +205,8 @@ async fn a_new_store_under_a_clock_at_1970_gets_an_epoch_of_today() {
     gateway.site.start().await;
     let mut station = Socket::station(gateway.site.port, "CP-1", "ocpp1.6").await;
     let beat = station.call("1", "Heartbeat", json!({})).await;
-    let told: DateTime<Utc> = beat["currentTime"].as_str().unwrap().parse().unwrap();
-    assert!(told > "2026-01-01T00:00:00Z".parse::<DateTime<Utc>>().unwrap(), "the program is newer than {told}");
+    let given: DateTime<Utc> = beat["currentTime"].as_str().unwrap().parse().unwrap();
+    assert!(given > "2026-01-01T00:00:00Z".parse::<DateTime<Utc>>().unwrap(), "the program is newer than {given}");
     let epoch = |gateway: &Gateway| gateway.site.value("SELECT epoch FROM site", &[]).unwrap().parse::<i64>().unwrap();
     let first = epoch(&gateway);
     assert!(first > 1_767_225_600_000, "{first} is before the program was built");
@@ -218,7 +219,7 @@ async fn a_new_store_under_a_clock_at_1970_gets_an_epoch_of_today() {
     gateway.set(0);
     gateway.site.logged(&["INFO", "the system clock is right again"]).await;
     Station::boot(&gateway).await.charge().await;
-    gateway.books_are_good(1).await;
+    gateway.records_are_good(1).await;
 }
 
 #[tokio::test]
@@ -234,9 +235,9 @@ async fn a_month_ahead_and_back_while_running_leaves_nothing_waiting() {
 
     gateway.set(0);
     gateway.site.logged(&["WARN", "the system clock was ahead and is back"]).await;
-    assert_near(&station.told().await, Utc::now());
+    assert_near(&station.current_time().await, Utc::now());
     station.charge().await;
-    gateway.books_are_good(2).await;
+    gateway.records_are_good(2).await;
     assert!(gateway.proven());
     let alive = gateway.site.value("SELECT max(alive_at) FROM site", &[]).unwrap().parse::<i64>().unwrap();
     assert!(alive <= Utc::now().timestamp_millis() + 1_000);
@@ -246,7 +247,7 @@ async fn a_month_ahead_and_back_while_running_leaves_nothing_waiting() {
     gateway.site.start().await;
     assert!(gateway.proven());
     Station::boot(&gateway).await.charge().await;
-    gateway.books_are_good(3).await;
+    gateway.records_are_good(3).await;
 }
 
 #[tokio::test]
@@ -273,7 +274,7 @@ async fn a_clock_that_was_ahead_in_an_earlier_life_is_accepted_once_by_a_person(
     gateway.site.logged(&["WARN", "--accept-clock"]).await;
     until("the state is stored", || gateway.proven()).await;
     let mut station = Station::boot(&gateway).await;
-    assert_near(&station.told().await, Utc::now());
+    assert_near(&station.current_time().await, Utc::now());
     assert_eq!(gateway.count("SELECT count(*) FROM v_problem WHERE kind = 'gateway-clock' AND subject = 'accepted'"), 1);
 
     // Once is enough.

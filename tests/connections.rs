@@ -1,6 +1,7 @@
 //! Who may connect, who is turned away and how, who wins, and what a stop, a dead station or a blocked store does to the others.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+#![allow(clippy::disallowed_methods, reason = "the stations of a test live in real time")]
 
 mod support;
 
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use serde_json::json;
 use support::socket::Socket;
-use support::words::{VERSIONS, start, stop};
+use support::transaction::{VERSIONS, start, stop};
 use support::{PATIENCE, Plan, Site, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -208,8 +209,8 @@ async fn a_station_that_never_reads_does_not_hold_up_the_others() {
 async fn a_connection_that_never_asks_is_dropped() {
     let mut site = Site::new(&Plan { ocpp: "handshake_s = 1".into(), ..Plan::default() });
     site.start().await;
-    let mut mute = TcpStream::connect(("127.0.0.1", site.port)).await.unwrap();
-    let read = tokio::time::timeout(PATIENCE, mute.read(&mut [0; 16])).await.expect("the daemon lets go");
+    let mut silent = TcpStream::connect(("127.0.0.1", site.port)).await.unwrap();
+    let read = tokio::time::timeout(PATIENCE, silent.read(&mut [0; 16])).await.expect("the daemon lets go");
     assert_eq!(read.unwrap_or(0), 0);
     site.logged(&["handshake took too long"]).await;
     site.stop().await;

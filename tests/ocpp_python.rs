@@ -15,7 +15,7 @@ async fn python_stations_of_all_versions_charge_and_are_billed() {
     let (Some(python), Some(jose)) = (tools::python(), tools::tool("jose")) else { return };
     let mut site = Site::running().await;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/stations.py");
-    let said = support::said(Command::new(python).arg(script).arg(site.url()));
+    let said = support::run_to_end(Command::new(python).arg(script).arg(site.url()));
     assert_eq!(said.code, 0, "{}", said.err);
     let stations: Vec<Value> = said.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(stations.len(), 3, "{}", said.out);

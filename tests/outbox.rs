@@ -1,5 +1,5 @@
 //! Records between us and head office, seen from outside: refused by the broker, unanswered, rejected. Each is another thing,
-//! and each is told as what it is.
+//! and each is shown as what it is.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
 
@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::json;
 use support::broker::{PAYLOAD_FORMAT_INVALID, Scripted, TAKEN};
 use support::socket::Socket;
-use support::{Plan, SITE, Site, until, words};
+use support::{Plan, SITE, Site, transaction, until};
 
 /// Sessions of ten minutes, one after the other; each becomes a record.
 async fn sessions(site: &Site, count: u32) {
@@ -20,9 +20,9 @@ async fn sessions(site: &Site, count: u32) {
     for number in before..before + count {
         let hour = 8 + number % 10;
         let (start, stop) = (format!("2026-11-20T{hour:02}:00:00Z"), format!("2026-11-20T{hour:02}:30:00Z"));
-        let (action, payload) = words::start("ocpp1.6", "", number * 10_000, &start);
+        let (action, payload) = transaction::start("ocpp1.6", "", number * 10_000, &start);
         let answer = station.call(&format!("a{number}"), action, payload).await;
-        let (action, payload) = words::stop("ocpp1.6", "", &answer, number * 10_000 + 5_000, &stop);
+        let (action, payload) = transaction::stop("ocpp1.6", "", &answer, number * 10_000 + 5_000, &stop);
         station.call(&format!("b{number}"), action, payload).await;
     }
     let wanted = usize::try_from(before + count).unwrap();
@@ -88,7 +88,7 @@ async fn a_receipt_that_passes_a_refused_record_clears_its_fault() {
 }
 
 #[tokio::test]
-async fn status_tells_the_broker_and_head_office_apart() {
+async fn status_distinguishes_broker_and_head_office() {
     let broker = Scripted::open().await;
     let mut site = Site::new(&Plan { mqtt_url: broker.url(), ..Plan::default() });
     site.start().await;
@@ -99,7 +99,7 @@ async fn status_tells_the_broker_and_head_office_apart() {
     assert_eq!((&now["link_up"], &now["acknowledged_seq"], &now["outbox"]), (&json!(true), &json!(0), &json!(2)), "{now}");
     assert_eq!(now["last_receipt_at"], json!(null), "{now}");
     // Half a minute is what head office has for an answer.
-    until("the silence is told", || status()["link_error"].as_str().is_some_and(|error| error.contains("no receipt comes")))
+    until("the silence is shown", || status()["link_error"].as_str().is_some_and(|error| error.contains("no receipt comes")))
         .await;
     let text = site.forecourt(&["status"]).ok().out;
     assert!(text.contains("broker connected since") && text.contains("BUT:"), "{text}");
@@ -251,10 +251,10 @@ async fn store_and_key_can_be_read_by_nobody_else() {
 async fn a_pin_is_masked_whole_in_record_and_views() {
     let mut site = Site::running().await;
     let mut station = Socket::station(site.port, "CP-2", "ocpp2.0.1").await;
-    let (action, mut payload) = words::start("ocpp2.0.1", "tx-1", 1_000, "2026-11-20T08:00:00Z");
+    let (action, mut payload) = transaction::start("ocpp2.0.1", "tx-1", 1_000, "2026-11-20T08:00:00Z");
     payload["idToken"] = json!({"idToken": "73194682", "type": "KeyCode"});
     let answer = station.call("a", action, payload).await;
-    let (action, mut payload) = words::stop("ocpp2.0.1", "tx-1", &answer, 6_000, "2026-11-20T08:30:00Z");
+    let (action, mut payload) = transaction::stop("ocpp2.0.1", "tx-1", &answer, 6_000, "2026-11-20T08:30:00Z");
     payload["idToken"] = json!({"idToken": "73194682", "type": "KeyCode"});
     station.call("b", action, payload).await;
     until("it is billed", || site.count("SELECT count(*) FROM v_record", &[]) == 1).await;

@@ -1,5 +1,5 @@
 //! To the cent by hand: a session over a tariff's evening edge, midnight, the day of the week, the October clock change, a new
-//! tariff version, and a parked car. A station tells it all days later, from its queue.
+//! tariff version, and a parked car. A station reports it all days later, from its queue.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
 
@@ -93,8 +93,8 @@ async fn a_night_with_the_clock_change_is_priced_to_the_cent() {
         the_night_is_billed(&site, station);
         the_morning_is_billed(&site, station);
     }
-    let verdict = site.forecourt(&["verify", "--all", "--json"]).ok().json();
-    assert_eq!(verdict["records"], json!(6));
+    let verified = site.forecourt(&["verify", "--all", "--json"]).ok().json();
+    assert_eq!(verified["records"], json!(6));
     site.stop().await;
 }
 

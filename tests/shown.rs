@@ -2,6 +2,7 @@
 //! screen, lists for programs are complete, and every state of a session has one name.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+#![allow(clippy::disallowed_methods, reason = "the stations of a test live in real time")]
 
 mod support;
 
@@ -12,8 +13,8 @@ use forecourt::units::is_unprintable;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use support::socket::Socket;
-use support::words::{start, stop};
-use support::{Plan, Said, Site, said, tools};
+use support::transaction::{start, stop};
+use support::{CommandOutput, Plan, Site, run_to_end, tools};
 
 const NASTY: &str = "=1+\u{1b}[2J\u{7}\r\n\u{9b}31m\u{202e}\u{2028}x";
 const TABLES: [&[&str]; 9] = [
@@ -45,8 +46,8 @@ fn id_of(site: &Site, station: &str) -> String {
     site.value("SELECT session_id FROM v_session WHERE station = ?1", &[&station]).unwrap()
 }
 
-fn at_width(site: &Site, width: usize, args: &[&str]) -> Said {
-    said(site.command(args).env("COLUMNS", width.to_string())).ok()
+fn at_width(site: &Site, width: usize, args: &[&str]) -> CommandOutput {
+    run_to_end(site.command(args).env("COLUMNS", width.to_string())).ok()
 }
 
 #[tokio::test]
@@ -112,7 +113,7 @@ fn on_a_terminal(site: &Site, args: &[&str]) {
         .chain(command.get_args().map(|arg| arg.to_str().unwrap().to_owned()))
         .map(|word| format!("'{word}'"))
         .collect();
-    let shown = said(Command::new(script).args(["-qec", &words.join(" "), "/dev/null"])).ok().out;
+    let shown = run_to_end(Command::new(script).args(["-qec", &words.join(" "), "/dev/null"])).ok().out;
     assert!(!shown.contains(|c| is_unprintable(c) && !matches!(c, '\r' | '\n')), "{shown:?}");
     let piped = site.forecourt(args).ok().out;
     let values = |text: &str| serde_json::Deserializer::from_str(text).into_iter().map(Result::unwrap).collect::<Vec<Value>>();
@@ -144,7 +145,7 @@ async fn tables_fit_the_screen_and_ids_stay_whole() {
         assert!(shown.contains("DE*ABC*E-PARKHAUS-2*00042"), "{shown}");
     }
     // Nobody says how wide: as wide as a terminal always is.
-    let shown = said(site.command(&["sessions"]).env_remove("COLUMNS")).ok().out;
+    let shown = run_to_end(site.command(&["sessions"]).env_remove("COLUMNS")).ok().out;
     assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
 }
 
@@ -160,7 +161,7 @@ async fn lists_are_complete_for_programs_and_a_cut_table_says_so() {
     }
     site.settled().await;
     for (what, all) in [("sessions", 55), ("records", 55), ("messages", 110)] {
-        let rows = |said: &Said| said.out.lines().count() - 1;
+        let rows = |said: &CommandOutput| said.out.lines().count() - 1;
         let table = at_width(&site, 300, &[what]);
         assert_eq!(rows(&table), 50, "{table:?}");
         assert!(table.err.contains(&format!("showing 50 of {all} {what}; --limit 0 for all")), "{}", table.err);
@@ -170,7 +171,7 @@ async fn lists_are_complete_for_programs_and_a_cut_table_says_so() {
         assert_eq!((rows(&csv), csv.err.as_str()), (all, ""), "{what}");
         assert_eq!(site.forecourt(&[what, "--jsonl"]).ok().out.lines().count(), all, "{what}");
         assert_eq!(site.forecourt(&[what, "--json"]).ok().json().as_array().unwrap().len(), all, "{what}");
-        // Who asks for fewer gets fewer, and is told.
+        // Who asks for fewer gets fewer, and is informed.
         let few = site.forecourt(&[what, "--limit", "2", "--csv"]).ok();
         assert_eq!((rows(&few), few.err.contains(&format!("showing 2 of {all}"))), (2, true), "{what}: {few:?}");
     }

@@ -1,6 +1,7 @@
 //! The store under a disk that fails, under people who move its files, and after an older copy of it was put back.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+#![allow(clippy::disallowed_methods, reason = "the stations of a test live in real time")]
 
 mod support;
 
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 use simulators::Broker;
 use simulators::office::{self, Office};
 use support::socket::{Refused, Socket};
-use support::{BINARY, PATIENCE, Plan, SITE, Site, said, until};
+use support::{BINARY, PATIENCE, Plan, SITE, Site, run_to_end, until};
 use tokio_tungstenite::tungstenite::Message;
 
 /// A disk that fails on demand; see `support/faulty_disk.c`.
@@ -143,7 +144,7 @@ async fn a_full_disk_turns_stations_away_and_what_is_shown_afterwards_is_true() 
 async fn what_may_pass_ends_a_start_with_75() {
     let mut site = Site::running().await;
     let mut second = site.command(&["run"]);
-    let taken = said(&mut second);
+    let taken = run_to_end(&mut second);
     assert!(taken.code == 75 && taken.err.contains("in use"), "{taken:?}");
     site.stop().await;
     let disk = FaultyDisk::under(&mut site);
@@ -171,7 +172,7 @@ async fn a_store_has_one_daemon_by_whatever_name() {
         let mut second = Command::new(BINARY);
         second.arg("--config").arg(site.config()).arg("--store").arg(&name).arg("run");
         second.env("FORECOURT__OCPP__LISTEN", "127.0.0.1:0").current_dir(site.dir.path());
-        let refused = said(&mut second);
+        let refused = run_to_end(&mut second);
         assert!(refused.code == 5 && refused.err.contains("another forecourt process"), "{}: {refused:?}", name.display());
     }
     let mut station = Socket::station(site.port, "CP-1", "ocpp1.6").await;
@@ -219,7 +220,7 @@ async fn nothing_is_answered_into_a_store_that_was_taken_away() {
 #[tokio::test]
 async fn a_message_that_cannot_be_applied_fails_alone_and_is_kept() {
     let mut site = Site::running().await;
-    let trap = "CREATE TRIGGER trap BEFORE INSERT ON message WHEN NEW.text LIKE '%poison%' AND NEW.answer IS NOT NULL \
+    let trap = "CREATE TRIGGER trap BEFORE INSERT ON message WHEN NEW.text LIKE '%faulty%' AND NEW.answer IS NOT NULL \
                 BEGIN SELECT RAISE(ABORT, 'a trap of the test'); END";
     Connection::open(site.store()).unwrap().execute_batch(trap).unwrap();
     let mut stations = Vec::new();
@@ -228,17 +229,17 @@ async fn a_message_that_cannot_be_applied_fails_alone_and_is_kept() {
     }
     let mut culprit = Socket::station(site.port, "CULPRIT", "ocpp1.6").await;
     // The first one fails its whole group; from then on it fails alone.
-    assert!(!is_answered(&mut culprit, &transfer("poison-1")).await);
+    assert!(!is_answered(&mut culprit, &transfer("faulty-1")).await);
     let mut culprit = Socket::station(site.port, "CULPRIT", "ocpp1.6").await;
     for station in &mut stations {
         station.send(&transfer("good")).await;
     }
-    assert!(!is_answered(&mut culprit, &transfer("poison-2")).await);
+    assert!(!is_answered(&mut culprit, &transfer("faulty-2")).await);
     for station in &mut stations {
         assert!(station.text().await.is_some(), "others are not disturbed");
     }
     let kept = "SELECT count(*) FROM v_message WHERE station = 'CULPRIT' AND answer IS NULL AND findings LIKE '%internal-error%'";
-    until("the message is set aside", || site.count(kept, &[]) >= 1).await;
+    until("the message is kept in quarantine", || site.count(kept, &[]) >= 1).await;
     assert_eq!(site.count("SELECT count(*) FROM v_problem WHERE kind = 'internal-error' AND severity = 'critical'", &[]), 1);
     until("whoever is gone is shown as gone", || {
         site.count("SELECT count(*) FROM v_station WHERE connected AND station = 'CULPRIT'", &[]) == 0
@@ -267,7 +268,7 @@ fn back_up(site: &Site, to: &Path) {
     store.execute("VACUUM INTO ?1", [to.to_str().unwrap()]).unwrap();
 }
 
-/// Puts it back into the same file, so that not even its inode tells.
+/// Puts it back into the same file, so that not even its inode shows it.
 fn put_back(site: &Site, from: &Path) {
     for ending in ["db-wal", "db-shm"] {
         let _ = std::fs::remove_file(site.store().with_extension(ending));
@@ -340,18 +341,18 @@ async fn an_older_copy_of_the_store_begins_a_new_epoch() {
     site.stop().await;
 }
 
-/// Store and witness together are from yesterday: only head office knows better.
+/// Store and epoch file together are from yesterday: only head office knows better.
 #[tokio::test]
 async fn a_receipt_beyond_the_last_record_begins_a_new_epoch() {
     let broker = Broker::start().await.unwrap();
     let office = Office::open(office::Options::new(broker.url())).await.unwrap();
     let mut site = Site::new(&Plan { mqtt_url: broker.url(), ..Plan::default() });
-    let (copy, witness) = (site.dir.path().join("backup.db"), site.dir.path().join(format!("key.pem.{SITE}.epoch")));
+    let (copy, epoch_file) = (site.dir.path().join("backup.db"), site.dir.path().join(format!("key.pem.{SITE}.epoch")));
     site.start().await;
     one_session(&site).await;
     office.until_verified(1, PATIENCE).await.unwrap();
     back_up(&site, &copy);
-    let known = std::fs::read(&witness).unwrap();
+    let known = std::fs::read(&epoch_file).unwrap();
     for _ in 0..2 {
         one_session(&site).await;
     }
@@ -360,7 +361,7 @@ async fn a_receipt_beyond_the_last_record_begins_a_new_epoch() {
     site.stop().await;
 
     put_back(&site, &copy);
-    std::fs::write(&witness, known).unwrap();
+    std::fs::write(&epoch_file, known).unwrap();
     site.start().await;
     site.logged(&["ERROR", "a new epoch begins", "head office confirms record 3"]).await;
     one_session(&site).await;
@@ -393,9 +394,9 @@ async fn what_may_have_been_billed_already_is_held() {
     site.stop().await;
 }
 
-/// Moved by copying: nobody can tell whether the other one went on.
+/// Moved by copying: nobody knows whether the other one went on.
 #[tokio::test]
-async fn a_copied_store_and_a_missing_witness_begin_new_epochs() {
+async fn a_copied_store_and_a_missing_epoch_file_begin_new_epochs() {
     let mut site = Site::running().await;
     one_session(&site).await;
     site.stop().await;

@@ -5,7 +5,7 @@
 mod support;
 
 use serde_json::json;
-use support::charging::{MIN, Yard};
+use support::charging::{MIN, ScriptedSite};
 
 fn plain(price: &str) -> String {
     json!({"country_code": "DE", "party_id": "TST", "id": "plain", "currency": "EUR", "last_updated": "2020-01-01T00:00:00Z",
@@ -15,56 +15,56 @@ fn plain(price: &str) -> String {
 }
 
 /// What the records cost, in the order of their sessions.
-fn costs(yard: &Yard) -> Vec<String> {
-    let rows = yard.site.query("SELECT cost_excl_vat FROM v_session ORDER BY session_id", &[]);
+fn costs(site: &ScriptedSite) -> Vec<String> {
+    let rows = site.inner.query("SELECT cost_excl_vat FROM v_session ORDER BY session_id", &[]);
     rows.into_iter().map(|row| row[0].clone().unwrap_or_default()).collect()
 }
 
 #[tokio::test]
 async fn a_price_edited_under_the_same_id_is_a_new_version_for_sessions_that_begin_then() {
-    let yard = Yard::open().await;
-    let file = yard.site.dir.path().join("tariffs/plain.json");
+    let site = ScriptedSite::open().await;
+    let file = site.inner.dir.path().join("tariffs/plain.json");
     std::fs::write(&file, plain("0.50")).unwrap();
-    yard.at(200 * MIN);
-    let mut station = yard.station("CP-1", "ocpp1.6").await;
+    site.at(200 * MIN);
+    let mut station = site.station("CP-1", "ocpp1.6").await;
     let running = station.start(0, 1, "04-AAAA", 0).await;
-    let said = yard.site.forecourt(&["tariff", "reload", "--reason", "new prices", "--json"]).ok().json();
+    let said = site.inner.forecourt(&["tariff", "reload", "--reason", "new prices", "--json"]).ok().json();
     assert_eq!((&said[0]["tariff_id"], &said[0]["change"]), (&json!("plain"), &json!("changed")));
     station.stop(60 * MIN, running, "04-AAAA", 10_000).await;
     let later = station.start(100 * MIN, 1, "04-BBBB", 10_000).await;
     station.stop(160 * MIN, later, "04-BBBB", 20_000).await;
-    yard.site.settled().await;
-    // 10 kWh and an hour by the tariff of the yard; 10 kWh at 0.50.
-    assert_eq!(costs(&yard), ["5.20", "5.00"]);
-    let audit = yard.site.forecourt(&["audit", "list", "--json"]).ok().json();
+    site.inner.settled().await;
+    // 10 kWh and an hour by the tariff before; 10 kWh at 0.50.
+    assert_eq!(costs(&site), ["5.20", "5.00"]);
+    let audit = site.inner.forecourt(&["audit", "list", "--json"]).ok().json();
     assert_eq!((&audit[0]["action"], &audit[0]["reason"]), (&json!("tariff reload"), &json!("new prices")));
     let (before, after) = (audit[0]["before"].as_str().unwrap(), audit[0]["after"].as_str().unwrap());
     assert!(before.starts_with("plain ") && after.starts_with("plain ") && before != after, "{audit}");
-    let said = yard.site.forecourt(&["tariff", "reload"]).ok();
+    let said = site.inner.forecourt(&["tariff", "reload"]).ok();
     assert!(said.err.contains("no tariff has changed"), "{said:?}");
 }
 
 #[tokio::test]
 async fn a_wrong_file_changes_nothing_and_is_named_and_sighup_reads_the_tariffs_again() {
-    let yard = Yard::open().await;
-    let file = yard.site.dir.path().join("tariffs/plain.json");
+    let site = ScriptedSite::open().await;
+    let file = site.inner.dir.path().join("tariffs/plain.json");
     std::fs::write(&file, plain("\"a lot\"")).unwrap();
-    let said = yard.site.forecourt(&["tariff", "reload"]);
+    let said = site.inner.forecourt(&["tariff", "reload"]);
     assert_eq!(said.code, 8);
     assert!(said.err.contains("the tariffs stay as they are: tariff file") && said.err.contains("plain.json"), "{said:?}");
-    let hang_up = || std::process::Command::new("kill").args(["-HUP", &yard.site.pid().to_string()]).status().unwrap();
+    let hang_up = || std::process::Command::new("kill").args(["-HUP", &site.inner.pid().to_string()]).status().unwrap();
     assert!(hang_up().success());
-    yard.site.logged(&["the tariffs stay as they are", "plain.json"]).await;
+    site.inner.logged(&["the tariffs stay as they are", "plain.json"]).await;
     // Priced by what was there before.
-    yard.at(200 * MIN);
-    let mut station = yard.station("CP-1", "ocpp1.6").await;
+    site.at(200 * MIN);
+    let mut station = site.station("CP-1", "ocpp1.6").await;
     let tx = station.start(0, 1, "04-AAAA", 0).await;
     station.stop(60 * MIN, tx, "04-AAAA", 10_000).await;
     std::fs::write(&file, plain("0.50")).unwrap();
     assert!(hang_up().success());
-    yard.site.logged(&["tariffs changed", "SIGHUP"]).await;
+    site.inner.logged(&["tariffs changed", "SIGHUP"]).await;
     let tx = station.start(100 * MIN, 1, "04-BBBB", 10_000).await;
     station.stop(160 * MIN, tx, "04-BBBB", 20_000).await;
-    yard.site.settled().await;
-    assert_eq!(costs(&yard), ["5.20", "5.00"]);
+    site.inner.settled().await;
+    assert_eq!(costs(&site), ["5.20", "5.00"]);
 }

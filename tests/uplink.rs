@@ -1,9 +1,9 @@
-//! The MQTT uplink against a real mosquitto: killed brokers, cut lines, an absent head office, wrong receipts, poison.
+//! The MQTT uplink against a real mosquitto: killed brokers, cut lines, an absent head office, wrong receipts, refused records.
 //!
-//! Every test ends with the same question: has head office exactly the records we committed, byte for byte?
+//! Every test ends with the same question: has the subscriber exactly the records we committed, byte for byte?
 
-#[path = "uplink/bench.rs"]
-mod bench;
+#[path = "uplink/setup.rs"]
+mod setup;
 #[allow(clippy::unwrap_used, reason = "a test fails where it stands")]
 mod support;
 
@@ -12,97 +12,98 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use bench::{BASE, Broker, EPOCH, Office, Running, SITE, Shelf, heard, publish, root, until};
-use support::tools;
+use setup::{BASE, EPOCH, MemoryOutbox, Running, SITE, Subscriber, publish, received, root, settings, until};
+use support::tools::{self, Mosquitto};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 #[tokio::test]
 async fn a_broker_absent_at_first_and_killed_again_and_again_loses_nothing() {
-    let Some(mut broker) = Broker::prepare("") else { return };
-    let (shelf, office) = (Shelf::new(), Office::new());
-    shelf.add(30, 600);
-    let uplink = Running::start(broker.settings(), &shelf);
+    let Some(mut broker) = Mosquitto::prepare("") else { return };
+    let (outbox, subscriber) = (MemoryOutbox::new(), Subscriber::new());
+    outbox.add(30, 600);
+    let uplink = Running::start(settings(&broker), &outbox);
     let refused = format!("connect tcp 127.0.0.1:{}: connection refused", broker.port);
-    shelf.link("the technician reads why", |link| !link.up && link.error.as_deref() == Some(&refused)).await;
+    outbox.link("the technician reads why", |link| !link.up && link.error.as_deref() == Some(&refused)).await;
 
     broker.start().await;
-    let desk = office.open(broker.port);
-    office.has(10).await;
+    let task = subscriber.open(broker.port);
+    subscriber.has(10).await;
     for _ in 0..6 {
-        shelf.add(60, 600);
-        let so_far = office.books.borrow().records.len();
-        office.has(so_far + 5).await;
+        outbox.add(60, 600);
+        let so_far = subscriber.committed.borrow().records.len();
+        subscriber.has(so_far + 5).await;
         broker.kill();
-        shelf.add(20, 600);
+        outbox.add(20, 600);
         broker.start().await;
     }
-    shelf.all_receipted().await;
-    office.agrees_with(&shelf);
-    assert_eq!(shelf.last(), 30 + 6 * 80);
+    outbox.all_receipted().await;
+    subscriber.agrees_with(&outbox);
+    assert_eq!(outbox.last(), 30 + 6 * 80);
     uplink.stop().await;
-    desk.abort();
+    task.abort();
 }
 
 #[tokio::test]
 async fn a_line_cut_at_random_bytes_loses_nothing() {
-    let Some(mut broker) = Broker::prepare("") else { return };
+    let Some(mut broker) = Mosquitto::prepare("") else { return };
     broker.start().await;
     let cuts = Arc::new(AtomicU64::new(0));
     let proxy = cutting_proxy(broker.port, Arc::clone(&cuts), 2_000..60_000).await;
-    let (shelf, office) = (Shelf::new(), Office::new());
-    shelf.add(400, 900);
-    let desk = office.open(broker.port);
-    let mut settings = broker.settings();
+    let (outbox, subscriber) = (MemoryOutbox::new(), Subscriber::new());
+    outbox.add(400, 900);
+    let task = subscriber.open(broker.port);
+    let mut settings = settings(&broker);
     settings.url = format!("mqtt://localhost:{proxy}");
-    let uplink = Running::start(settings, &shelf);
-    shelf.all_receipted().await;
-    office.agrees_with(&shelf);
+    let uplink = Running::start(settings, &outbox);
+    outbox.all_receipted().await;
+    subscriber.agrees_with(&outbox);
     assert!(cuts.load(Relaxed) > 5, "{cuts:?} cuts");
-    assert!(shelf.aside.borrow().is_empty(), "a bad line proves nothing against a record");
+    assert!(outbox.quarantined.borrow().is_empty(), "a bad line proves nothing against a record");
     uplink.stop().await;
-    desk.abort();
+    task.abort();
 }
 
 /// A line that is cut again and again, but carries something each time. The waits may double up to an hour: had they not begun
 /// anew after each such connection, thirty cuts would take days.
 #[tokio::test]
 async fn a_line_that_carries_something_each_time_is_dialled_again_at_once() {
-    let Some(mut broker) = Broker::prepare("") else { return };
+    let Some(mut broker) = Mosquitto::prepare("") else { return };
     broker.start().await;
     let cuts = Arc::new(AtomicU64::new(0));
     let proxy = cutting_proxy(broker.port, Arc::clone(&cuts), 20_000..30_000).await;
-    let (shelf, office) = (Shelf::new(), Office::new());
-    shelf.add(600, 900);
-    let desk = office.open(broker.port);
-    let mut settings = broker.settings();
+    let (outbox, subscriber) = (MemoryOutbox::new(), Subscriber::new());
+    outbox.add(600, 900);
+    let task = subscriber.open(broker.port);
+    let mut settings = settings(&broker);
     settings.url = format!("mqtt://localhost:{proxy}");
     settings.timing.reconnect_cap = Duration::from_secs(3_600);
-    let uplink = Running::start(settings, &shelf);
-    shelf.all_receipted().await;
-    office.agrees_with(&shelf);
+    let uplink = Running::start(settings, &outbox);
+    outbox.all_receipted().await;
+    subscriber.agrees_with(&outbox);
     assert!(cuts.load(Relaxed) >= 20, "{cuts:?} cuts");
     uplink.stop().await;
-    desk.abort();
+    task.abort();
 }
 
 /// Nobody answers: the broker has the records, head office is silent. Not the same as all is well.
 #[tokio::test]
-async fn a_head_office_that_takes_records_and_sends_no_receipt_is_told_apart() {
-    let Some(mut broker) = Broker::prepare("") else { return };
+async fn a_head_office_that_takes_records_and_sends_no_receipt_is_reported() {
+    let Some(mut broker) = Mosquitto::prepare("") else { return };
     broker.start().await;
-    let (shelf, office, mute) = (Shelf::new(), Office::new(), Office::mute());
-    let thief = mute.open(broker.port);
-    shelf.add(3, 300);
-    let uplink = Running::start(broker.settings(), &shelf);
-    let silent = |link: &forecourt::mqtt::LinkState| link.error.as_ref().is_some_and(|error| error.contains("no receipt comes"));
-    shelf.link("head office is silent", |link| link.up && silent(link) && link.sent == 3).await;
-    thief.abort();
-    let desk = office.open(broker.port);
-    shelf.all_receipted().await;
-    shelf.link("all is well again", |link| link.up && link.error.is_none()).await;
+    let (outbox, subscriber, silent) = (MemoryOutbox::new(), Subscriber::new(), Subscriber::silent());
+    let silent_task = silent.open(broker.port);
+    outbox.add(3, 300);
+    let uplink = Running::start(settings(&broker), &outbox);
+    let is_silent =
+        |link: &forecourt::mqtt::LinkState| link.error.as_ref().is_some_and(|error| error.contains("no receipt comes"));
+    outbox.link("head office is silent", |link| link.up && is_silent(link) && link.sent == 3).await;
+    silent_task.abort();
+    let task = subscriber.open(broker.port);
+    outbox.all_receipted().await;
+    outbox.link("all is well again", |link| link.up && link.error.is_none()).await;
     uplink.stop().await;
-    desk.abort();
+    task.abort();
 }
 
 /// `cargo test` counts a test that found no broker as passed; so it fails where it must not, and says so where it may.
@@ -123,67 +124,67 @@ fn a_missing_broker_fails_under_ci_and_shows_elsewhere() {
 
 #[tokio::test]
 async fn a_frozen_broker_with_a_full_socket_is_noticed_and_left() {
-    let Some(mut broker) = Broker::prepare("") else { return };
+    let Some(mut broker) = Mosquitto::prepare("") else { return };
     broker.start().await;
-    let (shelf, office) = (Shelf::new(), Office::new());
-    let desk = office.open(broker.port);
-    let mut settings = broker.settings();
+    let (outbox, subscriber) = (MemoryOutbox::new(), Subscriber::new());
+    let task = subscriber.open(broker.port);
+    let mut settings = settings(&broker);
     // Long enough that no ping is under way, also on a busy computer, before the socket is full.
     settings.timing.keep_alive = Duration::from_secs(3);
     settings.timing.ack_wait = Duration::from_secs(600);
-    let uplink = Running::start(settings, &shelf);
-    shelf.link("connected", |link| link.up).await;
+    let uplink = Running::start(settings, &outbox);
+    outbox.link("connected", |link| link.up).await;
     broker.signal("-STOP");
-    shelf.add(20, 600_000); // more than both socket buffers hold
+    outbox.add(20, 600_000); // more than both socket buffers hold
     // Other states may follow before we look: what happened counts, not what stands last.
-    let silent = |link: &forecourt::mqtt::LinkState| link.error.as_ref().is_some_and(|error| error.contains("sign of life"));
-    shelf.link_since(0, "the silence is noticed", silent).await;
+    let is_silent = |link: &forecourt::mqtt::LinkState| link.error.as_ref().is_some_and(|error| error.contains("sign of life"));
+    outbox.link_since(0, "the silence is noticed", is_silent).await;
     broker.signal("-CONT");
-    shelf.all_receipted().await;
-    office.agrees_with(&shelf);
+    outbox.all_receipted().await;
+    subscriber.agrees_with(&outbox);
     uplink.stop().await;
-    desk.abort();
+    task.abort();
 }
 
 #[tokio::test]
 async fn head_office_may_be_away_and_may_lose_what_it_had_not_committed() {
-    let Some(mut broker) = Broker::prepare("") else { return };
+    let Some(mut broker) = Mosquitto::prepare("") else { return };
     broker.start().await;
-    let (shelf, office, mute) = (Shelf::new(), Office::new(), Office::mute());
-    shelf.add(50, 300);
-    let uplink = Running::start(broker.settings(), &shelf);
-    shelf.link("nobody listens", |link| link.up && link.error.as_ref().is_some_and(|error| error.contains("subscribes"))).await;
-    let desk = office.open(broker.port);
-    shelf.all_receipted().await;
-    shelf.link("all is well again", |link| link.up && link.error.is_none()).await;
-    office.agrees_with(&shelf);
-    desk.abort();
+    let (outbox, subscriber, silent) = (MemoryOutbox::new(), Subscriber::new(), Subscriber::silent());
+    outbox.add(50, 300);
+    let uplink = Running::start(settings(&broker), &outbox);
+    outbox.link("nobody listens", |link| link.up && link.error.as_ref().is_some_and(|error| error.contains("subscribes"))).await;
+    let task = subscriber.open(broker.port);
+    outbox.all_receipted().await;
+    outbox.link("all is well again", |link| link.up && link.error.is_none()).await;
+    subscriber.agrees_with(&outbox);
+    task.abort();
 
     // Somebody took the records, so the broker says yes to each; but head office never committed them.
-    let thief = mute.open(broker.port);
-    shelf.add(50, 300);
-    mute.has(50).await;
-    thief.abort();
-    assert_eq!(*shelf.receipted.borrow(), 50);
-    let desk = office.open(broker.port);
-    shelf.all_receipted().await;
-    office.agrees_with(&shelf);
+    let silent_task = silent.open(broker.port);
+    outbox.add(50, 300);
+    silent.has(50).await;
+    silent_task.abort();
+    assert_eq!(*outbox.receipted.borrow(), 50);
+    let task = subscriber.open(broker.port);
+    outbox.all_receipted().await;
+    subscriber.agrees_with(&outbox);
     uplink.stop().await;
-    desk.abort();
+    task.abort();
 }
 
 #[tokio::test]
 async fn a_receipt_that_does_not_match_our_chain_retires_nothing() {
-    let Some(mut broker) = Broker::prepare("") else { return };
+    let Some(mut broker) = Mosquitto::prepare("") else { return };
     broker.start().await;
-    let shelf = Shelf::new();
-    shelf.add(5, 100);
+    let outbox = MemoryOutbox::new();
+    outbox.add(5, 100);
     let receipt = |through: u64, root: &str| {
         serde_json::json!({"site": SITE, "epoch": EPOCH, "through": through, "root": root}).to_string().into_bytes()
     };
     let topic = format!("{BASE}/receipt");
     publish(broker.port, &topic, receipt(3, "AAAA")).await;
-    let uplink = Running::start(broker.settings(), &shelf);
+    let uplink = Running::start(settings(&broker), &outbox);
     for (payload, complaint) in [
         (None, "receipt refused: its root is not ours"),
         (Some(receipt(99, "AAAA")), "receipt refused: we never gave that number"),
@@ -192,92 +193,95 @@ async fn a_receipt_that_does_not_match_our_chain_retires_nothing() {
         if let Some(payload) = payload {
             publish(broker.port, &topic, payload).await;
         }
-        shelf.link(complaint, |link| link.up && link.error.as_ref().is_some_and(|error| error.starts_with(complaint))).await;
-        assert_eq!(*shelf.receipted.borrow(), 0);
+        outbox.link(complaint, |link| link.up && link.error.as_ref().is_some_and(|error| error.starts_with(complaint))).await;
+        assert_eq!(*outbox.receipted.borrow(), 0);
     }
-    publish(broker.port, &topic, receipt(5, &root(&shelf.jws(5)))).await;
-    shelf.all_receipted().await;
+    publish(broker.port, &topic, receipt(5, &root(&outbox.jws(5)))).await;
+    outbox.all_receipted().await;
     uplink.stop().await;
 }
 
 #[tokio::test]
 async fn a_huge_retained_message_does_not_take_the_uplink_down() {
-    let Some(mut broker) = Broker::prepare("") else { return };
+    let Some(mut broker) = Mosquitto::prepare("") else { return };
     broker.start().await;
     publish(broker.port, &format!("{BASE}/receipt"), vec![b'z'; 1 << 20]).await;
-    let (shelf, office) = (Shelf::new(), Office::new());
-    let desk = office.open(broker.port);
-    shelf.add(30, 300);
-    let uplink = Running::start(broker.settings(), &shelf);
-    shelf.all_receipted().await;
-    assert!(shelf.links.borrow().iter().all(|link| link.up), "never down: {:?}", shelf.links.borrow());
+    let (outbox, subscriber) = (MemoryOutbox::new(), Subscriber::new());
+    let task = subscriber.open(broker.port);
+    outbox.add(30, 300);
+    let uplink = Running::start(settings(&broker), &outbox);
+    outbox.all_receipted().await;
+    assert!(outbox.links.borrow().iter().all(|link| link.up), "never down: {:?}", outbox.links.borrow());
     uplink.stop().await;
-    desk.abort();
+    task.abort();
 }
 
 #[tokio::test]
-async fn one_poisonous_record_does_not_stop_the_others() {
+async fn one_refused_record_does_not_stop_the_others() {
     // mosquitto answers a payload above this limit with a PUBACK code that ends the connection.
-    let Some(mut broker) = Broker::prepare("message_size_limit 2000") else { return };
+    let Some(mut broker) = Mosquitto::prepare("message_size_limit 2000") else { return };
     broker.start().await;
-    let (shelf, office) = (Shelf::new(), Office::new());
-    let desk = office.open(broker.port);
-    shelf.add(2, 300);
-    shelf.add(1, 5_000);
-    shelf.add(20, 300);
-    let uplink = Running::start(broker.settings(), &shelf);
-    until("the culprit is found", &mut shelf.aside.subscribe(), |aside| !aside.is_empty()).await;
-    office.has(22).await;
-    assert_eq!(shelf.aside.borrow().keys().copied().collect::<Vec<_>>(), [3]);
-    assert!(!office.books.borrow().records.contains_key(&3));
+    let (outbox, subscriber) = (MemoryOutbox::new(), Subscriber::new());
+    let task = subscriber.open(broker.port);
+    outbox.add(2, 300);
+    outbox.add(1, 5_000);
+    outbox.add(20, 300);
+    let uplink = Running::start(settings(&broker), &outbox);
+    until("the refused record is found", &mut outbox.quarantined.subscribe(), |quarantined| !quarantined.is_empty()).await;
+    subscriber.has(22).await;
+    assert_eq!(outbox.quarantined.borrow().keys().copied().collect::<Vec<_>>(), [3]);
+    assert!(!subscriber.committed.borrow().records.contains_key(&3));
     // No receipt can pass it, so it must be tried for ever: somebody may mend the broker at any time.
-    until("it is offered again", &mut shelf.aside.subscribe(), |aside| aside.get(&3).is_some_and(|tries| *tries > 2)).await;
-    shelf.link("a person is told", |link| link.error.as_ref().is_some_and(|error| error.contains("record 3"))).await;
+    until("it is offered again", &mut outbox.quarantined.subscribe(), |quarantined| {
+        quarantined.get(&3).is_some_and(|tries| *tries > 2)
+    })
+    .await;
+    outbox.link("a person can read which one", |link| link.error.as_ref().is_some_and(|error| error.contains("record 3"))).await;
     broker.kill();
     broker.configure("");
     broker.start().await;
-    shelf.all_receipted().await;
-    office.agrees_with(&shelf);
-    assert!(shelf.aside.borrow().is_empty(), "the broker took it after all");
-    shelf.link("all is well", |link| link.up && link.error.is_none()).await;
+    outbox.all_receipted().await;
+    subscriber.agrees_with(&outbox);
+    assert!(outbox.quarantined.borrow().is_empty(), "the broker took it after all");
+    outbox.link("all is well", |link| link.up && link.error.is_none()).await;
     uplink.stop().await;
-    desk.abort();
+    task.abort();
 }
 
 #[tokio::test]
-async fn birth_goodbye_and_last_will_say_whether_the_site_is_there() {
-    let Some(mut broker) = Broker::prepare("") else { return };
+async fn birth_close_and_last_will_say_whether_the_site_is_there() {
+    let Some(mut broker) = Mosquitto::prepare("") else { return };
     broker.start().await;
-    let (shelf, office) = (Shelf::new(), Office::new());
-    let desk = office.open(broker.port);
-    shelf.add(3, 300);
+    let (outbox, subscriber) = (MemoryOutbox::new(), Subscriber::new());
+    let task = subscriber.open(broker.port);
+    outbox.add(3, 300);
     let status = format!("{BASE}/status");
-    let uplink = Running::start(broker.settings(), &shelf);
-    heard(broker.port, "w1", &status, |status| status["online"] == true && status["last_seq"] == 3 && status["outbox"] == 0)
+    let uplink = Running::start(settings(&broker), &outbox);
+    received(broker.port, "w1", &status, |status| status["online"] == true && status["last_seq"] == 3 && status["outbox"] == 0)
         .await;
-    heard(broker.port, "w2", &format!("{BASE}/keys"), |keys| keys["keys"].is_array()).await;
+    received(broker.port, "w2", &format!("{BASE}/keys"), |keys| keys["keys"].is_array()).await;
     uplink.stop().await;
-    heard(broker.port, "w3", &status, |status| status["online"] == false && status["epoch"] == EPOCH).await;
-    assert!(shelf.links.borrow().last().is_some_and(|link| !link.up && link.error.is_none()));
+    received(broker.port, "w3", &status, |status| status["online"] == false && status["epoch"] == EPOCH).await;
+    assert!(outbox.links.borrow().last().is_some_and(|link| !link.up && link.error.is_none()));
 
-    let uplink = Running::start(broker.settings(), &shelf);
-    heard(broker.port, "w4", &status, |status| status["online"] == true).await;
+    let uplink = Running::start(settings(&broker), &outbox);
+    received(broker.port, "w4", &status, |status| status["online"] == true).await;
     uplink.task.abort();
-    heard(broker.port, "w5", &status, |status| status["online"] == false).await;
+    received(broker.port, "w5", &status, |status| status["online"] == false).await;
 
-    let sample = office.books.borrow().sample.clone().expect("a record");
+    let sample = subscriber.committed.borrow().sample.clone().expect("a record");
     assert_eq!(sample.topic, format!("{BASE}/records/charge"));
     let properties = sample.properties.expect("properties");
     assert_eq!(properties.content_type.as_deref(), Some("application/jose"));
     let epoch = EPOCH.to_string();
     let expected = [("site", SITE), ("epoch", &epoch), ("seq", "1"), ("kind", "charge"), ("record_id", "id-1")];
     assert_eq!(properties.user_properties, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    desk.abort();
+    task.abort();
 }
 
 #[tokio::test]
 async fn tls_with_client_certificates_and_files_renewed_without_a_restart() {
-    let Some(mut broker) = Broker::prepare("") else { return };
+    let Some(mut broker) = Mosquitto::prepare("") else { return };
     let tls = "certfile @/server.pem\nkeyfile @/server.key\ncafile @/ca.pem\nrequire_certificate true\n";
     let dir = broker.file("");
     broker.configure(&tls.replace('@', dir.to_str().expect("a path").trim_end_matches('/')));
@@ -289,17 +293,17 @@ async fn tls_with_client_certificates_and_files_renewed_without_a_restart() {
         return tools::skip("openssl is too old");
     }
     broker.start().await;
-    let shelf = Shelf::new();
-    let mut settings = broker.settings();
+    let outbox = MemoryOutbox::new();
+    let mut settings = settings(&broker);
     settings.url = format!("mqtts://localhost:{}", broker.port);
     settings.ca_file = Some(broker.file("other-ca.pem"));
     settings.cert_file = Some(broker.file("client.pem"));
     settings.key_file = Some(broker.file("client.key"));
-    let uplink = Running::start(settings, &shelf);
+    let uplink = Running::start(settings, &outbox);
     let unknown = |link: &forecourt::mqtt::LinkState| link.error.as_ref().is_some_and(|error| error.contains("UnknownIssuer"));
-    shelf.link("a foreign broker is refused", unknown).await;
+    outbox.link("a foreign broker is refused", unknown).await;
     std::fs::copy(broker.file("ca.pem"), broker.file("other-ca.pem")).expect("copy");
-    shelf.link("the corrected file is enough", |link| link.up).await;
+    outbox.link("the corrected file is enough", |link| link.up).await;
     uplink.stop().await;
 }
 

@@ -1,4 +1,4 @@
-//! Independent witnesses of forecourt: charging stations, head office, MQTT broker, simulated time.
+//! Independent implementations of all that forecourt talks to: charging stations, head office, MQTT broker, simulated time.
 //!
 //! Everything here is written from the published protocols alone (OCPP 1.6, 2.0.1 and 2.1; records and topics as README.md
 //! describes them under "For head office") and shares no code with the daemon: JSON is written by hand, signatures are checked
@@ -9,7 +9,7 @@
 //! | [`station`] | a charging station: socket, offline queue, retries, checks of every answer |
 //! | [`scenario`] | what happens at a station (plug, start, meter, stop …), and the sessions that must come of it |
 //! | [`office`] | head office: subscribes, verifies, keeps, answers with receipts |
-//! | [`account`] | what stations know they delivered, held against what head office holds |
+//! | [`reconciliation`] | what stations know they delivered, compared with what head office holds |
 //! | [`broker`] | an MQTT 5 broker inside this program |
 //! | [`clock`] | simulated time |
 //! | [`load`] | many small stations at once, for measuring |
@@ -20,7 +20,6 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-pub mod account;
 pub mod base64;
 pub mod broker;
 pub mod clock;
@@ -29,6 +28,7 @@ mod csms;
 pub mod load;
 pub mod model;
 pub mod office;
+pub mod reconciliation;
 pub mod scenario;
 pub mod station;
 

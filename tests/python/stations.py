@@ -31,8 +31,8 @@ def near_now(text):
     assert abs(datetime.fromisoformat(text.replace("Z", "+00:00")) - datetime.now(timezone.utc)) < timedelta(minutes=1), text
 
 
-class Diary:
-    """Calls, and remembers the message ids."""
+class Recorder:
+    """Calls, and keeps the message ids."""
 
     def __init__(self, station):
         self.station, self.ids, self.actions = station, [], []
@@ -47,49 +47,49 @@ class Diary:
         return answer
 
 
-async def charge16(diary):
-    boot = await diary.call(call16.BootNotification(charge_point_model="Py16", charge_point_vendor="mobilityhouse"))
+async def charge16(recorder):
+    boot = await recorder.call(call16.BootNotification(charge_point_model="Py16", charge_point_vendor="mobilityhouse"))
     assert boot.status == "Accepted" and boot.interval > 0, boot
     near_now(boot.current_time)
-    near_now((await diary.call(call16.Heartbeat())).current_time)
+    near_now((await recorder.call(call16.Heartbeat())).current_time)
     for state in ("Available", "Preparing"):
-        await diary.call(call16.StatusNotification(connector_id=1, error_code="NoError", status=state, timestamp=at(-1)))
-    info = (await diary.call(call16.Authorize(id_tag="PYTHON16"))).id_tag_info
+        await recorder.call(call16.StatusNotification(connector_id=1, error_code="NoError", status=state, timestamp=at(-1)))
+    info = (await recorder.call(call16.Authorize(id_tag="PYTHON16"))).id_tag_info
     assert info["status"] == "Accepted", info
-    start = await diary.call(
+    start = await recorder.call(
         call16.StartTransaction(connector_id=1, id_tag="PYTHON16", meter_start=START_WH, timestamp=at(0), reservation_id=None)
     )
     assert start.id_tag_info["status"] == "Accepted" and start.transaction_id > 0, start
-    await diary.call(call16.StatusNotification(connector_id=1, error_code="NoError", status="Charging", timestamp=at(0)))
+    await recorder.call(call16.StatusNotification(connector_id=1, error_code="NoError", status="Charging", timestamp=at(0)))
     for minutes, register in ((15, 22_000), (30, 24_500)):
         sample = {"value": str(register), "context": "Sample.Periodic", "measurand": "Energy.Active.Import.Register", "unit": "Wh"}
         meter = [{"timestamp": at(minutes), "sampled_value": [sample]}]
-        await diary.call(call16.MeterValues(connector_id=1, transaction_id=start.transaction_id, meter_value=meter))
-    stop = await diary.call(
+        await recorder.call(call16.MeterValues(connector_id=1, transaction_id=start.transaction_id, meter_value=meter))
+    stop = await recorder.call(
         call16.StopTransaction(
             meter_stop=STOP_WH, timestamp=at(45), transaction_id=start.transaction_id, id_tag="PYTHON16", reason="Local"
         )
     )
     assert stop.id_tag_info["status"] == "Accepted", stop
-    await diary.call(call16.StatusNotification(connector_id=1, error_code="NoError", status="Available", timestamp=at(46)))
+    await recorder.call(call16.StatusNotification(connector_id=1, error_code="NoError", status="Available", timestamp=at(46)))
     return str(start.transaction_id)
 
 
-async def charge2(diary, call):
+async def charge2(recorder, call):
     """2.0.1 and 2.1 say the same; `call` is the version's module."""
-    boot = await diary.call(call.BootNotification(charging_station={"model": "Py2", "vendor_name": "mobilityhouse"}, reason="PowerUp"))
+    boot = await recorder.call(call.BootNotification(charging_station={"model": "Py2", "vendor_name": "mobilityhouse"}, reason="PowerUp"))
     assert boot.status == "Accepted" and boot.interval > 0, boot
     near_now(boot.current_time)
-    near_now((await diary.call(call.Heartbeat())).current_time)
-    await diary.call(call.StatusNotification(timestamp=at(-1), connector_status="Occupied", evse_id=1, connector_id=1))
+    near_now((await recorder.call(call.Heartbeat())).current_time)
+    await recorder.call(call.StatusNotification(timestamp=at(-1), connector_status="Occupied", evse_id=1, connector_id=1))
     token = {"id_token": "PYTHON2", "type": "ISO14443"}
-    info = (await diary.call(call.Authorize(id_token=token))).id_token_info
+    info = (await recorder.call(call.Authorize(id_token=token))).id_token_info
     assert info["status"] == "Accepted", info
-    tx = f"tx-{diary.station.id}"
+    tx = f"tx-{recorder.station.id}"
 
     async def event(kind, trigger, seq, minutes, register, context, info=None, **more):
         meter = [{"timestamp": at(minutes), "sampled_value": [{"value": register, "context": context}]}]
-        return await diary.call(
+        return await recorder.call(
             call.TransactionEvent(
                 event_type=kind,
                 timestamp=at(minutes),
@@ -113,7 +113,7 @@ async def charge2(diary, call):
         "Ended", "StopAuthorized", 3, 45, STOP_WH, "Transaction.End", {"stopped_reason": "Local"}, id_token=token
     )
     assert ended.id_token_info["status"] == "Accepted", ended
-    await diary.call(call.StatusNotification(timestamp=at(46), connector_status="Available", evse_id=1, connector_id=1))
+    await recorder.call(call.StatusNotification(timestamp=at(46), connector_status="Available", evse_id=1, connector_id=1))
     return tx
 
 
@@ -121,18 +121,18 @@ async def station(url, version, station_class, charge):
     name = f"PY-{version}"
     async with websockets.connect(f"{url}/{name}", subprotocols=[version]) as socket:
         assert socket.subprotocol == version, socket.subprotocol
-        diary = Diary(station_class(name, socket))
-        listening = asyncio.create_task(diary.station.start())
-        tx = await charge(diary)
+        recorder = Recorder(station_class(name, socket))
+        listening = asyncio.create_task(recorder.station.start())
+        tx = await charge(recorder)
         listening.cancel()
-        print(json.dumps({"station": name, "tx": tx, "ids": diary.ids, "actions": diary.actions}), flush=True)
+        print(json.dumps({"station": name, "tx": tx, "ids": recorder.ids, "actions": recorder.actions}), flush=True)
 
 
 async def main(url):
     await asyncio.gather(
         station(url, "ocpp1.6", v16.ChargePoint, charge16),
-        station(url, "ocpp2.0.1", v201.ChargePoint, lambda diary: charge2(diary, call201)),
-        station(url, "ocpp2.1", v21.ChargePoint, lambda diary: charge2(diary, call21)),
+        station(url, "ocpp2.0.1", v201.ChargePoint, lambda recorder: charge2(recorder, call201)),
+        station(url, "ocpp2.1", v21.ChargePoint, lambda recorder: charge2(recorder, call21)),
     )
 
 

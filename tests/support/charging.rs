@@ -1,6 +1,8 @@
 //! Stations that charge by a script, and the bills that come of it. Times are seconds after [`Site`] was opened; the site's clock
 //! stands where the script puts it, so that a message can come live, late, or ahead of its time.
 
+#![allow(clippy::disallowed_methods, reason = "the stations of a test live in real time")]
+
 use std::rc::Rc;
 
 use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
@@ -18,8 +20,8 @@ const TARIFF: &str = r#"{"country_code":"DE","party_id":"TST","id":"plain","curr
 "elements":[{"price_components":[{"type":"ENERGY","price":0.40,"vat":19,"step_size":1},
 {"type":"TIME","price":1.20,"vat":19,"step_size":1},{"type":"PARKING_TIME","price":6.00,"vat":19,"step_size":60}]}]}"#;
 
-pub struct Yard {
-    pub site: Site,
+pub struct ScriptedSite {
+    pub inner: Site,
     time: Rc<ScriptTime>,
 }
 
@@ -45,13 +47,13 @@ pub struct Outcome {
     pub charging_h: String,
 }
 
-impl Yard {
+impl ScriptedSite {
     /// A site of which nothing is configured but a tariff.
     pub async fn open() -> Self {
         let mut site = Site::new(&Plan { tariffs: vec![("plain.json".into(), TARIFF.into())], ..Plan::default() });
         let time = Rc::new(ScriptTime { clock: SystemClock::of(&mut site), noon: Utc::now().trunc_subsecs(0) });
         site.start().await;
-        Self { site, time }
+        Self { inner: site, time }
     }
 
     /// The site's clock goes on to this second.
@@ -61,14 +63,14 @@ impl Yard {
     }
 
     pub async fn station(&self, id: &str, version: &str) -> Station {
-        let socket = Socket::station(self.site.port, id, version).await;
+        let socket = Socket::station(self.inner.port, id, version).await;
         Station { socket, time: Rc::clone(&self.time), calls: 0 }
     }
 
-    /// The sessions of a station, in the order in which they were heard of.
+    /// The sessions of a station, in the order in which they became known.
     pub async fn sessions(&self, station: &str) -> Vec<Outcome> {
-        self.site.settled().await;
-        let rows = self.site.query(
+        self.inner.settled().await;
+        let rows = self.inner.query(
             "SELECT coalesce(substr(token, -4), '-'), state, hold_reason, record_seq, findings FROM v_session \
              WHERE station = ?1 ORDER BY session_id",
             &[&station],
@@ -82,10 +84,10 @@ impl Yard {
             let text = format!("{token}: {state} {reason}").trim_end().to_owned();
             return Outcome { text, findings, span: None, charging_h: String::new() };
         }
-        let record = self.site.forecourt(&["record", "show", &seq, "--json"]).ok().json();
+        let record = self.inner.forecourt(&["record", "show", &seq, "--json"]).ok().json();
         let hours = |dimension: &str| {
             let sum = "SELECT round(total(quantity), 3) FROM v_price_line WHERE seq = ?1 AND dimension = ?2";
-            self.site.value(sum, &[&seq, &dimension]).unwrap_or_default()
+            self.inner.value(sum, &[&seq, &dimension]).unwrap_or_default()
         };
         let mut text = format!("{token}: {} Wh", record["meter"]["energy_wh"].to_string().trim_matches('"'));
         let parked = hours("PARKING_TIME");

@@ -41,7 +41,7 @@ static char *watched(int fd, char *path) {
     return path;
 }
 
-static int told(const char *what) {
+static int ordered(const char *what) {
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s/%s", getenv("FAULTY_DISK"), what);
     return syscall(SYS_faccessat, AT_FDCWD, path, F_OK) == 0;
@@ -55,7 +55,7 @@ static void remember(const char *path, off_t at, size_t length, int truncate) {
 }
 
 /* Takes the changes of a file off the list; copies them into its image if they reached the disk. */
-static void settle(int fd, const char *path, int reached) {
+static void apply(int fd, const char *path, int reached) {
     char image[PATH_MAX];
     const char *name = strrchr(path, '/');
     snprintf(image, sizeof image, "%s/%s.image", getenv("FAULTY_DISK"), name ? name + 1 : path);
@@ -90,7 +90,7 @@ static int refuse(int error) {
 static ssize_t put(int fd, const void *bytes, size_t length, off_t at) {
     char path[PATH_MAX];
     char *name = watched(fd, path);
-    if (name && told("full")) return refuse(ENOSPC);
+    if (name && ordered("full")) return refuse(ENOSPC);
     off_t where = at < 0 && name ? syscall(SYS_lseek, fd, 0, SEEK_CUR) : at;
     long written = at < 0 ? syscall(SYS_write, fd, bytes, length) : syscall(SYS_pwrite64, fd, bytes, length, at);
     if (name && written > 0) remember(name, where, written, 0);
@@ -115,12 +115,12 @@ int ftruncate64(int fd, off64_t at) { return cut(fd, at); }
 static int sync_(int fd, long number) {
     char path[PATH_MAX];
     char *name = watched(fd, path);
-    if (name && told("fsync-fails")) {
-        settle(fd, name, 0);
+    if (name && ordered("fsync-fails")) {
+        apply(fd, name, 0);
         return refuse(EIO);
     }
     long result = syscall(number, fd);
-    if (name && result == 0) settle(fd, name, 1);
+    if (name && result == 0) apply(fd, name, 1);
     return (int)result;
 }
 

@@ -10,9 +10,10 @@ pub mod broker;
 pub mod charging;
 #[cfg(target_os = "linux")]
 pub mod clock;
+pub mod reconciliation;
 pub mod socket;
 pub mod tools;
-pub mod words;
+pub mod transaction;
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -87,15 +88,15 @@ impl Drop for Daemon {
     }
 }
 
-/// What a command said.
+/// What a command printed, and its exit code.
 #[derive(Debug)]
-pub struct Said {
+pub struct CommandOutput {
     pub code: i32,
     pub out: String,
     pub err: String,
 }
 
-impl Said {
+impl CommandOutput {
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("not JSON ({error}): {self:?}"))
     }
@@ -193,7 +194,7 @@ impl Site {
         self.daemon = Some(Daemon { child, log });
     }
 
-    /// Waits for a log line of the running daemon that contains all these words, and returns it.
+    /// Waits for a log line of the running daemon that contains all these texts, and returns it.
     pub async fn logged(&self, words: &[&str]) -> String {
         let mut log = self.daemon.as_ref().expect("a running daemon").log.clone();
         let find = |log: &Vec<String>| log.iter().find(|line| words.iter().all(|word| line.contains(word))).cloned();
@@ -213,7 +214,7 @@ impl Site {
         self.daemon.as_ref().expect("a running daemon").child.id()
     }
 
-    /// SIGKILL: nothing is finished, nobody is told.
+    /// SIGKILL: nothing is finished, nothing is announced.
     pub fn kill9(&mut self) {
         let mut daemon = self.daemon.take().expect("a running daemon");
         daemon.child.kill().unwrap();
@@ -251,8 +252,8 @@ impl Site {
     }
 
     /// Runs `forecourt --config … ARGS` to its end.
-    pub fn forecourt(&self, args: &[&str]) -> Said {
-        said(&mut self.command(args))
+    pub fn forecourt(&self, args: &[&str]) -> CommandOutput {
+        run_to_end(&mut self.command(args))
     }
 
     /// Any query over the store, as rows of JSON-like text; NULL is `None`.
@@ -294,9 +295,9 @@ impl Site {
     }
 }
 
-pub fn said(command: &mut Command) -> Said {
+pub fn run_to_end(command: &mut Command) -> CommandOutput {
     let output = command.stdin(Stdio::null()).output().unwrap();
-    Said {
+    CommandOutput {
         code: output.status.code().unwrap_or(-1),
         out: String::from_utf8_lossy(&output.stdout).into_owned(),
         err: String::from_utf8_lossy(&output.stderr).into_owned(),

@@ -65,13 +65,25 @@ pub struct Mosquitto {
 }
 
 impl Mosquitto {
-    /// Does not run yet; `None` when it is not installed.
-    pub fn prepare() -> Option<Self> {
+    /// Does not run yet; `None` when it is not installed. `extra`: more lines of configuration.
+    pub fn prepare(extra: &str) -> Option<Self> {
         let program = tool("mosquitto")?;
-        let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
-        let config = format!("listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\npersistence false\n");
-        std::fs::write(dir.path().join("mosquitto.conf"), config).unwrap();
-        Some(Self { program, dir, port, child: None })
+        let broker = Self { program, dir: tempfile::tempdir().unwrap(), port: free_port(), child: None };
+        broker.configure(extra);
+        Some(broker)
+    }
+
+    /// Other lines of configuration from the next start on.
+    pub fn configure(&self, extra: &str) {
+        let port = self.port;
+        let config =
+            format!("listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\npersistence false\n{extra}\n");
+        std::fs::write(self.file("mosquitto.conf"), config).unwrap();
+    }
+
+    /// In the broker's folder.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
     }
 
     pub fn url(&self) -> String {
@@ -80,18 +92,24 @@ impl Mosquitto {
 
     pub async fn start(&mut self) {
         let mut command = Command::new(&self.program);
-        command.arg("-c").arg(self.dir.path().join("mosquitto.conf")).stdout(Stdio::null()).stderr(Stdio::null());
+        command.arg("-c").arg(self.file("mosquitto.conf")).stdout(Stdio::null()).stderr(Stdio::null());
         self.child = Some(command.spawn().unwrap());
         let port = self.port;
         until("mosquitto listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()).await;
     }
 
-    /// SIGKILL.
+    /// SIGKILL: nothing is saved, no connection is closed in good order.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().unwrap();
             child.wait().unwrap();
         }
+    }
+
+    /// SIGSTOP or SIGCONT: a peer that is there and sends nothing.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.as_ref().expect("running").id().to_string();
+        assert!(Command::new("kill").args([name, &id]).status().is_ok_and(|status| status.success()));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Just enough Rust to read a source file's paths, numbers and texts: comments are passed over, `use` trees are unfolded.
 //! Not a parser: macros are read as the tokens they are, and names are not resolved.
 
-/// A file of the house, by its path from the root of the repository.
+/// A source file, by its path from the root of the repository.
 pub struct File {
     pub path: String,
     pub text: String,

@@ -26,7 +26,7 @@ use simulators::load::goals::{self, Figures, Goal};
 use simulators::load::kernel::{self, Counters};
 use simulators::load::servers::{Contender, LOAD_CORE, SERVER_CORE, Server, Setup, SlowFsync, pinned};
 use simulators::load::table::{self, Row};
-use simulators::load::{Mode, Report, Version, books};
+use simulators::load::{Mode, Report, Version, reconciliation};
 
 /// A run in which others took more of the servers' core is repeated, so many times.
 const OTHERS_MOST: f64 = 0.04;
@@ -38,9 +38,9 @@ const FSYNCS: usize = 200;
 const LOAD_S: u64 = 900;
 
 #[derive(Parser)]
-#[command(about = "Measures forecourt beside its yardsticks. Without a choice of scenario: --saturated")]
+#[command(about = "Measures forecourt beside its baselines. Without a choice of scenario: --saturated")]
 struct Cli {
-    /// Release build of forecourt; without it only the yardsticks run
+    /// Release build of forecourt; without it only the baselines run
     #[arg(long, value_name = "FILE")]
     forecourt: Option<PathBuf>,
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=50))]
@@ -71,7 +71,7 @@ struct Cli {
     /// All of the above, with 4ms and 2000
     #[arg(long)]
     all: bool,
-    /// Leave out the yardstick without a database
+    /// Leave out the baseline without a database
     #[arg(long)]
     no_echo: bool,
     /// Do not repeat runs that other work disturbed
@@ -128,7 +128,7 @@ fn compare(cli: &Cli, dir: &Path) -> Result<(usize, usize)> {
     let (mut void, mut missed) = (0, 0);
     for scenario in scenarios(cli) {
         let slow_fsync = scenario.slow_us.map(|microseconds| SlowFsync::build(dir, microseconds)).transpose()?;
-        let setup = Setup { yardstick: beside_me("yardstick")?, forecourt: cli.forecourt.clone(), slow_fsync };
+        let setup = Setup { baseline: beside_me("baseline")?, forecourt: cli.forecourt.clone(), slow_fsync };
         let mut rows = contenders(cli, &scenario);
         for round in 0..cli.rounds as usize {
             for turn in 0..rows.len() {
@@ -213,12 +213,12 @@ fn one_run(cli: &Cli, scenario: &Scenario, setup: &Setup, contender: Contender, 
     let rss_idle_kb = kernel::rss_kb(server.pid())?;
     let before = Counters::read(server.pid())?;
     let report = generate(cli, scenario, &server)?;
-    let settled =
-        books::await_settled(contender, &server.store, &report).map_err(|error| anyhow!("{error:#}\n{}", server.last_words()))?;
+    let settled = reconciliation::await_records(contender, &server.store, &report)
+        .map_err(|error| anyhow!("{error:#}\n{}", server.last_words()))?;
     let whole = before.spent(server.pid())?;
     let store = server.store.clone();
     server.stop(cli.kill)?;
-    books::check(contender, &store, &report)?;
+    reconciliation::check(contender, &store, &report)?;
     let work_after = measure_fixed_work()?;
     let window = report.server.context("the generator did not watch the server")?;
     ensure!(report.messages > 0, "no message in the window");
@@ -307,7 +307,7 @@ fn print_scenario(cli: &Cli, scenario: &Scenario, rows: &mut [Row]) -> usize {
 
 // ---- the host ------------------------------------------------------------------------------------------------------
 
-/// Hashing that fits the caches, about 10 ms; its CPU time tells how fast the core is just now.
+/// Hashing that fits the caches, about 10 ms; its CPU time shows how fast the core is just now.
 fn fixed_work() -> Result<u64> {
     let start = kernel::own_cpu_ns()?;
     let mut cells = [0u64; 4096];

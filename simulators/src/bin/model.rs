@@ -21,13 +21,13 @@ struct Args {
     /// Only this class of fault, one a case; may be given several times.
     #[arg(long = "fault", value_parser = class)]
     faults: Vec<Class>,
-    /// One case, by its own seed (with the same --fault), told in full.
+    /// One case, by its own seed (with the same --fault), described in full.
     #[arg(long)]
     replay: Option<u64>,
     /// Prints the table as Markdown and what the classes mean.
     #[arg(long)]
     table: bool,
-    /// Does not tell the failures one by one.
+    /// Does not describe the failures one by one.
     #[arg(long)]
     quiet: bool,
     #[arg(long)]
@@ -60,13 +60,13 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     let tariffs = Tariffs::new()?;
     if let Some(cases) = args.daemon {
-        return spoken(args.seed, cases, args.kill_every, &tariffs);
+        return with_daemon(args.seed, cases, args.kill_every, &tariffs);
     }
     if let Some(seed) = args.replay {
-        print!("{}", report::tell(&Case::new(seed, &args.faults), &tariffs));
+        print!("{}", report::describe(&Case::new(seed, &args.faults), &tariffs));
         return Ok(ExitCode::SUCCESS);
     }
-    // Panics are counted and told with their cases; their traces would only be in the way.
+    // Panics are counted and described with their cases; their traces would only be in the way.
     std::panic::set_hook(Box::new(|_| {}));
     let threads = args.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let began = Instant::now();
@@ -83,7 +83,7 @@ fn main() -> anyhow::Result<ExitCode> {
     eprintln!(
         "seed {}: {} sessions in {} cases, {} billed right, {} too little, {} held, {} wrong; {} ms with {threads} threads",
         args.seed,
-        total.sessions - total.never_told,
+        total.sessions - total.unreported,
         result.cases,
         total.right,
         total.too_little,
@@ -101,19 +101,19 @@ fn main() -> anyhow::Result<ExitCode> {
 }
 
 /// The real daemon, killed again and again.
-fn spoken(seed: u64, cases: usize, kill_every: usize, tariffs: &Tariffs) -> anyhow::Result<ExitCode> {
+fn with_daemon(seed: u64, cases: usize, kill_every: usize, tariffs: &Tariffs) -> anyhow::Result<ExitCode> {
     let folder = tempfile::Builder::new().prefix("forecourt-model-").tempdir()?;
     let began = Instant::now();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let program = std::env::current_exe()?;
-    let spoken = runtime.block_on(daemon::run(&program, folder.path(), seed, cases, kill_every))?;
+    let ran = runtime.block_on(daemon::run(&program, folder.path(), seed, cases, kill_every))?;
     let mut result = run::Report::default();
     let mut differ = 0;
-    for (case, told, outcomes) in &spoken.cases {
-        for ((_, check), session) in result.count(case, told, outcomes) {
+    for (case, simulated, outcomes) in &ran.cases {
+        for ((_, check), session) in result.count(case, simulated, outcomes) {
             println!("{check} for session #{session} of --replay {}", case.seed);
         }
-        let (_, pure) = run::outcomes(told, tariffs);
+        let (_, pure) = run::outcomes(simulated, tariffs);
         for (session, (real, pure)) in outcomes.iter().zip(&pure).enumerate().filter(|(_, (real, pure))| real != pure) {
             differ += 1;
             println!("differs: {real:?}, by the pure machine {pure:?}: session #{session} of --replay {}", case.seed);
@@ -123,9 +123,9 @@ fn spoken(seed: u64, cases: usize, kill_every: usize, tariffs: &Tariffs) -> anyh
     print!("{}", report::table(&result));
     eprintln!(
         "seed {seed}: {} sessions in {cases} cases, {} messages, {} kills; {} wrong; {differ} sessions differ from the pure machine; {} ms",
-        total.sessions - total.never_told,
-        spoken.messages,
-        spoken.kills,
+        total.sessions - total.unreported,
+        ran.messages,
+        ran.kills,
         total.wrongs(),
         began.elapsed().as_millis()
     );

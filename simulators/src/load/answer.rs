@@ -28,7 +28,7 @@ struct Decision<'a> {
     status: Cow<'a, str>,
 }
 
-/// Judges the answer to a message of `kind` with the id `id`; gives the transaction id of a 1.6 StartTransaction.
+/// Checks the answer to a message of `kind` with the id `id`; gives the transaction id of a 1.6 StartTransaction.
 ///
 /// # Errors
 /// Says what is wrong with the answer.

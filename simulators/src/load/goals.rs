@@ -147,7 +147,7 @@ impl Verdict {
 }
 
 impl Goal {
-    pub fn judge(&self, value: f64) -> Verdict {
+    pub fn verdict(&self, value: f64) -> Verdict {
         let reached = |bound: f64| if self.at_least { value >= bound } else { value <= bound };
         match (reached(self.stretch), reached(self.goal)) {
             (true, _) => Verdict::Stretch,
@@ -166,11 +166,11 @@ mod tests {
     fn verdicts() {
         let cpu = SATURATED[0];
         assert_eq!(
-            [1.5, 1.9, 2.1, f64::NAN].map(|value| cpu.judge(value)),
+            [1.5, 1.9, 2.1, f64::NAN].map(|value| cpu.verdict(value)),
             [Verdict::Stretch, Verdict::Ok, Verdict::Miss, Verdict::Miss]
         );
         let rate = SATURATED[2];
-        assert_eq!([0.7, 0.5, 0.4].map(|value| rate.judge(value)), [Verdict::Stretch, Verdict::Ok, Verdict::Miss]);
+        assert_eq!([0.7, 0.5, 0.4].map(|value| rate.verdict(value)), [Verdict::Stretch, Verdict::Ok, Verdict::Miss]);
     }
 
     #[test]

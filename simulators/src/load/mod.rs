@@ -1,8 +1,8 @@
 //! The neutral load generator and the parts of the benchmark that stand around it.
 //!
 //! `load` plays N stations over plain `ws://`, checks every answer, and says exactly what was answered, so that the
-//! server's store can be held against it. `bench` starts servers and generators in turn, reads what the kernel counted,
-//! checks the books and compares ratios with goals (docs/performance.md).
+//! server's store can be compared with it. `bench` starts servers and generators in turn, reads what the kernel counted,
+//! reconciles the store and compares ratios with goals (docs/performance.md).
 //!
 //! It is deliberately cheap: messages are templates with spliced fields, answers are parsed into borrowed structs, one
 //! single-threaded runtime carries all stations. It deliberately does no TLS, no compression and no reconnecting.
@@ -10,10 +10,10 @@
 //! Limits: 20,000 stations, 10 minutes a phase, 60 s to connect, 60 s to finish running sessions, 20 errors kept.
 
 pub mod answer;
-pub mod books;
 pub mod goals;
 pub mod histogram;
 pub mod kernel;
+pub mod reconciliation;
 pub mod run;
 pub mod script;
 pub mod servers;

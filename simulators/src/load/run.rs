@@ -1,6 +1,6 @@
 //! A run: everyone connects and boots, warm-up, window, running sessions finish, hang up, report.
 
-// Rates and seconds are statistics, told to people; the exact counts stay integers.
+// Rates and seconds are statistics, for people; the exact counts stay integers.
 #![allow(clippy::float_arithmetic)]
 
 use std::rc::Rc;

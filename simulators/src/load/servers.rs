@@ -24,9 +24,9 @@ const SETTLE_MS: u64 = 400;
 /// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Contender {
-    /// The yardstick without a database.
+    /// The baseline without a database.
     Echo,
-    /// The yardstick.
+    /// The baseline.
     Durable,
     Forecourt,
 }
@@ -43,7 +43,7 @@ impl Contender {
 
 /// Where the programs are, and how slow the disk shall be.
 pub struct Setup {
-    pub yardstick: PathBuf,
+    pub baseline: PathBuf,
     pub forecourt: Option<PathBuf>,
     pub slow_fsync: Option<SlowFsync>,
 }
@@ -82,9 +82,9 @@ impl Server {
         let log = dir.join("server.log");
         let mut command = pinned(SERVER_CORE);
         match contender {
-            Contender::Echo => command.arg(&setup.yardstick).arg("--echo").args(["--listen", &format!("127.0.0.1:{port}")]),
+            Contender::Echo => command.arg(&setup.baseline).arg("--echo").args(["--listen", &format!("127.0.0.1:{port}")]),
             Contender::Durable => {
-                command.arg(&setup.yardstick).args(["--listen", &format!("127.0.0.1:{port}"), "--db"]).arg(&store)
+                command.arg(&setup.baseline).args(["--listen", &format!("127.0.0.1:{port}"), "--db"]).arg(&store)
             }
             Contender::Forecourt => {
                 let config = write_config(dir, port, version)?;
@@ -153,7 +153,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Only has an effect when `stop` did not succeed; there is no one left to tell.
+        // Only has an effect when `stop` did not succeed; there is nobody left to report it to.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

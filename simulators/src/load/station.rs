@@ -1,4 +1,4 @@
-//! One station: connects, boots, waits for the others, then plays sessions until it is told to stop.
+//! One station: connects, boots, waits for the others, then plays sessions until it is stopped.
 //!
 //! It has one CALL in flight, checks each answer before it says the next thing, and refuses every CALL of the server
 //! with NotSupported. A wrong answer ends the station; the run is void then anyway.
@@ -79,7 +79,7 @@ pub async fn live(site: Rc<Site>, index: u32, mut go: watch::Receiver<bool>, hol
         anyhow::Ok(station.socket)
     };
     match outcome.await {
-        // The books are closed by now; how the farewell goes does not matter.
+        // The counts are complete by now; how the connection ends does not matter.
         Ok(mut socket) => drop(socket.close(None).await),
         Err(error) => site.tally.wrong(format!("station {index}: {error:#}")),
     }
@@ -193,7 +193,7 @@ impl Station {
         }
     }
 
-    /// Says one thing and judges the answer; gives the transaction id of a 1.6 StartTransaction.
+    /// Says one thing and checks the answer; gives the transaction id of a 1.6 StartTransaction.
     async fn call(&mut self, kind: Kind, template: &Template) -> Result<Option<i64>> {
         self.number += 1;
         self.id.truncate(self.id_head);

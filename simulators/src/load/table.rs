@@ -73,8 +73,8 @@ pub fn goals(rows: &[Row], goals: &[Goal]) -> (String, usize) {
             Against::Nothing => ("-", own, ""),
         };
         let sign = if goal.at_least { "≥" } else { "≤" };
-        let verdict = if value.is_nan() { "not measured" } else { goal.judge(value).name() };
-        missed += usize::from(goal.judge(value) == Verdict::Miss);
+        let verdict = if value.is_nan() { "not measured" } else { goal.verdict(value).name() };
+        missed += usize::from(goal.verdict(value) == Verdict::Miss);
         lines.push(vec![
             goal.what.to_owned(),
             name.to_owned(),

@@ -20,8 +20,8 @@ pub struct Case {
     pub without: Vec<usize>,
 }
 
-/// What a case comes to.
-pub struct Told {
+/// What a case comes to: the world, the messages in order of arrival, and what can be known of them.
+pub struct Simulated {
     pub world: World,
     pub messages: Vec<Message>,
     pub marks: Marks,
@@ -52,7 +52,7 @@ impl Case {
         Self { seed, faults, needs, without: Vec::new() }
     }
 
-    pub fn tell(&self) -> Told {
+    pub fn simulate(&self) -> Simulated {
         let mut world = World::new(self.seed ^ 0x5EED_0F7A_11FA_C750, self.needs);
         let mut marks = Marks::default();
         for index in &self.without {
@@ -62,7 +62,7 @@ impl Case {
             shape(fault, &mut world, &mut marks);
         }
         let main = world.sessions.len();
-        let mut script = station::tell(&world, 0..main, true);
+        let mut script = station::script(&world, 0..main, true);
         for fault in &self.faults {
             damage::damage(fault, &world, &mut script, &mut marks);
         }
@@ -73,8 +73,8 @@ impl Case {
             world.clock.push((closing - HOUR, 0));
         }
         world.close(self.seed, closing + MINUTE);
-        let end = station::tell(&world, main..world.sessions.len(), false);
+        let end = station::script(&world, main..world.sessions.len(), false);
         script.append(end);
-        Told { world, messages: script.messages, marks }
+        Simulated { world, messages: script.messages, marks }
     }
 }

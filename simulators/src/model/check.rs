@@ -7,9 +7,9 @@
 //! | `time-too-much` | charging time is at most the true one + `Tolerance::time`; a stretch between two samples that arrived in which the register rose counts as charging |
 //! | `money-too-much` | a bill is at most the true price + what these tolerances cost + energy between two samples that straddle a change of price + 2 cents |
 //! | `wrong-driver` | the token billed is the driver's, and nobody pays for another's energy |
-//! | `twice` | the bills of one session together, or the register intervals billed at one outlet, do not exceed it |
+//! | `twice` | the bills of one session together, or the register intervals billed at one EVSE, do not exceed it |
 //! | `lost` | a session whose start or stop was answered is billed or held |
-//! | `open-for-ever` | after a clean session on the same outlet, a day later, nothing is open |
+//! | `open-for-ever` | after a clean session on the same EVSE, a day later, nothing is open |
 //! | `wrong-date` | a bill begins within ten minutes of the truth and ends at most ten minutes after it |
 //! | `held-without-fault`, `too-little-without-fault` | a session at a station without faults is billed, in full |
 //! | `panic` | nothing said makes machine, metering or rating panic |
@@ -34,7 +34,7 @@ pub enum Outcome {
     Held(String),
     Wrong(&'static str),
     /// Neither its start nor its stop arrived.
-    NeverTold,
+    Unreported,
 }
 
 /// Dates further off than this are wrong.
@@ -51,11 +51,11 @@ struct Tolerance {
     energy: MilliWh,
     time: Millis,
     /// Charging time that samples allow beyond the true one.
-    blind: Millis,
+    unmeasured: Millis,
     money: Micro,
 }
 
-/// The verdict on every true session, in their order.
+/// The outcome of every true session, in their order.
 pub fn check(world: &World, messages: &[Message], marks: &Marks, kept: &[Kept]) -> Vec<Outcome> {
     let bills: Vec<Billed<'_>> = kept.iter().filter_map(|kept| Billed::of(world, kept)).collect();
     let mut outcomes: Vec<Outcome> =
@@ -87,13 +87,13 @@ struct Billed<'a> {
 impl<'a> Billed<'a> {
     fn of(world: &World, kept: &'a Kept) -> Option<Self> {
         let End::Billed(bill) = &kept.end else { return None };
-        let tells = kept.start_of.into_iter().chain(kept.stop_of).chain(kept.all_of.iter().copied());
+        let sessions = kept.start_of.into_iter().chain(kept.stop_of).chain(kept.all_of.iter().copied());
         let drives = |index: &usize| bill.tag.as_ref().is_none_or(|tag| *tag == machine::tag_text(world.sessions[*index].tag));
-        Some(Self { kept, bill, owner: tells.into_iter().find(drives) })
+        Some(Self { kept, bill, owner: sessions.into_iter().find(drives) })
     }
 }
 
-/// Whether two bills of one outlet contain the same energy, by meters that nothing is wrong with.
+/// Whether two bills of one EVSE contain the same energy, by meters that nothing is wrong with.
 fn overlap(world: &World, marks: &Marks, one: &Billed<'_>, other: &Billed<'_>) -> bool {
     let good = |billed: &Billed<'_>| billed.owner.is_some_and(|index| !Marks::has(marks.damaged, index));
     let simple = world.lifetime && world.meters.iter().all(|meter| meter.reset_at.is_none() && meter.rolls_at.is_none());
@@ -126,7 +126,7 @@ impl Case<'_> {
         }
         let ends = |message: &&Message| message.is(self.index, Phase::Start) || message.is(self.index, Phase::Stop);
         if !self.messages.iter().any(|message| ends(&message)) {
-            return Outcome::NeverTold;
+            return Outcome::Unreported;
         }
         let of = |kept: &&Kept| {
             kept.start_of == Some(self.index) || kept.stop_of == Some(self.index) || kept.all_of.contains(&self.index)
@@ -144,14 +144,14 @@ impl Case<'_> {
 
     fn billed(&self, ours: &[&Billed<'_>]) -> Outcome {
         let tolerance = self.tolerance();
-        if let Some(wrong) = ours.iter().find_map(|billed| self.judge(billed, &tolerance)) {
+        if let Some(wrong) = ours.iter().find_map(|billed| self.check_bill(billed, &tolerance)) {
             return Outcome::Wrong(wrong);
         }
         let (energy, cost) = ours.iter().fold((0, 0), |(energy, cost), billed| {
             (energy + billed.bill.last - billed.bill.first, cost + billed.bill.cost * CENT)
         });
         let price = self.price();
-        let timed = self.times_are_told();
+        let timed = self.times_are_known();
         if energy > self.truth().energy() + tolerance.energy || (timed && cost > price + tolerance.money + CENT) {
             return Outcome::Wrong("twice");
         }
@@ -163,7 +163,7 @@ impl Case<'_> {
     }
 
     /// What is wrong with a bill.
-    fn judge(&self, billed: &Billed<'_>, tolerance: &Tolerance) -> Option<&'static str> {
+    fn check_bill(&self, billed: &Billed<'_>, tolerance: &Tolerance) -> Option<&'static str> {
         let (truth, bill) = (self.truth(), billed.bill);
         let tariff = self.world.tariff;
         let spent = |what| truth.spent(what, truth.start, truth.stop);
@@ -171,13 +171,13 @@ impl Case<'_> {
             let others = billed.kept.all_of.iter().any(|index| self.world.sessions[*index].tag != truth.tag);
             return Some(if others { "wrong-driver" } else { "energy-too-much" });
         }
-        if !self.times_are_told() {
+        if !self.times_are_known() {
             return None;
         }
-        if bill.idle > spent(What::Idle) + self.dead_untold() + tolerance.time {
+        if bill.idle > spent(What::Idle) + self.unreported_dead_time() + tolerance.time {
             return Some("parking-too-much");
         }
-        if tariff.per_hour_charging() > 0 && bill.charging > spent(What::Charging) + tolerance.blind + tolerance.time {
+        if tariff.per_hour_charging() > 0 && bill.charging > spent(What::Charging) + tolerance.unmeasured + tolerance.time {
             return Some("time-too-much");
         }
         if bill.cost * CENT > self.price() + tolerance.money {
@@ -187,9 +187,9 @@ impl Case<'_> {
         off.then_some("wrong-date")
     }
 
-    /// Not of a session told late by a station whose clock was wrong, nor of one told while the gateway's clock was wrong, too:
+    /// Not of a session reported late by a station whose clock was wrong, nor of one reported while the gateway's clock was wrong, too:
     /// nothing could prove its times.
-    fn times_are_told(&self) -> bool {
+    fn times_are_known(&self) -> bool {
         let gateway = &self.world.gateway;
         let unprovable = |message: &Message| {
             let late = message.sent > message.at + DATE;
@@ -199,13 +199,13 @@ impl Case<'_> {
     }
 
     /// Time in which the station could not deliver, where the status that says so was lost: it looks like any other time without energy.
-    fn dead_untold(&self) -> Millis {
+    fn unreported_dead_time(&self) -> Millis {
         let truth = self.truth();
         let out_of_service = |message: &Message| matches!(&message.body, Body::Status(status) if ["Faulted", "Unavailable", "Reserved"].contains(&status.state));
-        let told = self.messages.iter().any(|message| {
+        let reported = self.messages.iter().any(|message| {
             message.evse == truth.evse && (truth.start..=truth.stop).contains(&message.at) && out_of_service(message)
         });
-        if told { 0 } else { truth.spent(What::Dead, truth.start, truth.stop) }
+        if reported { 0 } else { truth.spent(What::Dead, truth.start, truth.stop) }
     }
 
     fn price(&self) -> Micro {
@@ -221,19 +221,19 @@ impl Case<'_> {
         let energy = world.resolution + 1_000;
         let known = self.known();
         let time = if known.len() == 2 && Marks::has(self.marks.touched, self.index) {
-            // Nothing was measured between start and stop, and statuses may have been lost: no message could tell.
+            // Nothing was measured between start and stop, and statuses may have been lost: no message could show it.
             truth.stop - truth.start
         } else {
             2 * world.interval.unwrap_or(0) + 2 * world.resolution * 3_600 / SLOWEST + 2 * MINUTE
         };
         let register = |at: Millis| truth.energy_until(at) / world.resolution;
-        let mut blind = 0;
+        let mut unmeasured = 0;
         let mut straddled: MilliWh = 0;
         let changes = world.tariff.changes(truth.start - CLOCK, truth.stop + CLOCK);
         for pair in known.windows(2) {
             let (from, until) = (pair[0], pair[1]);
             if register(until) > register(from) {
-                blind += until - from - truth.spent(What::Charging, from, until);
+                unmeasured += until - from - truth.spent(What::Charging, from, until);
             }
             if changes.iter().any(|at| (from - CLOCK..until + CLOCK).contains(at)) {
                 straddled += truth.energy_until(until + CLOCK) - truth.energy_until(from - CLOCK);
@@ -241,18 +241,18 @@ impl Case<'_> {
         }
         let tariff = world.tariff;
         let money = energy * tariff.highest_per_kwh()
-            + hours(time + blind, tariff.per_hour_charging())
-            + hours(time + self.dead_untold(), tariff.per_hour_parking())
+            + hours(time + unmeasured, tariff.per_hour_charging())
+            + hours(time + self.unreported_dead_time(), tariff.per_hour_parking())
             + straddled * 20
             + 2 * CENT;
-        Tolerance { energy, time, blind, money }
+        Tolerance { energy, time, unmeasured, money }
     }
 
     /// Instants at which the register is known to whoever reads the messages.
     fn known(&self) -> Vec<Millis> {
         let truth = self.truth();
         let mut known = vec![truth.start, truth.stop];
-        if !Marks::has(self.marks.blind, self.index) {
+        if !Marks::has(self.marks.unmeasured, self.index) {
             let samples = self.messages.iter().filter(|message| message.is(self.index, Phase::Update));
             let samples = samples.filter(|message| message.tx().is_some_and(super::script::Tx::has_register));
             known.extend(samples.map(|message| message.at));

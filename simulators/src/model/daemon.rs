@@ -2,7 +2,7 @@
 //! through the promised views and held against the truth by the same checks.
 //!
 //! The daemon runs in a process of its own with a clock that follows the scripts ([`super::serve`]); all cases share it, so they are
-//! moved to the same days and told as one, each by a station of its own. A message in flight when the daemon dies was not answered:
+//! moved to the same days and sent as one, each by a station of its own. A message in flight when the daemon dies was not answered:
 //! the station sends it again, same id, same text, as stations do. Not here: cases with a wrong gateway clock, because the one
 //! clock is everybody's. Limits: a message is waited for 10 s, the last bills 60 s.
 
@@ -25,7 +25,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-use super::case::{Case, Told};
+use super::case::{Case, Simulated};
 use super::check::{Outcome, check};
 use super::fault::Class;
 use super::frames;
@@ -43,16 +43,16 @@ const STORE: &str = "forecourt.db";
 
 /// What came of it.
 pub struct Spoken {
-    pub cases: Vec<(Case, Told, Vec<Outcome>)>,
+    pub cases: Vec<(Case, Simulated, Vec<Outcome>)>,
     pub messages: usize,
     pub kills: usize,
 }
 
-/// A case as one station tells it.
+/// A case as one station sends it.
 struct Station {
     name: String,
     case: Case,
-    told: Told,
+    simulated: Simulated,
     /// Added to every time of it.
     shift: Millis,
     given: HashMap<usize, String>,
@@ -101,7 +101,7 @@ impl Process {
     }
 }
 
-/// Plays so many cases. `every`: messages between two kills, on average. `folder` is empty at the beginning.
+/// Runs so many cases. `every`: messages between two kills, on average. `folder` is empty at the beginning.
 pub async fn run(program: &Path, folder: &Path, seed: u64, count: usize, every: usize) -> Result<Spoken> {
     let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
     // After the program was built, whenever that was, and after the world's own days, so that 1970 stays 1970.
@@ -115,16 +115,16 @@ pub async fn run(program: &Path, folder: &Path, seed: u64, count: usize, every: 
         if case.faults.iter().any(|fault| fault.class == Class::GatewayClock) {
             continue;
         }
-        let told = case.tell();
-        let begin = told.world.begin;
+        let simulated = case.simulate();
+        let begin = simulated.world.begin;
         let name = format!("M-{}", stations.len());
-        stations.push(Station { name, case, told, shift: day - (begin - begin % DAY), given: HashMap::new(), socket: None });
+        stations.push(Station { name, case, simulated, shift: day - (begin - begin % DAY), given: HashMap::new(), socket: None });
     }
     configure(folder, &stations)?;
     let mut line: Vec<(Millis, usize, usize)> = Vec::new();
     for (place, station) in stations.iter().enumerate() {
-        let messages = station.told.messages.iter().enumerate();
-        line.extend(messages.map(|(message, told)| (told.sent + station.shift, place, message)));
+        let messages = station.simulated.messages.iter().enumerate();
+        line.extend(messages.map(|(message, sent)| (sent.sent + station.shift, place, message)));
     }
     line.sort_unstable();
     let mut rng = Rng::with_seed(seed);
@@ -142,18 +142,18 @@ pub async fn run(program: &Path, folder: &Path, seed: u64, count: usize, every: 
             stations.iter_mut().for_each(|station| station.socket = None);
             process = Process::start(program, folder, *at)?;
         }
-        stations[*place].tell(&process.address, *message).await?;
+        stations[*place].send_until_answered(&process.address, *message).await?;
     }
     let end = line.last().map_or(day, |(at, ..)| *at);
     process.set_clock(end + 2 * DAY)?;
-    settled(&folder.join(STORE)).await?;
+    billed(&folder.join(STORE)).await?;
     process.kill()?;
     let store = Connection::open_with_flags(folder.join(STORE), OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let mut cases = Vec::new();
     for station in stations {
         let kept = read(&store, &station)?;
-        let outcomes = check(&station.told.world, &station.told.messages, &station.told.marks, &kept);
-        cases.push((station.case, station.told, outcomes));
+        let outcomes = check(&station.simulated.world, &station.simulated.messages, &station.simulated.marks, &kept);
+        cases.push((station.case, station.simulated, outcomes));
     }
     Ok(Spoken { cases, messages: line.len(), kills })
 }
@@ -170,7 +170,7 @@ fn configure(folder: &Path, stations: &[Station]) -> Result<()> {
          default = \"plain\"\n[mqtt]\nurl = \"\"\n[signing]\nkey_file = \"signing-key.pem\"\n"
     );
     for station in stations {
-        let world = &station.told.world;
+        let world = &station.simulated.world;
         let tariff = if world.tariff == Tariff::Plain { "plain" } else { "tou" };
         text += &format!("[[station]]\nid = \"{}\"\ntariff = \"{tariff}\"\n", station.name);
         if world.limit_known {
@@ -183,7 +183,7 @@ fn configure(folder: &Path, stations: &[Station]) -> Result<()> {
 
 impl Station {
     fn id(&self, message: usize) -> Option<String> {
-        match &self.told.messages[message].tx()?.name {
+        match &self.simulated.messages[message].tx()?.name {
             Name::Nothing => None,
             Name::Given(index) => self.given.get(index).cloned(),
             Name::Text(text) => Some(text.clone()),
@@ -193,7 +193,7 @@ impl Station {
     async fn connect(&mut self, address: &str) -> Result<&mut WebSocketStream<TcpStream>> {
         if self.socket.is_none() {
             let mut request = format!("ws://{address}/ocpp/{}", self.name).into_client_request()?;
-            let version = match self.told.world.version {
+            let version = match self.simulated.world.version {
                 Version::V16 => "ocpp1.6",
                 Version::V201 => "ocpp2.0.1",
                 Version::V21 => "ocpp2.1",
@@ -207,14 +207,13 @@ impl Station {
     }
 
     async fn send(&mut self, address: &str, message: usize) -> Result<()> {
-        let (version, shift, id) = (self.told.world.version, self.shift, self.id(message));
-        let text = frames::call(version, &self.told.messages[message], id.as_deref(), shift);
+        let (version, shift, id) = (self.simulated.world.version, self.shift, self.id(message));
+        let text = frames::call(version, &self.simulated.messages[message], id.as_deref(), shift);
         self.connect(address).await?.send(Frame::text(text)).await?;
         Ok(())
     }
 
-    /// Sends a message until it is answered.
-    async fn tell(&mut self, address: &str, message: usize) -> Result<()> {
+    async fn send_until_answered(&mut self, address: &str, message: usize) -> Result<()> {
         for _ in 0..5 {
             let answered = match self.send(address, message).await {
                 Ok(()) => tokio::time::timeout(PATIENCE, self.answer(message)).await,
@@ -225,12 +224,12 @@ impl Station {
                 _ => self.socket = None,
             }
         }
-        let told = &self.told.messages[message];
-        bail!("station {} gets no answer to message {}: {:?}", self.name, told.id, told.body)
+        let sent = &self.simulated.messages[message];
+        bail!("station {} gets no answer to message {}: {:?}", self.name, sent.id, sent.body)
     }
 
     async fn answer(&mut self, message: usize) -> Result<Value> {
-        let id = self.told.messages[message].id.to_string();
+        let id = self.simulated.messages[message].id.to_string();
         let socket = self.socket.as_mut().context("not connected")?;
         while let Some(frame) = socket.next().await {
             let Frame::Text(text) = frame? else { continue };
@@ -244,15 +243,15 @@ impl Station {
 
     fn take(&mut self, message: usize, answer: &Value) -> Result<()> {
         ensure!(answer[0] == 3, "station {}: {answer}", self.name);
-        let told = &self.told.messages[message];
-        if let (Some(of), Some(id)) = (told.of.filter(|of| told.is(*of, Phase::Start)), answer[2]["transactionId"].as_i64()) {
+        let sent = &self.simulated.messages[message];
+        if let (Some(of), Some(id)) = (sent.of.filter(|of| sent.is(*of, Phase::Start)), answer[2]["transactionId"].as_i64()) {
             self.given.entry(of).or_insert_with(|| id.to_string());
         }
         Ok(())
     }
 }
 
-async fn settled(store: &PathBuf) -> Result<()> {
+async fn billed(store: &PathBuf) -> Result<()> {
     let store = Connection::open_with_flags(store, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let began = std::time::Instant::now();
     loop {
@@ -268,14 +267,14 @@ async fn settled(store: &PathBuf) -> Result<()> {
 /// What the store says about a station's sessions.
 fn read(store: &Connection, station: &Station) -> Result<Vec<Kept>> {
     let places: HashMap<String, usize> =
-        station.told.messages.iter().enumerate().map(|(place, message)| (message.id.to_string(), place)).collect();
-    let mut heard: HashMap<String, Vec<usize>> = HashMap::new();
+        station.simulated.messages.iter().enumerate().map(|(place, message)| (message.id.to_string(), place)).collect();
+    let mut of_session: HashMap<String, Vec<usize>> = HashMap::new();
     let sql = "SELECT session_id, call_id FROM v_message WHERE station = ?1 AND session_id IS NOT NULL ORDER BY message_id";
     let mut statement = store.prepare_cached(sql)?;
     let mut rows = statement.query([&station.name])?;
     while let Some(row) = rows.next()? {
         let (session, call): (String, Option<String>) = (row.get(0)?, row.get(1)?);
-        heard.entry(session).or_default().extend(call.and_then(|call| places.get(&call)));
+        of_session.entry(session).or_default().extend(call.and_then(|call| places.get(&call)));
     }
     let sql = "SELECT s.session_id, s.state, s.hold_reason, s.findings, r.jws FROM v_session s LEFT JOIN v_record r \
                ON r.session_id = s.session_id WHERE s.station = ?1 ORDER BY s.opened_at, s.session_id";
@@ -285,10 +284,10 @@ fn read(store: &Connection, station: &Station) -> Result<Vec<Kept>> {
     while let Some(row) = rows.next()? {
         let (session, state): (String, String) = (row.get(0)?, row.get(1)?);
         let (reason, findings, jws): (Option<String>, Option<String>, Option<String>) = (row.get(2)?, row.get(3)?, row.get(4)?);
-        let messages = heard.remove(&session).unwrap_or_default();
+        let messages = of_session.remove(&session).unwrap_or_default();
         let of = |phase: Phase| {
-            let told = messages.iter().map(|place| &station.told.messages[*place]);
-            told.filter(|message| message.tx().is_some_and(|tx| tx.phase == phase)).find_map(|message| message.of)
+            let sent = messages.iter().map(|place| &station.simulated.messages[*place]);
+            sent.filter(|message| message.tx().is_some_and(|tx| tx.phase == phase)).find_map(|message| message.of)
         };
         let (mut found, end) = match jws {
             Some(jws) => bill(&jws, station.shift)?,
@@ -296,7 +295,7 @@ fn read(store: &Connection, station: &Station) -> Result<Vec<Kept>> {
             None => (Vec::new(), End::Open),
         };
         found.extend(findings.filter(|findings| findings.len() > 2));
-        let mut all_of: Vec<usize> = messages.iter().filter_map(|place| station.told.messages[*place].of).collect();
+        let mut all_of: Vec<usize> = messages.iter().filter_map(|place| station.simulated.messages[*place].of).collect();
         all_of.dedup();
         let number = i64::try_from(kept.len())? + 1;
         kept.push(Kept { number, start_of: of(Phase::Start), stop_of: of(Phase::Stop), all_of, end, findings: found });

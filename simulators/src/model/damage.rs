@@ -34,7 +34,7 @@ pub fn damage(fault: &Fault, world: &World, script: &mut Script, marks: &mut Mar
         Class::StartZero | Class::StopZero | Class::BothZero | Class::KwhStart | Class::KwhStop | Class::KwhAll => {
             hit.registers(fault.class);
         }
-        Class::EndsExchanged | Class::SamplesOther => hit.other_outlet(fault.class),
+        Class::EndsExchanged | Class::SamplesOther => hit.other_evse(fault.class),
         Class::StopAhead => {
             let ahead = hit.rng.i64(HOUR..23 * HOUR);
             hit.each(Phase::Stop, |tx| shift(tx, ahead));
@@ -76,7 +76,7 @@ impl Hit<'_> {
         }
     }
 
-    /// A status of the target's outlet during the target's session.
+    /// A status of the target's EVSE during the target's session.
     fn statuses(&mut self, class: Class) {
         let session = &self.world.sessions[self.session];
         let (evse, index) = (session.evse, self.session);
@@ -169,14 +169,14 @@ impl Hit<'_> {
         self.script.messages.iter_mut().filter(|message| message.is(index, end)).for_each(|message| message.sent += late);
     }
 
-    /// The target's successors on its outlet.
+    /// The target's successors on its EVSE.
     fn successors(&self, of: usize) -> Vec<usize> {
         let (evse, stop) = (self.world.sessions[of].evse, self.world.sessions[of].stop);
         let later = |index: &usize| self.world.sessions[*index].evse == evse && self.world.sessions[*index].start >= stop;
         present(self.world).into_iter().filter(later).collect()
     }
 
-    /// Two sessions that follow each other on an outlet; the fault's target chooses which.
+    /// Two sessions that follow each other on an EVSE; the fault's target chooses which.
     fn pair(&mut self, fault: &Fault) -> Option<(usize, usize)> {
         let first: Vec<usize> = present(self.world).into_iter().filter(|index| !self.successors(*index).is_empty()).collect();
         let before = *first.get(fault.target % first.len().max(1))?;
@@ -247,7 +247,7 @@ impl Hit<'_> {
     fn registers(&mut self, class: Class) {
         let zero = |_: MilliWh| 0;
         let kilo = |value: MilliWh| value / 1_000;
-        // When all registers are a thousandth, only the power could tell.
+        // When all registers are a thousandth, only the power could show it.
         if class != Class::KwhAll || self.world.power {
             self.marks.damage(self.session);
         }
@@ -264,21 +264,21 @@ impl Hit<'_> {
             self.each(Phase::Stop, |tx| tx.change_registers(kilo));
         }
         if class == Class::KwhAll {
-            self.marks.blind(self.session);
+            self.marks.unmeasured(self.session);
             self.each(Phase::Update, |tx| tx.change_registers(kilo));
         }
     }
 
-    fn other_outlet(&mut self, class: Class) {
+    fn other_evse(&mut self, class: Class) {
         let world = self.world;
         let here = world.sessions[self.session].evse;
-        let there = here % world.outlets() + 1;
+        let there = here % world.evses() + 1;
         if here == there {
             return;
         }
         let both = class == Class::EndsExchanged;
         let resolution = world.resolution;
-        // A session without a sample of its own could not be told from a right one.
+        // A session without a sample of its own could not be distinguished from a right one.
         let sampled = |index: usize| {
             let own = |message: &Message| message.is(index, Phase::Update) && message.tx().is_some_and(Tx::has_register);
             self.script.messages.iter().any(own)
@@ -299,7 +299,7 @@ impl Hit<'_> {
                 tx.change_registers(|_| value - value % resolution);
                 self.marks.damage(index);
                 if !both {
-                    self.marks.blind(index);
+                    self.marks.unmeasured(index);
                 }
             }
         }
@@ -337,7 +337,7 @@ impl Hit<'_> {
             return;
         }
         self.marks.damage(self.session);
-        self.marks.blind(self.session);
+        self.marks.unmeasured(self.session);
         for _ in 0..self.rng.usize(1..=3) {
             let place = samples[self.rng.usize(..samples.len())];
             let spike = if self.rng.bool() { None } else { Some(self.rng.i64(1_000..900_000_000)) };

@@ -28,7 +28,7 @@ classes! {
     StatusesLost = "statuses-lost": "some or all statuses (2.x: state events) of a session are lost";
     StatusStuck = "status-stuck": "after one of them no further status or state arrives; samples do";
     FalseFault = "false-fault": "Faulted, Unavailable or Reserved is said while energy flows, and nothing after it";
-    Faulted = "faulted": "the outlet really is out of order for a part of the session, or to its end";
+    Faulted = "faulted": "the EVSE really is out of order for a part of the session, or to its end";
     SamplesLost = "samples-lost": "samples (MeterValues, Updated) are lost, one by one or in a stretch";
     StopLost = "stop-lost": "StopTransaction or Ended never arrives";
     StartLost = "start-lost": "StartTransaction or Started never arrives";
@@ -37,7 +37,7 @@ classes! {
     RepeatedNew = "repeated-new-id": "messages come again with a new id";
     Reordered = "reordered": "messages overtake each other within seconds";
     Offline = "offline-queue": "no connection for hours: statuses are lost, the rest comes later, in order";
-    DelayedDays = "delayed-days": "all of a session arrives days later, while another one runs on the same outlet";
+    DelayedDays = "delayed-days": "all of a session arrives days later, while another one runs on the same EVSE";
     Reboot = "reboot": "the station restarts in mid-session";
     PowerCut = "power-cut": "the station is without power for minutes to hours in mid-session";
     IdReused = "id-reused": "2.x: the next session has the transactionId of one whose Ended was lost";
@@ -53,8 +53,8 @@ classes! {
     KwhStart = "kwh-start": "the register at the start is in kWh labelled Wh";
     KwhStop = "kwh-stop": "the register at the stop is in kWh labelled Wh";
     KwhAll = "kwh-all": "all registers are in kWh labelled Wh";
-    EndsExchanged = "ends-exchanged": "starts and stops of two outlets carry each other's registers";
-    SamplesOther = "samples-other": "samples carry the register of another outlet";
+    EndsExchanged = "ends-exchanged": "starts and stops of two EVSEs carry each other's registers";
+    SamplesOther = "samples-other": "samples carry the register of another EVSE";
     ClockOff = "clock-off": "the station's clock is off by minutes to half a day";
     ClockStepped = "clock-stepped": "the station's clock is set in mid-session, ahead or back";
     Clock1970 = "clock-1970": "the station's clock starts in 1970 and is set later or never";
@@ -88,15 +88,15 @@ impl Class {
                 Needs { samples: true, lifetime: true, ..none }
             }
             Self::RegisterReset | Self::RolledOver => Needs { samples: true, lifetime: true, long: true, ..none },
-            Self::EndsExchanged => Needs { samples: true, lifetime: true, two_outlets: true, ..none },
-            Self::SamplesOther => Needs { samples: true, two_outlets: true, ..none },
+            Self::EndsExchanged => Needs { samples: true, lifetime: true, two_evses: true, ..none },
+            Self::SamplesOther => Needs { samples: true, two_evses: true, ..none },
             Self::DropOuts | Self::IntervalOnly => Needs { samples: true, ..none },
             Self::Reboot | Self::PowerCut | Self::Faulted | Self::ClockStepped => Needs { long: true, ..none },
             _ => none,
         }
     }
 
-    /// Two faults after which nothing that arrives could tell the truth: they are not combined.
+    /// Two faults after which nothing that arrives could show the truth: they are not combined.
     pub fn excludes(self, other: Self) -> bool {
         use Class::*;
         const FALSE_ENDS: &[Class] =
@@ -137,7 +137,7 @@ impl Needs {
             v2: self.v2 || other.v2,
             samples: self.samples || other.samples,
             lifetime: self.lifetime || other.lifetime,
-            two_outlets: self.two_outlets || other.two_outlets,
+            two_evses: self.two_evses || other.two_evses,
             successor: self.successor || other.successor,
             long: self.long || other.long,
         }

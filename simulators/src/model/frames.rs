@@ -17,12 +17,12 @@ pub fn call(version: Version, message: &Message, tx: Option<&str>, shift: Millis
             ("BootNotification", station.to_owned())
         }
         (Body::Status(status), _) => ("StatusNotification", status_payload(version, status, shift)),
-        (Body::Tx(told), Version::V16) => match told.phase {
-            Phase::Start => ("StartTransaction", start_16(told, shift)),
-            Phase::Update => ("MeterValues", values_16(told, tx, shift)),
-            Phase::Stop => ("StopTransaction", stop_16(told, tx, shift)),
+        (Body::Tx(sent), Version::V16) => match sent.phase {
+            Phase::Start => ("StartTransaction", start_16(sent, shift)),
+            Phase::Update => ("MeterValues", values_16(sent, tx, shift)),
+            Phase::Stop => ("StopTransaction", stop_16(sent, tx, shift)),
         },
-        (Body::Tx(told), _) => ("TransactionEvent", event(told, tx.unwrap_or_default(), shift)),
+        (Body::Tx(sent), _) => ("TransactionEvent", event(sent, tx.unwrap_or_default(), shift)),
     };
     format!(r#"[2,"{}","{action}",{payload}]"#, message.id)
 }

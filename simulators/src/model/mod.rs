@@ -9,7 +9,7 @@
 //! | module | is |
 //! |---|---|
 //! | `world`, `truth` | vehicles, meters, drivers; true energy, times, activity, price |
-//! | `script`, `station` | what a station says about it, in words that the protocols share |
+//! | `script`, `station` | what a station says about it, in terms that the protocols share |
 //! | `fault`, `shape`, `damage` | classes of faults: how they change the world, how they change the messages |
 //! | `machine` | the daemon's pure library: facts in, bills out |
 //! | `serve`, `daemon`, `frames` | the real daemon: OCPP-J in, killed again and again, bills from its store |

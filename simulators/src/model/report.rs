@@ -1,8 +1,8 @@
-//! Tables for people and for the documentation, and a failure told so that it can be understood without running it.
+//! Tables for people and for the documentation, and a failure described so that it can be understood without running it.
 
 use std::fmt::Write;
 
-use super::case::{Case, Told};
+use super::case::{Case, Simulated};
 use super::check::Outcome;
 use super::fault::Class;
 use super::machine::{Bill, End, Kept, Tariffs};
@@ -24,10 +24,10 @@ pub fn table(report: &Report) -> String {
         let mut held: Vec<(&String, &u64)> = tally.held.iter().collect();
         held.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
         why.extend(held.iter().map(|(reason, count)| format!("{reason} {count}")));
-        let told = tally.sessions - tally.never_told;
+        let reported = tally.sessions - tally.unreported;
         let _ = writeln!(
             text,
-            "| {name} | {told} | {} | {} | {} | {} | {} |",
+            "| {name} | {reported} | {} | {} | {} | {} | {} |",
             tally.right,
             tally.too_little,
             tally.helds(),
@@ -48,12 +48,12 @@ pub fn legend() -> String {
 }
 
 /// A case: the truth, what was said, and what came of it.
-pub fn tell(case: &Case, tariffs: &Tariffs) -> String {
-    let told = case.tell();
-    let (kept, outcomes) = run::outcomes(&told, tariffs);
+pub fn describe(case: &Case, tariffs: &Tariffs) -> String {
+    let simulated = case.simulate();
+    let (kept, outcomes) = run::outcomes(&simulated, tariffs);
     let mut text = String::new();
     let faults: Vec<&str> = case.faults.iter().map(|fault| fault.class.name()).collect();
-    let world = &told.world;
+    let world = &simulated.world;
     let _ = writeln!(
         text,
         "seed {} faults [{}] without sessions {:?}\n{:?} {} W limit {} tariff {:?} resolution {} Wh interval {} s {}",
@@ -76,14 +76,14 @@ pub fn tell(case: &Case, tariffs: &Tariffs) -> String {
     for restart in &world.restarts {
         let _ = writeln!(text, "daemon restarts {}", clock_text(world, *restart));
     }
-    truth(&mut text, &told, &outcomes);
-    messages(&mut text, &told);
+    truth(&mut text, &simulated, &outcomes);
+    messages(&mut text, &simulated);
     sessions(&mut text, world, &kept);
     text
 }
 
-fn truth(text: &mut String, told: &Told, outcomes: &[Outcome]) {
-    let world = &told.world;
+fn truth(text: &mut String, simulated: &Simulated, outcomes: &[Outcome]) {
+    let world = &simulated.world;
     let _ = writeln!(text, "TRUTH");
     for (index, session) in world.sessions.iter().enumerate().filter(|(_, session)| !session.absent) {
         let parts: Vec<String> = session
@@ -93,7 +93,7 @@ fn truth(text: &mut String, told: &Told, outcomes: &[Outcome]) {
             .collect();
         let _ = writeln!(
             text,
-            "  #{index} outlet {} driver {} {}..{} {} Wh [{}]: {:?}",
+            "  #{index} EVSE {} driver {} {}..{} {} Wh [{}]: {:?}",
             session.evse,
             session.tag,
             clock_text(world, session.start),
@@ -105,19 +105,21 @@ fn truth(text: &mut String, told: &Told, outcomes: &[Outcome]) {
     }
 }
 
-/// Runs of samples are told as their first and last.
-fn messages(text: &mut String, told: &Told) {
-    let world = &told.world;
-    let _ = writeln!(text, "MESSAGES (arrival: what it says; [n] tells of session n; times are d+hh:mm:ss of the world)");
+/// Runs of samples are shown as their first and last.
+fn messages(text: &mut String, simulated: &Simulated) {
+    let world = &simulated.world;
+    let _ = writeln!(text, "MESSAGES (arrival: what it says; [n] is about session n; times are d+hh:mm:ss of the world)");
     let plain = |message: &Message| {
         message.tx().is_some_and(|tx| tx.phase == Phase::Update && tx.trigger != Some("ChargingStateChanged"))
     };
     let mut place = 0;
-    while place < told.messages.len() {
-        let message = &told.messages[place];
+    while place < simulated.messages.len() {
+        let message = &simulated.messages[place];
         let _ = writeln!(text, "  {}", line(world, message));
-        let run =
-            told.messages[place + 1..].iter().take_while(|next| plain(message) && plain(next) && next.of == message.of).count();
+        let run = simulated.messages[place + 1..]
+            .iter()
+            .take_while(|next| plain(message) && plain(next) && next.of == message.of)
+            .count();
         if run > 2 {
             let _ = writeln!(text, "    … {} more like it", run - 1);
             place += run;
@@ -156,7 +158,7 @@ fn tx_line(text: &mut String, world: &World, id: u64, tx: &Tx) {
         }
     };
     say("seq", tx.seq.map(|seq| seq.to_string()));
-    say("outlet", tx.evse.map(|evse| evse.to_string()));
+    say("EVSE", tx.evse.map(|evse| evse.to_string()));
     say("at", tx.at.map(|at| maybe(world, Some(at))));
     say("tag", tx.tag.map(|tag| tag.to_string()));
     say("register", tx.register.map(wh));
@@ -234,7 +236,7 @@ fn clock_text(world: &World, at: Millis) -> String {
     format!("{days}+{:02}:{:02}:{:02}", rest / 3_600, rest / 60 % 60, rest % 60)
 }
 
-/// Each distinct failure: how often, and its shortest example, shrunk and told.
+/// Each distinct failure: how often, and its shortest example, shrunk and described.
 pub fn failures(report: &Report, tariffs: &Tariffs) -> String {
     let mut text = String::new();
     for ((group, failing), examples) in &report.failures {
@@ -246,7 +248,7 @@ pub fn failures(report: &Report, tariffs: &Tariffs) -> String {
         });
         let smaller = examples.iter().map(|(_, case, session)| {
             let small = super::shrink::shrink(case, *session, failing, tariffs);
-            (tell(&small, tariffs), *session)
+            (describe(&small, tariffs), *session)
         });
         let Some((shortest, session)) = smaller.min_by_key(|(text, _)| text.len()) else { continue };
         let _ =

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::case::{Case, Told};
+use super::case::{Case, Simulated};
 use super::check::{Outcome, check};
 use super::fault::Class;
 use super::machine::{self, Kept, Tariffs};
@@ -12,7 +12,7 @@ use super::shape::Marks;
 
 /// Cases handed to a thread at a time.
 const BATCH: u64 = 256;
-/// Examples kept of each distinct failure; the shortest is told.
+/// Examples kept of each distinct failure; the shortest is printed.
 const EXAMPLES: usize = 8;
 
 /// Wrong bills that are known and not mended yet, in sessions with several faults at once: at most so many in a thousand. With one
@@ -38,7 +38,7 @@ pub struct Tally {
     pub too_little: u64,
     /// Of those: with altered inputs and no finding.
     pub silent: u64,
-    pub never_told: u64,
+    pub unreported: u64,
     pub held: BTreeMap<String, u64>,
     pub wrong: BTreeMap<&'static str, u64>,
 }
@@ -64,7 +64,7 @@ impl Tally {
             }
             Outcome::Held(reason) => *self.held.entry(reason.clone()).or_default() += 1,
             Outcome::Wrong(check) => *self.wrong.entry(check).or_default() += 1,
-            Outcome::NeverTold => self.never_told += 1,
+            Outcome::Unreported => self.unreported += 1,
         }
     }
 
@@ -73,7 +73,7 @@ impl Tally {
         self.right += other.right;
         self.too_little += other.too_little;
         self.silent += other.silent;
-        self.never_told += other.never_told;
+        self.unreported += other.unreported;
         other.held.iter().for_each(|(reason, count)| *self.held.entry(reason.clone()).or_default() += count);
         other.wrong.iter().for_each(|(check, count)| *self.wrong.entry(check).or_default() += count);
     }
@@ -123,11 +123,11 @@ impl Report {
         total
     }
 
-    /// Plays one case and counts it.
+    /// Runs one case and counts it.
     pub fn add(&mut self, number: u64, case: Case, tariffs: &Tariffs) {
-        let told = case.tell();
-        let (_, outcomes) = outcomes(&told, tariffs);
-        for (key, session) in self.count(&case, &told, &outcomes) {
+        let simulated = case.simulate();
+        let (_, outcomes) = outcomes(&simulated, tariffs);
+        for (key, session) in self.count(&case, &simulated, &outcomes) {
             let known = self.failures.entry(key).or_default();
             if known.len() < EXAMPLES {
                 known.push((number, case.clone(), session));
@@ -136,13 +136,13 @@ impl Report {
     }
 
     /// Counts what became of a case, and names what failed: group and check, and the session.
-    pub fn count(&mut self, case: &Case, told: &Told, outcomes: &[Outcome]) -> Vec<((Group, &'static str), usize)> {
+    pub fn count(&mut self, case: &Case, simulated: &Simulated, outcomes: &[Outcome]) -> Vec<((Group, &'static str), usize)> {
         self.cases += 1;
         let group = Group::of(case);
         let mut failures = Vec::new();
-        for (index, outcome) in outcomes.iter().enumerate().filter(|(index, _)| !told.world.sessions[*index].absent) {
+        for (index, outcome) in outcomes.iter().enumerate().filter(|(index, _)| !simulated.world.sessions[*index].absent) {
             let wrong = matches!(outcome, Outcome::Wrong(_));
-            let touched = case.faults.is_empty() || wrong || Marks::has(told.marks.touched, index);
+            let touched = case.faults.is_empty() || wrong || Marks::has(simulated.marks.touched, index);
             let group = if touched { group } else { Group::Beside };
             self.groups.entry(group).or_default().add(outcome);
             let failed = match outcome {
@@ -158,18 +158,18 @@ impl Report {
     }
 }
 
-/// What the machine made of a case, and the verdict on each true session. A panic of the machine, which the daemon would survive
+/// What the machine made of a case, and the outcome of each true session. A panic of the machine, which the daemon would survive
 /// by holding the session, counts as wrong for the first session.
-pub fn outcomes(told: &Told, tariffs: &Tariffs) -> (Vec<Kept>, Vec<Outcome>) {
-    match catch_unwind(AssertUnwindSafe(|| machine::play(&told.world, &told.messages, tariffs))) {
+pub fn outcomes(simulated: &Simulated, tariffs: &Tariffs) -> (Vec<Kept>, Vec<Outcome>) {
+    match catch_unwind(AssertUnwindSafe(|| machine::play(&simulated.world, &simulated.messages, tariffs))) {
         Ok(kept) => {
-            let outcomes = check(&told.world, &told.messages, &told.marks, &kept);
+            let outcomes = check(&simulated.world, &simulated.messages, &simulated.marks, &kept);
             (kept, outcomes)
         }
         Err(_) => {
-            let first = told.world.sessions.iter().position(|session| !session.absent);
-            let verdict = |index: usize| if Some(index) == first { Outcome::Wrong("panic") } else { Outcome::NeverTold };
-            (Vec::new(), (0..told.world.sessions.len()).map(verdict).collect())
+            let first = simulated.world.sessions.iter().position(|session| !session.absent);
+            let outcome = |index: usize| if Some(index) == first { Outcome::Wrong("panic") } else { Outcome::Unreported };
+            (Vec::new(), (0..simulated.world.sessions.len()).map(outcome).collect())
         }
     }
 }
@@ -204,7 +204,7 @@ pub fn seed_of(seed: u64, number: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// Plays cases until that many sessions took place.
+/// Runs cases until that many sessions took place.
 pub fn run(seed: u64, sessions: u64, only: &[Class], threads: usize, tariffs: &Tariffs) -> Report {
     // A fixed number of cases, so that the same seed gives the same report: a case has about four and a half sessions.
     let cases = (sessions * 2 / 9).max(1);

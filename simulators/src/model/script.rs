@@ -1,6 +1,6 @@
-//! What a station says, message by message, in words that 1.6 and 2.x share; no wire format and nothing of the daemon's.
+//! What a station says, message by message, in terms that 1.6 and 2.x share; no wire format and nothing of the daemon's.
 //!
-//! Each message knows the truth behind it (when it happened, which session and outlet it tells of) beside what it claims.
+//! Each message knows the truth behind it (when it happened, which session and EVSE it is about) beside what it claims.
 
 use super::{MilliWh, Millis};
 
@@ -19,9 +19,9 @@ pub struct Message {
     pub sent: Millis,
     /// The same number again is the same message again, with the same text.
     pub id: u64,
-    /// The session it tells of: an index into the sessions of the world.
+    /// The session it is about: an index into the sessions of the world.
     pub of: Option<usize>,
-    /// The outlet it tells of, whatever it claims.
+    /// The EVSE it is about, whatever it claims.
     pub evse: u32,
     pub body: Body,
 }

@@ -14,8 +14,8 @@ pub struct Marks {
     /// Sessions of which a fault altered what their bill is made from: ids, registers or times.
     pub damaged: u64,
     /// Sessions whose samples say nothing that could be used.
-    pub blind: u64,
-    /// Times that nothing which arrives can prove: a wrong clock, and told late.
+    pub unmeasured: u64,
+    /// Times that nothing which arrives can prove: a wrong clock, and reported late.
     pub clock: bool,
 }
 
@@ -29,9 +29,9 @@ impl Marks {
         self.damaged |= 1 << session;
     }
 
-    pub fn blind(&mut self, session: usize) {
+    pub fn unmeasured(&mut self, session: usize) {
         self.touch(session);
-        self.blind |= 1 << session;
+        self.unmeasured |= 1 << session;
     }
 
     pub fn has(mask: u64, session: usize) -> bool {
@@ -86,7 +86,7 @@ pub fn shape(fault: &Fault, world: &mut World, marks: &mut Marks) {
         Class::RegisterReset => {
             world.meters[meter].reset_at = Some(at);
             marks.damage(session);
-            marks.blind(session);
+            marks.unmeasured(session);
         }
         Class::RolledOver => {
             const LIMIT: i64 = 100_000_000_000;
@@ -94,7 +94,7 @@ pub fn shape(fault: &Fault, world: &mut World, marks: &mut Marks) {
             world.meters[meter].base = LIMIT - so_far;
             world.meters[meter].rolls_at = Some(LIMIT);
             marks.damage(session);
-            marks.blind(session);
+            marks.unmeasured(session);
         }
         Class::ClockOff | Class::ClockStepped | Class::Clock1970 => clock(fault.class, world, at, rng, marks),
         Class::GatewayClock => {

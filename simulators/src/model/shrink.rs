@@ -7,7 +7,7 @@ use super::run::outcomes;
 
 /// What fails in a case: the session and the check.
 pub fn fails(case: &Case, session: usize, failing: &str, tariffs: &Tariffs) -> bool {
-    match outcomes(&case.tell(), tariffs).1.get(session) {
+    match outcomes(&case.simulate(), tariffs).1.get(session) {
         Some(Outcome::Wrong(check)) => *check == failing,
         Some(Outcome::Held(_)) => failing == "held-without-fault",
         Some(Outcome::TooLittle { .. }) if case.faults.is_empty() => failing == "too-little-without-fault",
@@ -26,8 +26,9 @@ pub fn shrink(case: &Case, session: usize, failing: &str, tariffs: &Tariffs) -> 
             next.faults.remove(place);
             tries.push(next);
         }
-        for index in (0..case.tell().world.sessions.len()).filter(|index| *index != session && !small.without.contains(index)) {
-            if case.tell().world.sessions[index].closer {
+        for index in (0..case.simulate().world.sessions.len()).filter(|index| *index != session && !small.without.contains(index))
+        {
+            if case.simulate().world.sessions[index].closer {
                 continue;
             }
             let mut next = small.clone();

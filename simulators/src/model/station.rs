@@ -15,26 +15,26 @@ pub struct Script {
     next_id: u64,
 }
 
-struct Teller<'a> {
+struct Writer<'a> {
     world: &'a World,
     messages: Vec<Message>,
 }
 
 /// What the station says about the sessions `from` and later of the world.
-pub fn tell(world: &World, sessions: std::ops::Range<usize>, boot: bool) -> Script {
-    let mut teller = Teller { world, messages: Vec::new() };
+pub fn script(world: &World, sessions: std::ops::Range<usize>, boot: bool) -> Script {
+    let mut writer = Writer { world, messages: Vec::new() };
     if boot {
-        teller.boot(world.begin);
+        writer.boot(world.begin);
     }
     for index in sessions {
-        teller.session(index);
+        writer.session(index);
     }
     if boot {
         for outage in &world.outages {
-            teller.boot(outage.until);
+            writer.boot(outage.until);
         }
     }
-    teller.deliver()
+    writer.deliver()
 }
 
 impl Script {
@@ -71,11 +71,11 @@ impl Script {
     }
 }
 
-impl Teller<'_> {
+impl Writer<'_> {
     fn clock(&self, at: Millis) -> Option<Millis> {
         // Stations write whole seconds.
-        let told = at + offset(&self.world.clock, at);
-        Some(told - told.rem_euclid(SECOND))
+        let stamped = at + offset(&self.world.clock, at);
+        Some(stamped - stamped.rem_euclid(SECOND))
     }
 
     fn dark(&self, at: Millis) -> bool {
@@ -90,7 +90,7 @@ impl Teller<'_> {
 
     fn boot(&mut self, at: Millis) {
         self.say(at, None, 0, Body::Boot);
-        for evse in 1..=self.world.outlets() {
+        for evse in 1..=self.world.evses() {
             let here = |session: &&super::world::Session| session.evse == evse && !session.absent;
             let runs = self.world.sessions.iter().filter(here).find(|session| session.plug <= at && at < session.unplug);
             match runs {

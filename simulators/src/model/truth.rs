@@ -27,7 +27,7 @@ impl Session {
 }
 
 impl World {
-    /// The true sum of all energy that ever went through an outlet's meter.
+    /// The true sum of all energy that ever went through an EVSE's meter.
     pub fn delivered(&self, evse: u32, at: Millis) -> MilliWh {
         let here = self.sessions.iter().filter(|session| session.evse == evse && session.start <= at);
         self.meter(evse).base + here.map(|session| session.energy_until(at)).sum::<MilliWh>()
@@ -37,7 +37,7 @@ impl World {
         &self.meters[usize::try_from(evse).unwrap_or(1) - 1]
     }
 
-    /// What the meter of an outlet shows during a session.
+    /// What the meter of an EVSE shows during a session.
     pub fn shown(&self, session: &Session, at: Millis) -> MilliWh {
         let meter = self.meter(session.evse);
         let mut value = self.delivered(session.evse, at);

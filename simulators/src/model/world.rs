@@ -2,7 +2,7 @@
 //!
 //! Everything is integers: milliseconds since 1970 UTC, watts, milliwatt-hours. A world is made from one number and from what
 //! its faults need to be possible at all ([`Needs`]); the faults may then change it ([`super::fault`]).
-//! Limits: 1 to 3 outlets, 1 to 6 sessions and one clean one per outlet at the end, 40 samples a session.
+//! Limits: 1 to 3 EVSEs, 1 to 6 sessions and one clean one per EVSE at the end, 40 samples a session.
 
 use fastrand::Rng;
 
@@ -82,7 +82,7 @@ pub struct Offline {
     pub until: Millis,
 }
 
-/// Meter of one outlet.
+/// Meter of one EVSE.
 #[derive(Clone, Debug, Default)]
 pub struct Meter {
     pub base: MilliWh,
@@ -105,7 +105,7 @@ pub enum Tariff {
 pub struct World {
     pub version: Version,
     pub watts: i64,
-    /// The daemon is told the station's power.
+    /// The daemon knows the station's power.
     pub limit_known: bool,
     pub tariff: Tariff,
     pub meters: Vec<Meter>,
@@ -139,8 +139,8 @@ pub struct Needs {
     pub v2: bool,
     pub samples: bool,
     pub lifetime: bool,
-    pub two_outlets: bool,
-    /// Another session follows on the same outlet.
+    pub two_evses: bool,
+    /// Another session follows on the same EVSE.
     pub successor: bool,
     pub long: bool,
 }
@@ -167,7 +167,7 @@ impl World {
             _ => Version::V21,
         };
         let watts = pick(&mut rng, &[3_700, 7_400, 11_000, 11_000, 22_000, 22_000, 50_000, 150_000, 350_000]);
-        let outlets = if needs.two_outlets { pick(&mut rng, &[2, 2, 3]) } else { pick(&mut rng, &[1, 1, 1, 2, 2, 3]) };
+        let evses = if needs.two_evses { pick(&mut rng, &[2, 2, 3]) } else { pick(&mut rng, &[1, 1, 1, 2, 2, 3]) };
         let begin = FIRST_DAY + rng.i64(0..DAYS * 24) * HOUR + rng.i64(0..HOUR);
         let mut world = Self {
             version,
@@ -193,11 +193,11 @@ impl World {
             gateway: Vec::new(),
             restarts: Vec::new(),
         };
-        for evse in 1..=outlets {
+        for evse in 1..=evses {
             let base = rng.i64(2_000_000..90_000_000) * 1_000;
             world.meters.push(Meter { base, ..Meter::default() });
             let mut at = begin + MINUTE + rng.i64(0..2 * HOUR);
-            let several = if outlets == 1 { rng.usize(1..=3) } else { rng.usize(1..=2) };
+            let several = if evses == 1 { rng.usize(1..=3) } else { rng.usize(1..=2) };
             let count = if needs.successor { several.max(2) } else { several };
             for _ in 0..count {
                 let session = world.drive(&mut rng, evse, at, needs.long);
@@ -274,10 +274,10 @@ impl World {
         }
     }
 
-    /// The clean sessions that end the script, one an outlet, from `at` on.
+    /// The clean sessions that end the script, one an EVSE, from `at` on.
     pub fn close(&mut self, seed: u64, at: Millis) {
         let mut rng = Rng::with_seed(seed);
-        for evse in 1..=self.outlets() {
+        for evse in 1..=self.evses() {
             let start = at + rng.i64(MINUTE..10 * MINUTE);
             let watts = self.watts.min(11_000);
             let stop = start + 30 * MINUTE;
@@ -298,7 +298,7 @@ impl World {
         }
     }
 
-    pub fn outlets(&self) -> u32 {
+    pub fn evses(&self) -> u32 {
         u32::try_from(self.meters.len()).unwrap_or(1)
     }
 

@@ -56,13 +56,13 @@ impl Record {
 
     /// One line for people: `charge 12.5 kWh 6.49 EUR`.
     pub fn summary(&self) -> String {
-        let mut words = vec![self.kind.clone()];
+        let mut parts = vec![self.kind.clone()];
         if self.has_bill() {
-            words.extend(self.decimal("/cdr/total_energy").map(|kwh| format!("{} kWh", kwh.normalize())));
+            parts.extend(self.decimal("/cdr/total_energy").map(|kwh| format!("{} kWh", kwh.normalize())));
             let incl = self.decimal("/cdr/total_cost/incl_vat").or_else(|| self.decimal("/cdr/total_cost/excl_vat"));
-            words.extend(incl.map(|cost| format!("{cost} {}", self.text("/cdr/currency").unwrap_or_default())));
+            parts.extend(incl.map(|cost| format!("{cost} {}", self.text("/cdr/currency").unwrap_or_default())));
         }
-        words.join(" ")
+        parts.join(" ")
     }
 }
 
@@ -264,7 +264,7 @@ mod tests {
         format!(r#"{{"dimension":"{dimension}","amount_excl_vat":"{excl}","vat":"{vat}","amount_incl_vat":"{incl}"}}"#)
     }
 
-    fn judge(lines: &str, cdr: &str) -> Result<Record, Fault> {
+    fn read_bill(lines: &str, cdr: &str) -> Result<Record, Fault> {
         read("a.b.c", payload(lines, cdr), "S1", "charge")
     }
 
@@ -274,19 +274,19 @@ mod tests {
     #[test]
     fn lines_that_add_up_pass() {
         let lines = [line("FLAT", "0.30", "0.06", "0.36"), line("ENERGY", "5.00", "1.00", "6.00")].join(",");
-        let record = judge(&lines, CDR).unwrap();
+        let record = read_bill(&lines, CDR).unwrap();
         assert_eq!(record.summary(), "charge 10.5 kWh 6.36 EUR");
     }
 
     #[test]
     fn a_cent_too_much_is_found() {
         let wrong_total = [line("FLAT", "0.30", "0.06", "0.36"), line("ENERGY", "5.01", "1.00", "6.01")].join(",");
-        assert_eq!(judge(&wrong_total, CDR).unwrap_err().code(), "sums");
+        assert_eq!(read_bill(&wrong_total, CDR).unwrap_err().code(), "sums");
         let wrong_line = [line("FLAT", "0.30", "0.06", "0.36"), line("ENERGY", "5.00", "1.01", "6.00")].join(",");
-        assert!(matches!(judge(&wrong_line, CDR).unwrap_err(), Fault::Line { line: 1, .. }));
+        assert!(matches!(read_bill(&wrong_line, CDR).unwrap_err(), Fault::Line { line: 1, .. }));
         let wrong_dimension = [line("TIME", "0.30", "0.06", "0.36"), line("ENERGY", "5.00", "1.00", "6.00")].join(",");
         assert!(
-            matches!(judge(&wrong_dimension, CDR).unwrap_err(), Fault::Sum { total, .. } if total == "total_fixed_cost.excl_vat")
+            matches!(read_bill(&wrong_dimension, CDR).unwrap_err(), Fault::Sum { total, .. } if total == "total_fixed_cost.excl_vat")
         );
     }
 
@@ -297,8 +297,8 @@ mod tests {
             let line = line("ENERGY", "3.15", "0", "3.15");
             line.replace('}', &format!(r#","quantity":"{quantity}","unit_price":"0.30"}}"#))
         };
-        assert!(judge(&priced("10.50025"), total).is_ok());
-        assert!(matches!(judge(&priced("10.60"), total).unwrap_err(), Fault::Price { line: 0, .. }));
+        assert!(read_bill(&priced("10.50025"), total).is_ok());
+        assert!(matches!(read_bill(&priced("10.60"), total).unwrap_err(), Fault::Price { line: 0, .. }));
     }
 
     #[test]

@@ -43,7 +43,7 @@ struct Chain {
 
 /// What became of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Outcome {
     /// In order, and chained back to the first of its epoch.
     Verified(Arc<Record>),
     /// In order, but one before it is missing: `missing` is the first.
@@ -76,27 +76,27 @@ impl Ledger {
         self.chain(record).is_none_or(|chain| !chain.records.contains_key(&record.seq))
     }
 
-    /// Takes a record whose signature and content are in order. More than one verdict when it closes a gap.
-    pub fn commit(&mut self, record: Record) -> Vec<Verdict> {
+    /// Takes a record whose signature and content are in order. More than one outcome when it closes a gap.
+    pub fn commit(&mut self, record: Record) -> Vec<Outcome> {
         let record = Arc::new(record);
         let chain = self.chains.entry((record.site.clone(), record.epoch)).or_default();
         if let Some(held) = chain.records.get(&record.seq) {
             return vec![if held.hash == record.hash {
-                Verdict::Duplicate(record)
+                Outcome::Duplicate(record)
             } else {
                 let fault = Fault::Fork { seq: record.seq };
-                Verdict::Bad { record, fault }
+                Outcome::Bad { record, fault }
             }];
         }
         let waiting = chain.records.len() - usize::try_from(chain.through).unwrap_or(usize::MAX).min(chain.records.len());
         if self.held >= MAX_RECORDS || waiting >= MAX_WAITING {
-            return vec![Verdict::Full(record)];
+            return vec![Outcome::Full(record)];
         }
         self.held += 1;
         chain.rejected.remove(&record.seq);
         chain.records.insert(record.seq, record.clone());
-        let verdicts = chain.advance();
-        if verdicts.is_empty() { vec![Verdict::Waiting { record, missing: chain.through + 1 }] } else { verdicts }
+        let outcomes = chain.advance();
+        if outcomes.is_empty() { vec![Outcome::Waiting { record, missing: chain.through + 1 }] } else { outcomes }
     }
 
     /// A record with a good signature and bad content is named in the receipt.
@@ -165,8 +165,8 @@ impl Chain {
     }
 
     /// Moves `through` over what is now contiguous; stops before a record whose `prev` names other bytes.
-    fn advance(&mut self) -> Vec<Verdict> {
-        let mut verdicts = Vec::new();
+    fn advance(&mut self) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
         while let Some(record) = self.records.get(&(self.through + 1)).cloned() {
             if self.rejected.get(&record.seq) == Some(&BROKEN) {
                 break;
@@ -174,12 +174,12 @@ impl Chain {
             if record.prev.as_deref() != self.root() {
                 self.rejected.insert(record.seq, BROKEN);
                 let fault = Fault::Chain { seq: record.seq };
-                verdicts.push(Verdict::Bad { record, fault });
+                outcomes.push(Outcome::Bad { record, fault });
                 break;
             }
             self.through = record.seq;
-            verdicts.push(Verdict::Verified(record));
+            outcomes.push(Outcome::Verified(record));
         }
-        verdicts
+        outcomes
     }
 }

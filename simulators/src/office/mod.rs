@@ -1,9 +1,9 @@
-//! Head office: subscribes to the records of every site, verifies each as an outsider would, keeps it, and answers with
+//! Head office: subscribes to the records of every site, verifies each with nothing but its public keys, keeps it, and answers with
 //! cumulative retained receipts, after its own commit (README.md, "For head office").
 //!
 //! ```text
-//! broker ─▶ wire ─▶ desk: signature (jws) → content and sums (bill) → [ keep: append, sync ] → chain (ledger)
-//!                                                                        └▶ MQTT ack ─▶ receipt {through, root}
+//! broker ─▶ wire ─▶ subscriber: signature (jws) → content and sums (bill) → [ keep: append, sync ] → chain (ledger)
+//!                                                                              └▶ MQTT ack ─▶ receipt {through, root}
 //! ```
 //! Invariants: nothing unverified is kept; no receipt before the sync; a receipt covers only what chains without a gap
 //! from seq 1 of its epoch; the same (site, epoch, seq) with other bytes is an alarm. Redelivery and disorder are normal.
@@ -13,11 +13,11 @@
 //! Limits: 1,000 records waiting for a key, 1,000 faults remembered, 4,096 events for a slow listener, and the ledger's.
 
 mod bill;
-mod desk;
 mod json;
 mod jws;
 mod keep;
 mod ledger;
+mod subscriber;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -52,8 +52,8 @@ pub struct Options {
     /// Ask a site (`cmd/resend`) for records that stay missing. Forecourt takes no commands from head office yet: it sends again
     /// by itself what has no receipt.
     pub resend: bool,
-    /// How often gaps are looked at.
-    pub look: Duration,
+    /// How often gaps are looked for.
+    pub check_gaps: Duration,
 }
 
 impl Options {
@@ -66,7 +66,7 @@ impl Options {
             jwks: None,
             receipts: true,
             resend: true,
-            look: Duration::from_secs(2),
+            check_gaps: Duration::from_secs(2),
         }
     }
 }
@@ -142,7 +142,7 @@ pub struct Tally {
     pub connected: bool,
 }
 
-/// What an open office shares with its desk.
+/// What an open office shares with its task.
 #[derive(Debug)]
 struct Shared {
     ledger: std::sync::Mutex<ledger::Ledger>,
@@ -161,7 +161,7 @@ enum Order {
 pub struct Office {
     shared: Arc<Shared>,
     orders: mpsc::Sender<Order>,
-    desk: JoinHandle<Result<()>>,
+    task: JoinHandle<Result<()>>,
 }
 
 impl Office {
@@ -174,8 +174,8 @@ impl Office {
             faults: std::sync::Mutex::default(),
         });
         let (orders, orders_rx) = mpsc::channel(16);
-        let desk = desk::Desk::open(options, shared.clone()).await?;
-        Ok(Self { shared, orders, desk: tokio::spawn(desk.work(orders_rx)) })
+        let subscriber = subscriber::Subscriber::open(options, shared.clone()).await?;
+        Ok(Self { shared, orders, task: tokio::spawn(subscriber.work(orders_rx)) })
     }
 
     /// Events from now on. A listener that falls 4,096 behind loses the oldest; [`Office::records`] loses none.
@@ -225,17 +225,17 @@ impl Office {
         self.orders.send(Order::Receipts(on)).await.context("the office has closed")
     }
 
-    /// Finishes what it holds in hand, says goodbye to the broker, and reports a failed disk.
+    /// Finishes what it holds in hand, disconnects from the broker, and reports a failed disk.
     pub async fn close(mut self) -> Result<()> {
-        // A desk that has ended by itself says why below.
+        // A task that has ended by itself says why below.
         self.orders.send(Order::Close).await.ok();
-        (&mut self.desk).await.context("the office broke")?
+        (&mut self.task).await.context("the office broke")?
     }
 }
 
 impl Drop for Office {
     fn drop(&mut self) {
-        self.desk.abort();
+        self.task.abort();
     }
 }
 

@@ -112,18 +112,18 @@ async fn next_bad(events: &mut tokio::sync::broadcast::Receiver<Event>) -> Fault
     tokio::time::timeout(PATIENCE, wanted).await.expect("no alarm")
 }
 
-async fn scene() -> (Broker, Site, Office) {
+async fn setup() -> (Broker, Site, Office) {
     let broker = Broker::start().await.unwrap();
     let site = Site::online(&broker).await;
     site.publish_keys().await;
-    let options = Options { look: Duration::from_millis(50), ..Options::new(broker.url()) };
+    let options = Options { check_gaps: Duration::from_millis(50), ..Options::new(broker.url()) };
     let office = Office::open(options).await.unwrap();
     (broker, site, office)
 }
 
 #[tokio::test]
 async fn good_records_are_verified_and_receipted() {
-    let (_broker, mut site, office) = scene().await;
+    let (_broker, mut site, office) = setup().await;
     let records = site.chain(5);
     for jws in &records {
         site.publish_record(jws).await;
@@ -140,7 +140,7 @@ async fn good_records_are_verified_and_receipted() {
 /// More than the broker may have in flight to us, and more than one commit takes.
 #[tokio::test]
 async fn a_long_chain_arrives_whole() {
-    let (_broker, mut site, office) = scene().await;
+    let (_broker, mut site, office) = setup().await;
     let records = site.chain(600);
     for jws in &records {
         site.publish_record(jws).await;
@@ -153,7 +153,7 @@ async fn a_long_chain_arrives_whole() {
 
 #[tokio::test]
 async fn redelivery_is_a_duplicate_and_repeats_the_receipt() {
-    let (_broker, mut site, office) = scene().await;
+    let (_broker, mut site, office) = setup().await;
     let records = site.chain(2);
     for jws in [&records[0], &records[1]] {
         site.publish_record(jws).await;
@@ -167,7 +167,7 @@ async fn redelivery_is_a_duplicate_and_repeats_the_receipt() {
 
 #[tokio::test]
 async fn altered_bytes_are_refused() {
-    let (_broker, site, office) = scene().await;
+    let (_broker, site, office) = setup().await;
     let mut events = office.events();
     let [first, second] = site.chain(2).try_into().unwrap();
     site.publish_record(&first).await;
@@ -182,7 +182,7 @@ async fn altered_bytes_are_refused() {
 
 #[tokio::test]
 async fn the_same_seq_with_other_bytes_is_an_alarm() {
-    let (_broker, site, office) = scene().await;
+    let (_broker, site, office) = setup().await;
     let mut events = office.events();
     let [first, second] = site.chain(2).try_into().unwrap();
     let mut other = payload(1, None);
@@ -197,7 +197,7 @@ async fn the_same_seq_with_other_bytes_is_an_alarm() {
 
 #[tokio::test]
 async fn disorder_and_gaps_delay_the_receipt() {
-    let (_broker, mut site, office) = scene().await;
+    let (_broker, mut site, office) = setup().await;
     let records = site.chain(4);
     for at in [0, 3, 2] {
         site.publish_record(&records[at]).await;
@@ -214,7 +214,7 @@ async fn disorder_and_gaps_delay_the_receipt() {
 
 #[tokio::test]
 async fn a_broken_chain_and_wrong_sums_hold_the_receipt_and_are_named_in_it() {
-    let (_broker, mut site, office) = scene().await;
+    let (_broker, mut site, office) = setup().await;
     let mut events = office.events();
     let first = site.sign(&payload(1, None));
     site.publish_record(&first).await;
@@ -247,7 +247,7 @@ async fn records_wait_for_their_keys() {
 
 #[tokio::test]
 async fn pinned_keys_do_not_yield_to_the_topic() {
-    let (broker, site, _office) = scene().await;
+    let (broker, site, _office) = setup().await;
     let pinned = Options { jwks: Some(r#"{"keys":[]}"#.into()), ..Options::new(broker.url()) };
     let office = Office::open(pinned).await.unwrap();
     let mut events = office.events();
@@ -258,7 +258,7 @@ async fn pinned_keys_do_not_yield_to_the_topic() {
 #[tokio::test]
 async fn what_was_kept_survives_a_restart_and_a_new_broker() {
     let dir = tempfile::tempdir().unwrap();
-    let (broker, site, first_office) = scene().await;
+    let (broker, site, first_office) = setup().await;
     drop(first_office);
     let keep = Some(dir.path().join("kept.jsonl"));
     let office = Office::open(Options { keep: keep.clone(), ..Options::new(broker.url()) }).await.unwrap();
@@ -279,7 +279,7 @@ async fn what_was_kept_survives_a_restart_and_a_new_broker() {
 
 #[tokio::test]
 async fn a_dropped_office_leaves_its_place_at_the_broker_to_the_next() {
-    let (broker, mut site, first) = scene().await;
+    let (broker, mut site, first) = setup().await;
     drop(first);
     let records = site.chain(3);
     for (jws, through) in records.iter().zip(1..) {
@@ -296,7 +296,7 @@ async fn a_dropped_office_leaves_its_place_at_the_broker_to_the_next() {
 
 #[tokio::test]
 async fn the_broker_may_go_and_come_back() {
-    let (broker, site, office) = scene().await;
+    let (broker, site, office) = setup().await;
     let records = site.chain(2);
     site.publish_record(&records[0]).await;
     office.until_verified(1, PATIENCE).await.unwrap();
@@ -318,7 +318,7 @@ async fn the_broker_may_go_and_come_back() {
 
 #[tokio::test]
 async fn an_office_that_withholds_receipts_keeps_nothing_from_being_verified() {
-    let (_broker, mut site, office) = scene().await;
+    let (_broker, mut site, office) = setup().await;
     office.answer_with_receipts(false).await.unwrap();
     site.publish_record(&site.chain(1)[0]).await;
     office.until_verified(1, PATIENCE).await.unwrap();

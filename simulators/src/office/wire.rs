@@ -7,9 +7,9 @@ use anyhow::{Context, Result};
 use mqtt5::{AckToken, ConnectOptions, ConnectionEvent, MqttClient, PublishOptions, QoS, SubscribeOptions};
 use tokio::sync::mpsc;
 
-/// Unacknowledged messages at a time, as told to the broker.
+/// Unacknowledged messages at a time, as the broker is asked.
 const WINDOW: u16 = 256;
-/// Room for the window and for connection news.
+/// Room for the window and for connection events.
 const CHANNEL: usize = 1024;
 /// The broker keeps our subscriptions and what came for them this long.
 const SESSION_S: u32 = 24 * 3600;
@@ -23,7 +23,7 @@ pub enum Incoming {
     Message { topic: String, payload: Vec<u8>, ack: Ack },
 }
 
-/// To be called after the commit. Dropped unused, it tells the broker that the message was not taken.
+/// To be called after the commit. Dropped unused, the broker sees that the message was not taken.
 pub struct Ack(AckToken);
 
 impl Ack {
@@ -77,9 +77,9 @@ impl Wire {
         Ok(())
     }
 
-    /// Says goodbye; the broker keeps the session.
+    /// Disconnects; the broker keeps the session.
     pub async fn close(self) {
-        // Leaving a broker that is already gone is no news.
+        // Leaving a broker that is already gone is no error.
         self.0.disconnect().await.ok();
     }
 }
@@ -105,12 +105,12 @@ fn deliver(tx: mpsc::Sender<Incoming>) -> impl Fn(mqtt5::packet::publish::Publis
 
 fn announce(tx: mpsc::Sender<Incoming>) -> impl Fn(ConnectionEvent) + Send + Sync + 'static {
     move |event| {
-        let news = match event {
+        let event = match event {
             ConnectionEvent::Connected { .. } => Incoming::Connected,
             ConnectionEvent::Disconnected { reason } => Incoming::Disconnected(format!("{reason:?}")),
             _ => return,
         };
-        if tx.try_send(news).is_err() {
+        if tx.try_send(event).is_err() {
             tracing::warn!("office is not listening");
         }
     }

@@ -1,16 +1,16 @@
-//! What happens at a station, in words that know no OCPP version, and the sessions that must come of it.
+//! What happens at a station, in steps that know no OCPP version, and the sessions that must come of it.
 //!
-//! A scenario is a TOML or JSON file of steps (`simulators/scenarios/`, some built in). A [`Player`] acts it out on a
+//! A scenario is a TOML or JSON file of steps (`simulators/scenarios/`, some built in). A [`Player`] runs it on a
 //! [`Station`]: it owns the energy register, keeps the exact times, has each step rendered into 1.6 or 2.x messages, and
 //! writes down what head office should be able to bill: registers, energy, idle time, to the watt-hour and the second.
 //!
 //! Times are exact whatever the clock's speed: a step says when the next thing happens, and that instant, not the one at
 //! which the program woke up, is the timestamp. Energy is counted in whole watt-seconds.
 
-mod cast;
 mod meter;
 mod play;
-mod speak;
+mod send;
+mod state;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -185,14 +185,14 @@ fn as_text<S: serde::Serializer>(version: &Version, serializer: S) -> Result<S::
     serializer.collect_str(version)
 }
 
-/// What a play came to.
+/// What a run came to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
     pub sessions: Vec<ExpectedSession>,
-    /// CALLs said: transaction messages queued (repeats included) and ordinary calls.
+    /// CALLs sent: transaction messages queued (repeats included) and ordinary calls.
     pub messages: usize,
-    /// The answers to the transaction messages of this play, in order.
+    /// The answers to the transaction messages of this run, in order.
     pub answered: Vec<Answered>,
-    /// What was wrong with what the CSMS said during this play, refusals included.
+    /// What was wrong with what the CSMS answered during this run, refusals included.
     pub complaints: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! Acts a scenario out on a station, and keeps the account of what should be billed.
+//! Runs a scenario on a station, and keeps the sessions that should be billed.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::{
     Border, ExpectedSession, MessageId, Outcome, Scenario, Step, What, Who,
-    cast::{Cast, Running, Status, Words},
     meter::Meter,
+    state::{Call, RunState, Running, Status},
     v2x, v16,
 };
 use crate::station::{Station, fresh_id};
@@ -21,12 +21,12 @@ pub struct Player<'a> {
     /// When it is in the scenario.
     pub(super) at: DateTime<Utc>,
     pub utc_offset: FixedOffset,
-    /// How long to wait for the CSMS before the play fails; real time.
+    /// How long to wait for the CSMS before the run fails; real time.
     pub patience: Duration,
     /// Instead of the scenario's.
     pub token: Option<String>,
     pub connector: Option<u32>,
-    pub(super) cast: Cast,
+    pub(super) state: RunState,
 }
 
 impl<'a> Player<'a> {
@@ -40,15 +40,15 @@ impl<'a> Player<'a> {
             patience: Duration::from_secs(60),
             token: None,
             connector: None,
-            cast: Cast::of(scenario),
+            state: RunState::of(scenario),
         }
     }
 
     /// Plays one scenario to its end, and until the queue is empty unless it ends offline.
     pub async fn play(&mut self, scenario: &Scenario) -> Result<Outcome> {
-        self.cast = Cast::of(scenario);
-        self.cast.token = self.token.clone().unwrap_or_else(|| scenario.token.clone());
-        self.cast.connector = self.connector.unwrap_or(scenario.connector);
+        self.state = RunState::of(scenario);
+        self.state.token = self.token.clone().unwrap_or_else(|| scenario.token.clone());
+        self.state.connector = self.connector.unwrap_or(scenario.connector);
         let complained = self.station.complaints().len();
         if !self.station.snapshot().registered {
             self.station.connected(self.patience).await?;
@@ -57,15 +57,15 @@ impl<'a> Player<'a> {
         self.at = scenario.begin(self.at.max(self.station.clock().now_s()), self.utc_offset)?;
         self.station.clock().sleep_until(self.at).await;
         for (index, step) in scenario.steps.iter().enumerate() {
-            self.act(step).await.with_context(|| format!("{}, step {} ({step:?})", scenario.name, index + 1))?;
+            self.execute(step).await.with_context(|| format!("{}, step {} ({step:?})", scenario.name, index + 1))?;
         }
-        if !self.cast.cut {
+        if !self.state.cut {
             self.station.drained(self.patience).await?;
         }
         Ok(self.conclude(complained))
     }
 
-    async fn act(&mut self, step: &Step) -> Result<()> {
+    async fn execute(&mut self, step: &Step) -> Result<()> {
         match step {
             Step::Plug {} => self.plug().await,
             Step::Authorize { token, expect } => self.authorize(token.as_deref(), expect).await,
@@ -89,59 +89,59 @@ impl<'a> Player<'a> {
             }
             Step::Reboot {} => {
                 self.disconnect().await?;
-                self.cast.cut = false;
+                self.state.cut = false;
                 self.station.reconnect(self.patience).await?;
                 self.station.boot().await.map(drop).map_err(Into::into)
             }
-            Step::Heartbeat {} => self.say(Words::ordinary("Heartbeat", json!({}))).await.map(drop),
+            Step::Heartbeat {} => self.call(Call::ordinary("Heartbeat", json!({}))).await.map(drop),
         }
     }
 
     async fn plug(&mut self) -> Result<()> {
-        self.tell_status(Status::Plugged).await?;
-        if self.is_2x() && self.cast.tx_start == Border::Plugged {
+        self.report_status(Status::Plugged).await?;
+        if self.is_2x() && self.state.tx_start == Border::Plugged {
             self.open()?;
-            let scene = self.scene(0);
-            self.running()?.parked_since = Some(scene.at);
-            self.send(v2x::started(&scene, "CablePluggedIn", "EVConnected", None), true, "Accepted")?;
+            let moment = self.moment(0);
+            self.running()?.parked_since = Some(moment.at);
+            self.send(v2x::started(&moment, "CablePluggedIn", "EVConnected", None), true, "Accepted")?;
         }
         Ok(())
     }
 
     async fn authorize(&mut self, token: Option<&str>, expect: &str) -> Result<()> {
-        let token = token.unwrap_or(&self.cast.token).to_owned();
-        let words = if self.is_2x() { v2x::authorize(&token) } else { v16::authorize(&token) };
-        let answer = self.say(words).await?;
+        let token = token.unwrap_or(&self.state.token).to_owned();
+        let call = if self.is_2x() { v2x::authorize(&token) } else { v16::authorize(&token) };
+        let answer = self.call(call).await?;
         let info = if self.is_2x() { "/idTokenInfo/status" } else { "/idTagInfo/status" };
         let status = answer.as_ref().map(|answer| answer.pointer(info).and_then(Value::as_str).unwrap_or("missing"));
         if let Some(status) = status.filter(|status| *status != expect) {
-            self.cast.complaints.push(format!("Authorize {token}: {status}, expected {expect}"));
+            self.state.complaints.push(format!("Authorize {token}: {status}, expected {expect}"));
         }
         Ok(())
     }
 
     async fn start(&mut self, token: Option<&str>, expect: &str) -> Result<()> {
         if let Some(token) = token {
-            token.clone_into(&mut self.cast.token);
+            token.clone_into(&mut self.state.token);
         }
-        let opened_by_plug = self.cast.running.as_ref().is_some_and(|running| running.parked_since.is_some());
+        let opened_by_plug = self.state.running.as_ref().is_some_and(|running| running.parked_since.is_some());
         if opened_by_plug {
-            let (at, token) = (self.at, self.cast.token.clone());
+            let (at, token) = (self.at, self.state.token.clone());
             self.running()?.expected.token.clone_from(&token);
             self.running()?.unpark(at);
-            self.send(v2x::updated(&self.scene(0), "Authorized", None, Some(&token)), false, expect)?;
-            self.send(v2x::updated(&self.scene(0), "ChargingStateChanged", Some("Charging"), None), false, expect)?;
+            self.send(v2x::updated(&self.moment(0), "Authorized", None, Some(&token)), false, expect)?;
+            self.send(v2x::updated(&self.moment(0), "ChargingStateChanged", Some("Charging"), None), false, expect)?;
         } else {
             self.open()?;
-            let scene = self.scene(0);
-            let words = if self.is_2x() {
-                v2x::started(&scene, "Authorized", "Charging", Some(&scene.token))
+            let moment = self.moment(0);
+            let call = if self.is_2x() {
+                v2x::started(&moment, "Authorized", "Charging", Some(&moment.token))
             } else {
-                v16::started(&scene)
+                v16::started(&moment)
             };
-            self.send(words, true, expect)?;
+            self.send(call, true, expect)?;
         }
-        self.tell_state(Status::Charging, None).await
+        self.report_state(Status::Charging, None).await
     }
 
     async fn meter(&mut self, watts: i64, seconds: i64, every_s: i64) -> Result<()> {
@@ -162,9 +162,9 @@ impl<'a> Player<'a> {
             self.meter.run(watts, stretch);
             seconds -= stretch;
             if stretch == every_s {
-                let scene = self.scene(watts);
-                let words = if self.is_2x() { v2x::metered(&scene) } else { v16::metered(&scene) };
-                self.send(words, false, "Accepted")?;
+                let moment = self.moment(watts);
+                let call = if self.is_2x() { v2x::metered(&moment) } else { v16::metered(&moment) };
+                self.send(call, false, "Accepted")?;
             }
         }
         Ok(())
@@ -174,31 +174,31 @@ impl<'a> Player<'a> {
         let at = self.at;
         self.running()?.idle_since = Some(at);
         match by {
-            Who::Ev => self.tell_state(Status::SuspendedEv, Some("SuspendedEV")).await,
-            Who::Evse => self.tell_state(Status::SuspendedEvse, Some("SuspendedEVSE")).await,
+            Who::Ev => self.report_state(Status::SuspendedEv, Some("SuspendedEV")).await,
+            Who::Evse => self.report_state(Status::SuspendedEvse, Some("SuspendedEVSE")).await,
         }
     }
 
     async fn resume(&mut self) -> Result<()> {
         let at = self.at;
         self.running()?.unsuspend(at);
-        self.tell_state(Status::Charging, Some("Charging")).await
+        self.report_state(Status::Charging, Some("Charging")).await
     }
 
     async fn disconnect(&mut self) -> Result<()> {
-        // What was said before is delivered before; what follows is queued.
+        // What was sent before is delivered before; what follows is queued.
         self.station.drained(self.patience).await?;
         self.station.disconnect().await?;
-        self.cast.cut = true;
+        self.state.cut = true;
         Ok(())
     }
 
     async fn reconnect(&mut self) -> Result<()> {
-        self.cast.cut = false;
+        self.state.cut = false;
         self.station.reconnect(self.patience).await?;
         self.station.drained(self.patience).await?;
-        if let Some(status) = self.cast.untold.take() {
-            self.say(status).await?;
+        if let Some(status) = self.state.unsent_status.take() {
+            self.call(status).await?;
         }
         Ok(())
     }
@@ -208,28 +208,28 @@ impl<'a> Player<'a> {
         self.running()?.unsuspend(at);
         // Only a person at the station shows a token.
         let token = token
-            .or_else(|| reason.is_none_or(|reason| reason == "Local").then_some(self.cast.token.as_str()))
+            .or_else(|| reason.is_none_or(|reason| reason == "Local").then_some(self.state.token.as_str()))
             .map(str::to_owned);
-        let scene = self.scene(0);
-        if self.is_2x() && self.cast.tx_stop == Border::Plugged {
+        let moment = self.moment(0);
+        if self.is_2x() && self.state.tx_stop == Border::Plugged {
             self.running()?.parked_since = Some(at);
             self.running()?.stopped = true;
-            self.send(v2x::updated(&scene, "StopAuthorized", Some("EVConnected"), token.as_deref()), false, "Accepted")?;
+            self.send(v2x::updated(&moment, "StopAuthorized", Some("EVConnected"), token.as_deref()), false, "Accepted")?;
         } else {
-            let words = if self.is_2x() {
+            let call = if self.is_2x() {
                 let trigger = if token.is_some() { "StopAuthorized" } else { "ChargingStateChanged" };
-                v2x::ended(&scene, trigger, "EVConnected", token.as_deref(), reason)
+                v2x::ended(&moment, trigger, "EVConnected", token.as_deref(), reason)
             } else {
-                v16::stopped(&scene, token.as_deref(), reason)
+                v16::stopped(&moment, token.as_deref(), reason)
             };
-            self.close(words)?;
+            self.close(call)?;
         }
-        self.tell_state(Status::Finishing, None).await
+        self.report_state(Status::Finishing, None).await
     }
 
     async fn unplug(&mut self) -> Result<()> {
-        if self.cast.running.is_some() {
-            if !self.is_2x() || self.cast.tx_stop == Border::Energy {
+        if self.state.running.is_some() {
+            if !self.is_2x() || self.state.tx_stop == Border::Energy {
                 bail!("stop first");
             }
             let at = self.at;
@@ -237,42 +237,42 @@ impl<'a> Player<'a> {
             let reason = if running.stopped { "Local" } else { "EVDisconnected" };
             running.unpark(at);
             running.unsuspend(at);
-            let words = v2x::ended(&self.scene(0), "EVCommunicationLost", "Idle", None, Some(reason));
-            self.close(words)?;
+            let call = v2x::ended(&self.moment(0), "EVCommunicationLost", "Idle", None, Some(reason));
+            self.close(call)?;
         }
-        self.tell_status(Status::Available).await
+        self.report_status(Status::Available).await
     }
 
     fn repeat(&mut self, what: What, id: MessageId) -> Result<()> {
         let message = match what {
-            What::Start => &self.cast.start,
-            What::Stop => &self.cast.stop,
-            What::Last => &self.cast.last,
+            What::Start => &self.state.start,
+            What::Stop => &self.state.stop,
+            What::Last => &self.state.last,
         };
         let mut message = message.clone().context("nothing to repeat")?;
         if id == MessageId::New {
             message.message_id = None;
         }
         self.station.send_transaction(message)?;
-        self.cast.messages += 1;
+        self.state.messages += 1;
         Ok(())
     }
 
     fn lose_stop(&mut self) -> Result<()> {
-        let mut running = self.cast.running.take().context("no transaction to lose")?;
+        let mut running = self.state.running.take().context("no transaction to lose")?;
         running.unsuspend(self.at);
         running.expected.delivered_wh = self.meter.delivered_wh() - running.delivered_before_wh;
-        self.cast.sessions.push((running.tx, running.expected));
+        self.state.sessions.push((running.tx, running.expected));
         Ok(())
     }
 
-    /// A new transaction from here. Its account is opened before its first message is put into words.
+    /// A new transaction from here. Its expected session begins before its first message is rendered.
     fn open(&mut self) -> Result<()> {
-        if self.cast.running.is_some() {
+        if self.state.running.is_some() {
             bail!("a transaction is running");
         }
         let register_wh = self.meter.register_wh();
-        self.cast.running = Some(Running {
+        self.state.running = Some(Running {
             tx: fresh_id(),
             seq: 0,
             delivered_before_wh: self.meter.delivered_wh(),
@@ -282,9 +282,9 @@ impl<'a> Player<'a> {
             expected: ExpectedSession {
                 station: self.station.id().to_owned(),
                 version: self.station.version(),
-                connector: self.cast.connector,
+                connector: self.state.connector,
                 tx: None,
-                token: self.cast.token.clone(),
+                token: self.state.token.clone(),
                 started_at: self.at,
                 start_register_wh: register_wh,
                 stopped_at: None,
@@ -303,15 +303,15 @@ impl<'a> Player<'a> {
     }
 
     /// The last message of the transaction.
-    fn close(&mut self, words: Words) -> Result<()> {
-        let id = self.send(words, false, "Accepted")?;
-        let mut running = self.cast.running.take().context("no transaction is running")?;
+    fn close(&mut self, call: Call) -> Result<()> {
+        let id = self.send(call, false, "Accepted")?;
+        let mut running = self.state.running.take().context("no transaction is running")?;
         running.expected.stopped_at = Some(self.at);
         running.expected.stop_register_wh = Some(self.meter.register_wh());
         running.expected.delivered_wh = self.meter.delivered_wh() - running.delivered_before_wh;
         running.expected.stop_message_id = Some(id);
-        self.cast.stop.clone_from(&self.cast.last);
-        self.cast.sessions.push((running.tx, running.expected));
+        self.state.stop.clone_from(&self.state.last);
+        self.state.sessions.push((running.tx, running.expected));
         Ok(())
     }
 
@@ -322,12 +322,12 @@ impl<'a> Player<'a> {
     }
 
     fn conclude(&mut self, complained: usize) -> Outcome {
-        let ids: HashSet<&str> = self.cast.sent.iter().map(|(id, _)| id.as_str()).collect();
+        let ids: HashSet<&str> = self.state.sent.iter().map(|(id, _)| id.as_str()).collect();
         let mut answered = self.station.answered();
         answered.retain(|answer| answer.transaction && ids.contains(answer.message_id.as_str()));
-        let mut complaints = std::mem::take(&mut self.cast.complaints);
+        let mut complaints = std::mem::take(&mut self.state.complaints);
         complaints.extend(self.station.complaints().into_iter().skip(complained));
-        for (id, expect) in &self.cast.sent {
+        for (id, expect) in &self.state.sent {
             let status = answered.iter().find(|answer| &answer.message_id == id).and_then(|answer| answer.status());
             if let Some(status) = status.filter(|status| status != expect) {
                 complaints.push(format!("{id}: {status}, expected {expect}"));
@@ -338,7 +338,7 @@ impl<'a> Player<'a> {
             session.tx = if is_2x { Some(tx) } else { self.station.transaction_number(&tx).map(|number| number.to_string()) };
             session
         };
-        let sessions = std::mem::take(&mut self.cast.sessions).into_iter().map(name).collect();
-        Outcome { sessions, messages: self.cast.messages, answered, complaints }
+        let sessions = std::mem::take(&mut self.state.sessions).into_iter().map(name).collect();
+        Outcome { sessions, messages: self.state.messages, answered, complaints }
     }
 }

@@ -1,4 +1,4 @@
-//! The words of a scenario. A step is a bare word (`"plug"`) or a table (`{ meter = { minutes = 10, watts = 11000 } }`).
+//! The steps of a scenario. A step is a bare word (`"plug"`) or a table (`{ meter = { minutes = 10, watts = 11000 } }`).
 
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::{Value, json};
@@ -44,7 +44,7 @@ pub enum Step {
         seconds: i64,
         every_s: Option<i64>,
     },
-    /// The network goes, without a goodbye.
+    /// The connection ends without a close frame.
     Disconnect {},
     /// It comes back, and what was queued is delivered before the next step.
     Reconnect {},

@@ -37,7 +37,7 @@ async fn play(name: &str, version: Version, script: impl FnMut(usize, &Value) ->
 }
 
 /// The transaction messages, each with its id and payload.
-fn told(frames: &[Value]) -> Vec<(&str, &Value)> {
+fn sent(frames: &[Value]) -> Vec<(&str, &Value)> {
     let of_transaction = |frame: &&Value| {
         ["StartTransaction", "MeterValues", "StopTransaction", "TransactionEvent"].iter().any(|a| frame[2] == *a)
     };
@@ -58,20 +58,20 @@ async fn a_charge_comes_out_exact_in_every_version() {
         assert_eq!((session.start_register_wh, session.stop_register_wh), (1_000_000, Some(1_003_666)));
         assert_eq!((session.energy_wh(), session.delivered_wh, session.idle_s), (Some(3_666), 3_666, 0));
         assert_eq!((session.started_at, session.stopped_at), (after(4), Some(after(1204))));
-        let told = told(&frames);
-        assert_eq!((told.len(), outcome.answered.len()), (22, 22));
-        assert_eq!((time(told[0].1), time(told[21].1)), ("2026-07-22T12:00:04Z", "2026-07-22T12:20:04Z"));
-        assert_eq!(told[0].0, session.start_message_id);
-        assert_eq!(Some(told[21].0), session.stop_message_id.as_deref());
+        let sent = sent(&frames);
+        assert_eq!((sent.len(), outcome.answered.len()), (22, 22));
+        assert_eq!((time(sent[0].1), time(sent[21].1)), ("2026-07-22T12:00:04Z", "2026-07-22T12:20:04Z"));
+        assert_eq!(sent[0].0, session.start_message_id);
+        assert_eq!(Some(sent[21].0), session.stop_message_id.as_deref());
         if version == Version::V16 {
-            assert_eq!((&told[0].1["meterStart"], &told[21].1["meterStop"]), (&json!(1_000_000), &json!(1_003_666)));
-            assert!(told[1..].iter().all(|(_, payload)| payload["transactionId"] == 4711));
+            assert_eq!((&sent[0].1["meterStart"], &sent[21].1["meterStop"]), (&json!(1_000_000), &json!(1_003_666)));
+            assert!(sent[1..].iter().all(|(_, payload)| payload["transactionId"] == 4711));
             assert_eq!(session.tx.as_deref(), Some("4711"));
         } else {
-            let seqs: Vec<_> = told.iter().map(|(_, payload)| payload["seqNo"].as_u64().unwrap()).collect();
+            let seqs: Vec<_> = sent.iter().map(|(_, payload)| payload["seqNo"].as_u64().unwrap()).collect();
             assert_eq!(seqs, (0..22).collect::<Vec<_>>());
             assert!(
-                told.iter().all(|(_, payload)| payload["transactionInfo"]["transactionId"].as_str() == session.tx.as_deref())
+                sent.iter().all(|(_, payload)| payload["transactionInfo"]["transactionId"].as_str() == session.tx.as_deref())
             );
         }
     }
@@ -87,7 +87,7 @@ async fn times_do_not_drift_with_a_clock_that_runs() {
     let elapsed = session.stopped_at.unwrap() - session.started_at;
     assert_eq!((elapsed.num_milliseconds(), session.energy_wh()), (1_200_000, Some(3_666)));
     let frames = drain(&mut frames);
-    let readings = told(&frames).into_iter().filter(|(_, payload)| payload["eventType"] == "Updated");
+    let readings = sent(&frames).into_iter().filter(|(_, payload)| payload["eventType"] == "Updated");
     let times: Vec<DateTime<Utc>> = readings.map(|(_, payload)| time(payload).parse().unwrap()).collect();
     assert!(times.windows(2).all(|pair| (pair[1] - pair[0]).num_seconds() == 60), "{times:?}");
 }
@@ -113,11 +113,11 @@ async fn queued_messages_keep_their_own_times() {
         assert_eq!((first.stopped_at, first.energy_wh()), (Some(after(1800)), Some(5_500)));
         assert_eq!((second.started_at, second.energy_wh()), (after(2700), Some(3_700)));
         assert_eq!(second.start_register_wh, 1_005_500);
-        let times: Vec<_> = told(&frames).iter().map(|(_, payload)| time(payload).to_owned()).collect();
+        let times: Vec<_> = sent(&frames).iter().map(|(_, payload)| time(payload).to_owned()).collect();
         assert!(times.is_sorted(), "{times:?}");
         let queued = |frame: &&Value| frame[3]["offline"] == json!(true);
         assert_eq!(frames.iter().filter(queued).count(), if version.is_2x() { 19 } else { 0 });
-        // What a station does not queue is told as it is after the reconnect.
+        // What a station does not queue is sent as it is after the reconnect.
         let statuses = frames.iter().filter(|frame| frame[2] == "StatusNotification").count();
         assert_eq!(statuses, if version.is_2x() { 2 } else { 3 });
     }
@@ -135,16 +135,16 @@ async fn a_lost_stop_leaves_an_open_end() {
 }
 
 #[tokio::test]
-async fn duplicates_are_word_for_word_and_make_no_session() {
+async fn duplicates_are_identical_and_make_no_session() {
     for version in Version::ALL {
         let (outcome, frames) = play("duplicate", version, |_, frame| agree(frame)).await;
         assert_eq!(outcome.complaints, Vec::<String>::new());
         assert_eq!((outcome.sessions.len(), outcome.sessions[0].energy_wh()), (1, Some(2_200)));
-        let told = told(&frames);
+        let sent = sent(&frames);
         // Start, six readings and stop, and seven repeats.
-        assert_eq!(told.len(), 15);
-        assert_eq!(told.iter().map(|(id, _)| id).collect::<HashSet<_>>().len(), 12);
-        let distinct: HashSet<_> = told.iter().map(|(_, payload)| payload.to_string()).collect();
+        assert_eq!(sent.len(), 15);
+        assert_eq!(sent.iter().map(|(id, _)| id).collect::<HashSet<_>>().len(), 12);
+        let distinct: HashSet<_> = sent.iter().map(|(_, payload)| payload.to_string()).collect();
         assert_eq!(distinct.len(), 8, "a repeat says the same");
     }
 }
@@ -174,7 +174,7 @@ async fn a_refused_token_is_a_complaint_unless_expected() {
 }
 
 #[tokio::test]
-async fn a_reset_register_shows_in_the_account() {
+async fn a_reset_register_shows_in_the_expected_session() {
     let (outcome, _) = play("register-reset", Version::V201, |_, frame| agree(frame)).await;
     let session = &outcome.sessions[0];
     assert_eq!((session.start_register_wh, session.stop_register_wh), (98_765_432, Some(1_833)));
@@ -186,16 +186,16 @@ async fn a_transaction_may_reach_from_cable_to_cable() {
     let (outcome, frames) = play("parked", Version::V21, |_, frame| agree(frame)).await;
     let session = &outcome.sessions[0];
     assert_eq!((session.started_at, session.stopped_at, session.parked_s), (noon(), Some(after(27 * 60)), 720));
-    let told = told(&frames);
-    assert_eq!(told[0].1.get("idToken"), None);
-    assert_eq!((&told[1].1["triggerReason"], &told[1].1["idToken"]["idToken"]), (&json!("Authorized"), &json!(session.token)));
-    assert_eq!(told.last().unwrap().1["transactionInfo"]["stoppedReason"], "Local");
+    let sent = sent(&frames);
+    assert_eq!(sent[0].1.get("idToken"), None);
+    assert_eq!((&sent[1].1["triggerReason"], &sent[1].1["idToken"]["idToken"]), (&json!("Authorized"), &json!(session.token)));
+    assert_eq!(sent.last().unwrap().1["transactionInfo"]["stoppedReason"], "Local");
     let (outcome, _) = play("parked", Version::V16, |_, frame| agree(frame)).await;
     assert_eq!((outcome.sessions[0].started_at, outcome.sessions[0].stopped_at), (after(120), Some(after(17 * 60))));
 }
 
 #[tokio::test]
-async fn a_bad_line_changes_nothing_in_the_account() {
+async fn a_bad_line_changes_no_expected_session() {
     for version in Version::ALL {
         let (calm, _) = play("suspend", version, |_, frame| agree(frame)).await;
         let (rough, _) = play("suspend", version, |nth, frame| if nth % 3 == 2 { Do::Cut } else { agree(frame) }).await;
@@ -219,7 +219,7 @@ fn a_simulated_clock_starts_where_the_scenario_begins() {
 }
 
 #[test]
-fn a_scenario_with_a_slip_is_refused_with_its_place() {
+fn a_scenario_with_a_typing_error_is_refused_with_its_place() {
     let slip = |step: &str| format!("{:#}", Scenario::parse_toml(&format!("name = 'x'\nsteps = ['plug', {step}]")).unwrap_err());
     assert!(slip("'plugg'").contains("step 2"));
     assert!(slip("{ meter = { watt = 11000 } }").contains("step 2"));

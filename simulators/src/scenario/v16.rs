@@ -1,15 +1,15 @@
-//! Scenario words in OCPP 1.6 (edition 2 with errata): StartTransaction, MeterValues, StopTransaction, StatusNotification.
+//! Scenario steps in OCPP 1.6 (edition 2 with errata): StartTransaction, MeterValues, StopTransaction, StatusNotification.
 //! The transaction number is put in by the station when it sends.
 
 use serde_json::{Value, json};
 
-use super::cast::{Scene, Status, Words, iso};
+use super::state::{Call, Moment, Status, iso};
 
-pub fn authorize(token: &str) -> Words {
-    Words::ordinary("Authorize", json!({"idTag": token}))
+pub fn authorize(token: &str) -> Call {
+    Call::ordinary("Authorize", json!({"idTag": token}))
 }
 
-pub fn status(scene: &Scene, status: Status) -> Words {
+pub fn status(moment: &Moment, status: Status) -> Call {
     let name = match status {
         Status::Available => "Available",
         Status::Plugged => "Preparing",
@@ -18,41 +18,41 @@ pub fn status(scene: &Scene, status: Status) -> Words {
         Status::SuspendedEvse => "SuspendedEVSE",
         Status::Finishing => "Finishing",
     };
-    Words::ordinary(
+    Call::ordinary(
         "StatusNotification",
-        json!({"connectorId": scene.connector, "errorCode": "NoError", "status": name, "timestamp": iso(scene.at)}),
+        json!({"connectorId": moment.connector, "errorCode": "NoError", "status": name, "timestamp": iso(moment.at)}),
     )
 }
 
-pub fn started(scene: &Scene) -> Words {
-    Words::transaction(
+pub fn started(moment: &Moment) -> Call {
+    Call::transaction(
         "StartTransaction",
-        json!({"connectorId": scene.connector, "idTag": scene.token, "meterStart": scene.register_wh, "timestamp": iso(scene.at)}),
+        json!({"connectorId": moment.connector, "idTag": moment.token, "meterStart": moment.register_wh, "timestamp": iso(moment.at)}),
     )
 }
 
-pub fn metered(scene: &Scene) -> Words {
+pub fn metered(moment: &Moment) -> Call {
     let values = [
-        sample("Energy.Active.Import.Register", "Wh", scene.register_wh, "Sample.Periodic"),
-        sample("Power.Active.Import", "W", scene.watts, "Sample.Periodic"),
+        sample("Energy.Active.Import.Register", "Wh", moment.register_wh, "Sample.Periodic"),
+        sample("Power.Active.Import", "W", moment.watts, "Sample.Periodic"),
     ];
-    Words::transaction(
+    Call::transaction(
         "MeterValues",
-        json!({"connectorId": scene.connector, "meterValue": [{"timestamp": iso(scene.at), "sampledValue": values}]}),
+        json!({"connectorId": moment.connector, "meterValue": [{"timestamp": iso(moment.at), "sampledValue": values}]}),
     )
 }
 
-pub fn stopped(scene: &Scene, token: Option<&str>, reason: Option<&str>) -> Words {
-    let mut payload = json!({"meterStop": scene.register_wh, "timestamp": iso(scene.at)});
+pub fn stopped(moment: &Moment, token: Option<&str>, reason: Option<&str>) -> Call {
+    let mut payload = json!({"meterStop": moment.register_wh, "timestamp": iso(moment.at)});
     if let Some(token) = token {
         payload["idTag"] = json!(token);
     }
     if let Some(reason) = reason {
         payload["reason"] = json!(reason);
     }
-    let end = sample("Energy.Active.Import.Register", "Wh", scene.register_wh, "Transaction.End");
-    payload["transactionData"] = json!([{"timestamp": iso(scene.at), "sampledValue": [end]}]);
-    Words::transaction("StopTransaction", payload)
+    let end = sample("Energy.Active.Import.Register", "Wh", moment.register_wh, "Transaction.End");
+    payload["transactionData"] = json!([{"timestamp": iso(moment.at), "sampledValue": [end]}]);
+    Call::transaction("StopTransaction", payload)
 }
 
 /// Values are strings in 1.6.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! offline ──online──▶ dialling ──▶ serving ──┬─ link lost ─▶ back-off ─▶ dialling
-//!    ▲                                       └─ told to be offline ─▶ offline
+//!    ▲                                       └─ ordered offline ─▶ offline
 //! serving: idle ── send ──▶ outstanding ── answer ──▶ idle
 //!                                └─ timeout ─▶ idle; a transaction message stays at the head of the queue
 //! ```
@@ -118,7 +118,7 @@ impl Link {
                         self.online = false;
                         until = None;
                     }
-                    Some(Order::Call { reply, .. }) => tell(reply, Err(CallError::Offline)),
+                    Some(Order::Call { reply, .. }) => resolve(reply, Err(CallError::Offline)),
                 },
                 () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => return End::Link,
             }
@@ -134,10 +134,10 @@ impl Link {
         self.retry_at = Instant::now();
         let end = self.converse(&mut socket).await;
         if let Some(asked) = self.outstanding.take().and_then(|lost| lost.asked) {
-            tell(asked, Err(CallError::LinkLost));
+            resolve(asked, Err(CallError::LinkLost));
         }
         for call in self.calls.drain(..).filter_map(|call| call.asked) {
-            tell(call, Err(CallError::LinkLost));
+            resolve(call, Err(CallError::LinkLost));
         }
         self.shared.snapshot.send_modify(|now| now.connected = false);
         end
@@ -168,7 +168,7 @@ impl Link {
                         id: message_id, action, payload, asked: Some(reply), attempts: 1, sent_at: Instant::now(),
                     }),
                 },
-                () = self.shared.news.notified() => {}
+                () = self.shared.changed.notified() => {}
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => self.give_up(),
                 () = sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => {}
             }
@@ -208,7 +208,7 @@ impl Link {
             if self.late.len() > MAX_LATE {
                 self.late.pop_front();
             }
-            tell(asked, Err(CallError::Timeout));
+            resolve(asked, Err(CallError::Timeout));
         }
     }
 
@@ -234,13 +234,13 @@ impl Link {
                     socket.send(Message::text(reply)).await.map_err(drop)?;
                 }
             }
-            Ok(Frame::Result { id, payload }) => self.settle(&id, Answer::Result(payload)),
-            Ok(Frame::Error { id, code, description }) => self.settle(&id, Answer::Error { code, description }),
+            Ok(Frame::Result { id, payload }) => self.complete(&id, Answer::Result(payload)),
+            Ok(Frame::Error { id, code, description }) => self.complete(&id, Answer::Error { code, description }),
         }
         Ok(())
     }
 
-    fn settle(&mut self, id: &str, answer: Answer) {
+    fn complete(&mut self, id: &str, answer: Answer) {
         let Some(call) = self.outstanding.take_if(|call| call.id == id).or_else(|| self.late_head(id)) else {
             if !self.late.iter().any(|late| late == id) {
                 self.complain("answer", id, "answers nothing that was asked");
@@ -253,7 +253,7 @@ impl Link {
             }
         }
         if call.asked.is_none() {
-            self.settle_head(&call, &answer);
+            self.complete_head(&call, &answer);
         }
         self.shared.memory().note_answer(Answered {
             message_id: call.id,
@@ -266,7 +266,7 @@ impl Link {
         });
         self.shared.count();
         if let Some(asked) = call.asked {
-            tell(
+            resolve(
                 asked,
                 match answer {
                     Answer::Result(payload) => Ok(payload),
@@ -285,7 +285,7 @@ impl Link {
         Some(Outstanding { id, action, payload, asked: None, attempts, sent_at: Instant::now() })
     }
 
-    fn settle_head(&mut self, call: &Outstanding, answer: &Answer) {
+    fn complete_head(&mut self, call: &Outstanding, answer: &Answer) {
         let mut memory = self.shared.memory();
         match answer {
             Answer::Result(payload) => memory.deliver_head(payload),
@@ -310,6 +310,6 @@ impl Link {
 }
 
 /// Whoever asked may have stopped listening.
-fn tell(asked: Asked, answer: Result<Value, CallError>) {
+fn resolve(asked: Asked, answer: Result<Value, CallError>) {
     asked.send(answer).ok();
 }

@@ -156,7 +156,7 @@ struct Shared {
     memory: std::sync::Mutex<Memory>,
     snapshot: watch::Sender<Snapshot>,
     /// The queue or the registration changed.
-    news: Notify,
+    changed: Notify,
 }
 
 /// A running station. Dropping it is pulling its plug.
@@ -179,8 +179,11 @@ impl Station {
     /// Starts to connect, and keeps at it.
     pub fn start(options: Options) -> Self {
         let snapshot = Snapshot { registered: options.registered, ..Snapshot::default() };
-        let shared =
-            Arc::new(Shared { memory: std::sync::Mutex::default(), snapshot: watch::Sender::new(snapshot), news: Notify::new() });
+        let shared = Arc::new(Shared {
+            memory: std::sync::Mutex::default(),
+            snapshot: watch::Sender::new(snapshot),
+            changed: Notify::new(),
+        });
         let (orders, orders_rx) = mpsc::channel(64);
         let work = tokio::spawn(link::Link::new(options.clone(), shared.clone(), orders_rx).work());
         Self { options, shared, orders, work }
@@ -247,9 +250,9 @@ impl Station {
         let serial: String = format!("SN-{}", self.options.id).chars().take(25).collect();
         if self.options.version.is_2x() {
             json!({"reason": reason, "chargingStation":
-                {"vendorName": "Witness", "model": "Sim 2", "serialNumber": serial, "firmwareVersion": "1.0"}})
+                {"vendorName": "Simulator", "model": "Sim 2", "serialNumber": serial, "firmwareVersion": "1.0"}})
         } else {
-            json!({"chargePointVendor": "Witness", "chargePointModel": "Sim 16", "chargePointSerialNumber": serial,
+            json!({"chargePointVendor": "Simulator", "chargePointModel": "Sim 16", "chargePointSerialNumber": serial,
                 "firmwareVersion": "1.0", "meterSerialNumber": serial})
         }
     }
@@ -259,7 +262,7 @@ impl Station {
         let id = message.message_id.clone().unwrap_or_else(fresh_id);
         self.shared.memory().enqueue(Queued::new(id.clone(), message))?;
         self.shared.count();
-        self.shared.news.notify_one();
+        self.shared.changed.notify_one();
         Ok(id)
     }
 
@@ -330,7 +333,7 @@ impl Station {
 
     fn register(&self, registered: bool) {
         self.shared.snapshot.send_modify(|now| now.registered = registered);
-        self.shared.news.notify_one();
+        self.shared.changed.notify_one();
     }
 }
 

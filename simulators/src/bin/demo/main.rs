@@ -1,23 +1,23 @@
-//! `cargo demo`: a whole site on this machine, for looking at.
+//! `cargo demo`: a whole site on this machine, to look at.
 //!
 //! ```text
-//! cast: three stations ─ws─▶ site: daemon, throw-away store ─▶ broker ─▶ head office
-//!        │ what happened          │ watch: sessions, live                  │ records, verified
-//!        └──────────▶ books ◀─────┴────────────── show ◀───────────────────┘
+//! stations: three ─ws─▶ site: daemon, temporary store ─▶ broker ─▶ head office
+//!        │ what happened         │ watch: sessions, live             │ records, verified
+//!        └───────▶ reconciliation ◀──── run: the lines on the screen ◀─┘
 //! ```
-//! The books hold what the stations know against what head office verified, and price each session by themselves
+//! The reconciliation compares what the stations know with what head office verified, and prices each session by itself
 //! (`price`). Only `site` imports the daemon, and of it only how it is configured, started and stopped.
 //!
 //! Limits: loopback only; 7,200 times real time, beyond which delays of the machine become hours of the simulation.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-mod books;
-mod cast;
 mod price;
+mod reconciliation;
+mod run;
 mod screen;
-mod show;
 mod site;
+mod stations;
 mod watch;
 
 use std::{process::ExitCode, time::Duration};
@@ -27,15 +27,15 @@ use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+use run::{Demo, End};
 use screen::Screen;
-use show::{End, Show};
 use site::Site;
 
 /// As `forecourt verify` when something does not add up.
 const EXIT_NOT_GOOD: u8 = 6;
 const EXIT_INTERRUPTED: u8 = 130;
 
-/// A demo site: three simulated charging stations (OCPP 1.6, 2.0.1, 2.1), the forecourt daemon with a throw-away store, an
+/// A demo site: three simulated charging stations (OCPP 1.6, 2.0.1, 2.1), the forecourt daemon with a temporary store, an
 /// MQTT broker and a head office that verifies every billing record
 #[derive(Debug, Parser)]
 #[command(
@@ -44,7 +44,7 @@ const EXIT_INTERRUPTED: u8 = 130;
 6 something was lost, unverified or mispriced, 130 interrupted."
 )]
 pub struct Args {
-    /// End after one session of each station, with a verdict
+    /// End after one session of each station, with a result
     #[arg(long)]
     once: bool,
     /// Simulated time runs N times as fast as real time
@@ -92,13 +92,13 @@ async fn run(args: &Args) -> Result<ExitCode> {
         site = Site::open(args) => site?,
         () = stopped() => return Ok(ExitCode::from(EXIT_INTERRUPTED)),
     };
-    let mut show = Show::new(&site, &mut screen, args)?;
+    let mut demo = Demo::new(&site, &mut screen, args)?;
     let end = tokio::select! {
-        end = show.run() => end?,
+        end = demo.run() => end?,
         () = stopped() => End::Interrupted,
     };
     let good = tokio::select! {
-        good = show.conclude(end) => good?,
+        good = demo.conclude(end) => good?,
         () = stopped() => return Ok(ExitCode::from(EXIT_INTERRUPTED)),
     };
     tokio::select! {
@@ -109,7 +109,7 @@ async fn run(args: &Args) -> Result<ExitCode> {
     }
     Ok(match (good, args.once && end == End::Interrupted) {
         (false, _) => ExitCode::from(EXIT_NOT_GOOD),
-        // Not the verdict that was asked for.
+        // Not the result that was asked for.
         (true, true) => ExitCode::from(EXIT_INTERRUPTED),
         (true, false) => ExitCode::SUCCESS,
     })

@@ -1,7 +1,7 @@
 //! The demo's two tariffs, and what a session must cost by them, worked out without the daemon's rating.
 //!
 //! Possible in a dozen lines because the demo keeps it simple: the site lives in UTC, and where the price depends on the
-//! time of day, power is constant in whole watt-hours a second (see [`super::cast`]), so that energy is shared by seconds.
+//! time of day, power is constant in whole watt-hours a second (see [`super::stations`]), so that energy is shared by seconds.
 
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use rust_decimal::{Decimal, RoundingStrategy};
@@ -102,7 +102,7 @@ fn peak_seconds(from: DateTime<Utc>, to: DateTime<Utc>) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::books::tests::session;
+    use crate::reconciliation::tests::session;
 
     fn price(tariff: Tariff, from: &str, to: &str, energy_wh: i64, idle_s: i64) -> (String, String) {
         let mut session = session(energy_wh);
@@ -125,7 +125,7 @@ mod tests {
         // 0.50 + 16.8 × 0.49 = 8.232 → 8.23 + 21 × 0.64 = 13.44; VAT 4.2123.
         let dc = price(DC, "2026-11-20T16:40:00Z", "2026-11-20T17:25:00Z", 37_800, 0);
         assert_eq!(dc, wanted("22.17", "26.38"));
-        // Over a whole evening and midnight: 4 of 10 hours are dear.
+        // Over a whole evening and midnight: 4 of 10 hours are peak.
         let night = price(DC, "2026-11-20T15:00:00Z", "2026-11-21T01:00:00Z", 36_000, 0);
         assert_eq!(night, wanted("20.30", "24.16"));
     }

@@ -10,12 +10,12 @@ use rust_decimal::Decimal;
 
 pub struct Screen {
     colour: bool,
-    /// Nobody reads on.
+    /// The reader has gone.
     pub closed: bool,
 }
 
 #[derive(Clone, Copy)]
-pub enum Ink {
+pub enum Style {
     Plain,
     Strong,
     Faint,
@@ -33,25 +33,25 @@ impl Screen {
     }
 
     /// Something happened, at a simulated time, somewhere.
-    pub fn event(&mut self, at: DateTime<Utc>, place: &str, what: &str, ink: Ink, text: impl Display) {
-        let time = self.ink(Ink::Faint, &at.format("%a %H:%M:%S").to_string());
-        let what = self.ink(ink, &format!("{what:8}"));
+    pub fn event(&mut self, at: DateTime<Utc>, place: &str, what: &str, style: Style, text: impl Display) {
+        let time = self.styled(Style::Faint, &at.format("%a %H:%M:%S").to_string());
+        let what = self.styled(style, &format!("{what:8}"));
         self.line(format!("{time}  {place:11}  {what}  {text}"));
     }
 
-    pub fn ink(&self, ink: Ink, text: &str) -> String {
-        let code = match ink {
-            Ink::Plain => return text.to_owned(),
-            Ink::Strong => "1",
-            Ink::Faint => "2",
-            Ink::Good => "32",
-            Ink::Bad => "31",
+    pub fn styled(&self, style: Style, text: &str) -> String {
+        let code = match style {
+            Style::Plain => return text.to_owned(),
+            Style::Strong => "1",
+            Style::Faint => "2",
+            Style::Good => "32",
+            Style::Bad => "31",
         };
         if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 }
 
-/// A terminal whose owner did not say no (no-color.org).
+/// A terminal without NO_COLOR (no-color.org).
 pub fn is_coloured(stream: &impl IsTerminal) -> bool {
     let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     wanted && stream.is_terminal()

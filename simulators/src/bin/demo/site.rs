@@ -1,4 +1,4 @@
-//! The site behind the demo: broker, daemon and head office on loopback, everything on disk in one throw-away folder.
+//! The site behind the demo: broker, daemon and head office on loopback, everything on disk in one temporary folder.
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
@@ -14,8 +14,8 @@ use tempfile::TempDir;
 
 use super::{
     Args,
-    cast::CAST,
     price::{AC, DC},
+    stations::STATIONS,
 };
 
 pub const SITE: &str = "demo";
@@ -31,7 +31,7 @@ pub struct Site {
 
 impl Site {
     pub async fn open(args: &Args) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("forecourt-demo-").tempdir().context("no throw-away folder can be made")?;
+        let folder = tempfile::Builder::new().prefix("forecourt-demo-").tempdir().context("no temporary folder can be made")?;
         let clock = clock(args.speed)?;
         let broker = Broker::start_on(free("--broker-port", args.broker_port)?).await?;
         let office = Office::open(office::Options::new(broker.url())).await?;
@@ -65,12 +65,12 @@ impl Site {
         if keep {
             return Ok(Some(self.folder.keep().join(STORE)));
         }
-        self.folder.close().context("the throw-away folder cannot be removed")?;
+        self.folder.close().context("the temporary folder cannot be removed")?;
         Ok(None)
     }
 }
 
-/// Tried before anything starts, for a better word than those who will listen there have.
+/// Tried before anything starts, for a better error than those that will listen there give.
 fn free(option: &str, port: u16) -> Result<SocketAddr> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     TcpListener::bind(address).map(drop).with_context(|| {
@@ -120,9 +120,9 @@ key_file = "signing-key.pem"
         AC.id,
         broker.url()
     );
-    for member in &CAST {
+    for station in &STATIONS {
         text +=
-            &format!("[[station]]\nid = \"{}\"\nlabel = \"{}\"\ntariff = \"{}\"\n", member.id, member.label, member.tariff.id);
+            &format!("[[station]]\nid = \"{}\"\nlabel = \"{}\"\ntariff = \"{}\"\n", station.id, station.label, station.tariff.id);
     }
     let path = folder.path().join("forecourt.toml");
     std::fs::write(&path, text)?;

@@ -25,12 +25,12 @@ pub struct Watch {
     store: Connection,
     /// Real time without a new reading, after which a car charges no more.
     standstill: Duration,
-    told: HashMap<String, Told>,
+    shown: HashMap<String, Shown>,
 }
 
-/// What was said last about a session.
-struct Told {
-    news: News,
+/// What was shown last of a session.
+struct Shown {
+    change: Change,
     energy_wh: i64,
     at: Instant,
 }
@@ -48,11 +48,11 @@ pub struct Session {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum News {
+pub enum Change {
     Started,
     Charging,
     NotCharging,
-    /// The station cannot be heard.
+    /// The station is not connected.
     Offline,
     Stopped,
     Held(String),
@@ -64,22 +64,22 @@ impl Watch {
         let store = Connection::open_with_flags(store, flags).context("the store cannot be read")?;
         store.busy_timeout(Duration::from_secs(2))?;
         let standstill = PROGRESS.max(STANDSTILL / speed.max(1));
-        Ok(Self { store, standstill, told: HashMap::new() })
+        Ok(Self { store, standstill, shown: HashMap::new() })
     }
 
     /// What has changed since the last look, worth a line each.
-    pub fn look(&mut self, now: DateTime<Utc>) -> Result<Vec<(Session, News)>> {
+    pub fn look(&mut self, now: DateTime<Utc>) -> Result<Vec<(Session, Change)>> {
         let since = (now - LOOK_BACK).to_rfc3339_opts(SecondsFormat::Secs, true);
         let mut statement = self.store.prepare_cached(SESSIONS)?;
         let sessions = statement.query_map([since], read)?.collect::<Result<Vec<_>, _>>()?;
         let seen: HashSet<&str> = sessions.iter().map(|session| session.id.as_str()).collect();
-        self.told.retain(|id, _| seen.contains(id.as_str()));
+        self.shown.retain(|id, _| seen.contains(id.as_str()));
         let mut lines = Vec::new();
         for session in sessions {
-            if let Some(news) = news(self.told.get(&session.id), &session, self.standstill) {
-                let told = Told { news: news.clone(), energy_wh: session.energy_wh, at: Instant::now() };
-                self.told.insert(session.id.clone(), told);
-                lines.push((session, news));
+            if let Some(change) = change(self.shown.get(&session.id), &session, self.standstill) {
+                let shown = Shown { change: change.clone(), energy_wh: session.energy_wh, at: Instant::now() };
+                self.shown.insert(session.id.clone(), shown);
+                lines.push((session, change));
             }
         }
         Ok(lines)
@@ -112,19 +112,19 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Session> {
 }
 
 /// A start, a stop and a hold at once; progress now and then; standing still once.
-fn news(told: Option<&Told>, session: &Session, standstill: Duration) -> Option<News> {
+fn change(shown: Option<&Shown>, session: &Session, standstill: Duration) -> Option<Change> {
     let is_open = session.state == "open";
-    let now = match told {
-        _ if session.state == "held" => News::Held(session.hold_reason.clone().unwrap_or_default()),
-        None if is_open => return Some(News::Started),
-        _ if !is_open => News::Stopped,
-        Some(told) if told.at.elapsed() < PROGRESS => return None,
-        _ if !session.connected => News::Offline,
-        Some(told) if session.energy_wh > told.energy_wh => return Some(News::Charging),
-        Some(told) if told.at.elapsed() < standstill => return None,
-        _ => News::NotCharging,
+    let now = match shown {
+        _ if session.state == "held" => Change::Held(session.hold_reason.clone().unwrap_or_default()),
+        None if is_open => return Some(Change::Started),
+        _ if !is_open => Change::Stopped,
+        Some(shown) if shown.at.elapsed() < PROGRESS => return None,
+        _ if !session.connected => Change::Offline,
+        Some(shown) if session.energy_wh > shown.energy_wh => return Some(Change::Charging),
+        Some(shown) if shown.at.elapsed() < standstill => return None,
+        _ => Change::NotCharging,
     };
-    (told.map(|told| &told.news) != Some(&now)).then_some(now)
+    (shown.map(|shown| &shown.change) != Some(&now)).then_some(now)
 }
 
 #[cfg(test)]
@@ -138,34 +138,34 @@ mod tests {
 
     #[test]
     fn one_line_for_each_change() {
-        let mut told = None;
-        let mut say = |state: &str, energy_wh: i64, connected: bool| {
+        let mut shown = None;
+        let mut show = |state: &str, energy_wh: i64, connected: bool| {
             let session = session(state, energy_wh, connected);
-            let news = news(told.as_ref(), &session, PROGRESS);
-            // As if told long ago.
+            let change = change(shown.as_ref(), &session, PROGRESS);
+            // As if shown long ago.
             let at = Instant::now() - 2 * PROGRESS;
-            if let Some(news) = &news {
-                told = Some(Told { news: news.clone(), energy_wh, at });
+            if let Some(change) = &change {
+                shown = Some(Shown { change: change.clone(), energy_wh, at });
             }
-            news
+            change
         };
-        assert_eq!(say("open", 0, true), Some(News::Started));
-        assert_eq!(say("open", 100, true), Some(News::Charging));
-        assert_eq!(say("open", 200, true), Some(News::Charging));
-        assert_eq!(say("open", 200, true), Some(News::NotCharging));
-        assert_eq!(say("open", 200, true), None);
-        assert_eq!(say("open", 200, false), Some(News::Offline));
-        assert_eq!(say("open", 200, false), None);
-        assert_eq!(say("done", 300, true), Some(News::Stopped));
-        assert_eq!(say("done", 300, true), None);
+        assert_eq!(show("open", 0, true), Some(Change::Started));
+        assert_eq!(show("open", 100, true), Some(Change::Charging));
+        assert_eq!(show("open", 200, true), Some(Change::Charging));
+        assert_eq!(show("open", 200, true), Some(Change::NotCharging));
+        assert_eq!(show("open", 200, true), None);
+        assert_eq!(show("open", 200, false), Some(Change::Offline));
+        assert_eq!(show("open", 200, false), None);
+        assert_eq!(show("done", 300, true), Some(Change::Stopped));
+        assert_eq!(show("done", 300, true), None);
     }
 
     #[test]
-    fn what_was_over_before_it_was_heard_of_is_told_once() {
-        assert_eq!(news(None, &session("done", 300, true), PROGRESS), Some(News::Stopped));
-        let held = News::Held(String::new());
-        assert_eq!(news(None, &session("held", 300, true), PROGRESS), Some(held.clone()));
-        let told = Told { news: held, energy_wh: 300, at: Instant::now() };
-        assert_eq!(news(Some(&told), &session("held", 300, true), PROGRESS), None);
+    fn what_was_over_before_it_was_seen_is_shown_once() {
+        assert_eq!(change(None, &session("done", 300, true), PROGRESS), Some(Change::Stopped));
+        let held = Change::Held(String::new());
+        assert_eq!(change(None, &session("held", 300, true), PROGRESS), Some(held.clone()));
+        let shown = Shown { change: held, energy_wh: 300, at: Instant::now() };
+        assert_eq!(change(Some(&shown), &session("held", 300, true), PROGRESS), None);
     }
 }

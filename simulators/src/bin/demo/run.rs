@@ -1,4 +1,4 @@
-//! What one sees: who is here, what happens, what came of it.
+//! The running demo: waits for what stations, daemon and head office report, and prints it.
 
 use std::time::Duration;
 
@@ -16,11 +16,11 @@ use tokio::{
 
 use super::{
     Args,
-    books::{Agreed, Books},
-    cast::{self, CAST, Said},
-    screen::{Ink, Screen, kwh, span},
+    reconciliation::{Agreed, Reconciliation},
+    screen::{Screen, Style, kwh, span},
     site::{SITE, Site},
-    watch::{News, Watch},
+    stations::{self, STATIONS, StationEvent},
+    watch::{Change, Watch},
 };
 
 const LOOK: Duration = Duration::from_millis(200);
@@ -35,47 +35,59 @@ pub enum End {
     Interrupted,
 }
 
-pub struct Show<'a> {
+pub struct Demo<'a> {
     site: &'a Site,
     screen: &'a mut Screen,
     watch: Watch,
-    books: Books,
+    reconciliation: Reconciliation,
     once: bool,
     speed: u32,
     began: Instant,
-    plays: JoinSet<()>,
-    said: mpsc::Receiver<Said>,
+    running: JoinSet<()>,
+    reports: mpsc::Receiver<StationEvent>,
     events: broadcast::Receiver<Event>,
     finished: usize,
-    /// Problems told so far.
-    told: usize,
+    /// Problems printed so far.
+    printed: usize,
 }
 
-impl<'a> Show<'a> {
+impl<'a> Demo<'a> {
     pub fn new(site: &'a Site, screen: &'a mut Screen, args: &Args) -> Result<Self> {
         let watch = Watch::open(&site.store(), args.speed)?;
         let events = site.office.events();
-        let (plays, said) = cast::perform(&site.stations_url(), &site.clock, args.once);
+        let (running, reports) = stations::start(&site.stations_url(), &site.clock, args.once);
         let (once, speed) = (args.once, args.speed);
-        let books = Books::default();
-        let mut show =
-            Self { site, screen, watch, books, once, speed, began: Instant::now(), plays, said, events, finished: 0, told: 0 };
-        show.introduce();
-        Ok(show)
+        let reconciliation = Reconciliation::default();
+        let mut demo = Self {
+            site,
+            screen,
+            watch,
+            reconciliation,
+            once,
+            speed,
+            began: Instant::now(),
+            running,
+            reports,
+            events,
+            finished: 0,
+            printed: 0,
+        };
+        demo.introduce();
+        Ok(demo)
     }
 
     fn introduce(&mut self) {
         let (url, store) = (self.site.stations_url(), self.site.store());
         let start = self.site.clock.base().format("%a %d %b %Y %H:%M");
-        let title = self.screen.ink(Ink::Strong, "DEMO  forecourt, a simulated site: nothing here is real, nothing is kept");
+        let title = self.screen.styled(Style::Strong, "DEMO  forecourt, a simulated site: nothing here is real, nothing is kept");
         let screen = &mut *self.screen;
         screen.line(title);
         screen.line("");
         screen.line(format!("  clock      {} × real time, from {start} UTC", self.speed));
-        screen.line(format!("  site       {SITE}, a throw-away store: {}", store.display()));
-        for member in &CAST {
-            let version = member.version.to_string();
-            screen.line(format!("  {:9}  OCPP {version:5}  EUR {}, + 19 % VAT", member.id, member.tariff.sentence()));
+        screen.line(format!("  site       {SITE}, a temporary store: {}", store.display()));
+        for station in &STATIONS {
+            let version = station.version.to_string();
+            screen.line(format!("  {:9}  OCPP {version:5}  EUR {}, + 19 % VAT", station.id, station.tariff.sentence()));
         }
         screen.line("");
         screen.line("From another terminal, in this folder, while this runs:");
@@ -93,18 +105,18 @@ impl<'a> Show<'a> {
         self.screen.line("");
     }
 
-    /// Needs nothing of ours: the retained keys, the next record, another program's judgement.
+    /// Needs nothing of ours: the retained keys, the next record, another program's verification.
     fn one_liner(&mut self) {
         let sub = |topic: &str| {
             let addr = self.site.broker.addr();
             format!("mosquitto_sub -N -h {} -p {} -t forecourt/v1/{SITE}/{topic} -C 1", addr.ip(), addr.port())
         };
         let line = format!("  jose jws ver -i <({}) -k <({}) -O - && echo VERIFIED", sub("records/charge"), sub("keys"));
-        let line = self.screen.ink(Ink::Strong, &line);
+        let line = self.screen.styled(Style::Strong, &line);
         self.screen.line(line);
     }
 
-    /// Until one session of each station is settled, or for as long as somebody reads.
+    /// Until one session of each station is billed, or for as long as somebody reads.
     pub async fn run(&mut self) -> Result<End> {
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -112,65 +124,67 @@ impl<'a> Show<'a> {
         loop {
             tokio::select! {
                 _ = looks.tick() => self.look()?,
-                Some(said) = self.said.recv() => self.hear(said)?,
+                Some(event) = self.reports.recv() => self.station(event)?,
                 event = self.events.recv() => self.office(event)?,
             }
             if self.screen.closed {
                 return Ok(End::Interrupted);
             }
-            if self.once && self.finished == CAST.len() {
+            if self.once && self.finished == STATIONS.len() {
                 let since = *all_finished.get_or_insert_with(Instant::now);
-                if self.is_settled()? || since.elapsed() > PATIENCE {
+                if self.is_complete()? || since.elapsed() > PATIENCE {
                     return Ok(End::Done);
                 }
             }
         }
     }
 
-    fn is_settled(&self) -> Result<bool> {
-        Ok(self.books.is_even() && self.watch.outbox()? == 0)
+    fn is_complete(&self) -> Result<bool> {
+        Ok(self.reconciliation.is_even() && self.watch.outbox()? == 0)
     }
 
     /// What the daemon sees of its stations.
     fn look(&mut self) -> Result<()> {
         let now = self.site.clock.now();
-        for (session, news) in self.watch.look(now)? {
+        for (session, change) in self.watch.look(now)? {
             let energy = kwh(session.energy_wh);
             let lasted = session.started_at.zip(session.stopped_at).map(|(from, to)| span((to - from).num_seconds()));
             let over = format!("{}  {energy} in {}", session.id, lasted.unwrap_or_default());
-            let (at, what, ink, text) = match news {
-                News::Started => (session.started_at, "start", Ink::Plain, session.id),
-                News::Charging => (None, "", Ink::Plain, energy),
-                News::NotCharging => (None, "", Ink::Plain, format!("{energy}, the car takes no more")),
-                News::Offline => (None, "", Ink::Plain, format!("{energy}, then the network failed")),
-                News::Stopped => (session.stopped_at, "stop", Ink::Plain, over),
-                News::Held(reason) => (None, "HELD", Ink::Bad, format!("{}  for a person: {reason}", session.id)),
+            let (at, what, style, text) = match change {
+                Change::Started => (session.started_at, "start", Style::Plain, session.id),
+                Change::Charging => (None, "", Style::Plain, energy),
+                Change::NotCharging => (None, "", Style::Plain, format!("{energy}, the car takes no more")),
+                Change::Offline => (None, "", Style::Plain, format!("{energy}, then the network failed")),
+                Change::Stopped => (session.stopped_at, "stop", Style::Plain, over),
+                Change::Held(reason) => (None, "HELD", Style::Bad, format!("{}  for a person: {reason}", session.id)),
             };
             let at = at.unwrap_or(now);
-            let late = if now - at > LATE * i32::try_from(self.speed).unwrap_or(1) { ", told afterwards" } else { "" };
-            self.screen.event(at, &session.station, what, ink, format!("{text}{late}"));
+            let late = if now - at > LATE * i32::try_from(self.speed).unwrap_or(1) { ", reported afterwards" } else { "" };
+            self.screen.event(at, &session.station, what, style, format!("{text}{late}"));
         }
         Ok(())
     }
 
-    fn hear(&mut self, said: Said) -> Result<()> {
-        match said {
-            Said::Plugged { member, plot } => {
-                self.screen.event(self.site.clock.now(), member.id, "plug", Ink::Plain, plot);
+    fn station(&mut self, event: StationEvent) -> Result<()> {
+        match event {
+            StationEvent::Plugged { station, description } => {
+                self.screen.event(self.site.clock.now(), station.id, "plug", Style::Plain, description);
             }
-            Said::Finished { member, outcome } => {
+            StationEvent::Finished { station, outcome } => {
                 self.look()?;
                 self.finished += 1;
                 match outcome {
                     Ok(outcome) => {
-                        outcome.sessions.into_iter().for_each(|session| self.books.happened(session, member.tariff));
+                        for session in outcome.sessions {
+                            let agreed = self.reconciliation.happened(session, station.tariff);
+                            self.agreed(agreed);
+                        }
                         for complaint in outcome.complaints {
-                            self.problem(format!("{} complains of the daemon: {complaint}", member.id));
+                            self.problem(format!("{} complains of the daemon: {complaint}", station.id));
                         }
                     }
-                    Err(error) => self.problem(format!("{} could not go on: {error:#}", member.id)),
+                    Err(error) => self.problem(format!("{} could not go on: {error:#}", station.id)),
                 }
-                self.settle();
             }
         }
         Ok(())
@@ -181,22 +195,22 @@ impl<'a> Show<'a> {
             Ok(Event::Verified { record, .. }) => {
                 self.look()?;
                 self.verified(&record);
-                let ours = record.text("/session/station").is_some_and(|station| cast::member(&station).is_some());
+                let ours = record.text("/session/station").is_some_and(|station| stations::find(&station).is_some());
                 if ours && record.kind == "charge" {
-                    self.books.verified(record);
-                    self.settle();
+                    let agreed = self.reconciliation.verified(record);
+                    self.agreed(agreed);
                 }
             }
             Ok(Event::Bad { topic, reason, .. }) => {
-                self.books.refused(&format!("{topic}: {reason}"));
-                self.tell_problems();
+                self.reconciliation.refused(&format!("{topic}: {reason}"));
+                self.print_problems();
             }
             Ok(Event::Disconnected { reason }) => {
                 self.screen.event(
                     self.site.clock.now(),
                     "head office",
                     "link",
-                    Ink::Bad,
+                    Style::Bad,
                     format!("lost, trying again: {reason}"),
                 );
             }
@@ -212,20 +226,20 @@ impl<'a> Show<'a> {
     fn verified(&mut self, record: &Record) {
         let station = record.text("/session/station").unwrap_or_default();
         let text = format!("record {}  {station}  {}: signature, sums and chain are in order", record.seq, record.summary());
-        self.screen.event(self.site.clock.now(), "head office", "verified", Ink::Good, text);
+        self.screen.event(self.site.clock.now(), "head office", "verified", Style::Good, text);
     }
 
-    /// Pairs of session and record, each with its verdict.
-    fn settle(&mut self) {
-        let before = self.books.totals.settled;
-        for Agreed { record, price } in self.books.settle() {
+    /// What came of a session or record: a pair that agrees, problems, or nothing so far.
+    fn agreed(&mut self, agreed: Option<Agreed>) {
+        let before = self.reconciliation.totals.agreed - usize::from(agreed.is_some());
+        if let Some(Agreed { record, price }) = agreed {
             let text =
                 format!("record {}  with its station on times and energy, with its tariff on EUR {}", record.seq, price.incl_vat);
-            self.screen.event(self.site.clock.now(), "auditor", "agrees", Ink::Good, text);
+            self.screen.event(self.site.clock.now(), "comparison", "agrees", Style::Good, text);
         }
-        self.tell_problems();
-        let enough = CAST.len();
-        if !self.once && before < enough && self.books.totals.settled >= enough {
+        self.print_problems();
+        let enough = STATIONS.len();
+        if !self.once && before < enough && self.reconciliation.totals.agreed >= enough {
             self.screen.line("");
             self.screen.line("Verify the next record yourself, from another terminal:");
             self.one_liner();
@@ -234,25 +248,25 @@ impl<'a> Show<'a> {
     }
 
     fn problem(&mut self, problem: String) {
-        self.books.problem(problem);
-        self.tell_problems();
+        self.reconciliation.problem(problem);
+        self.print_problems();
     }
 
-    fn tell_problems(&mut self) {
-        for problem in &self.books.problems[self.told..] {
-            self.screen.event(self.site.clock.now(), "auditor", "WRONG", Ink::Bad, problem);
+    fn print_problems(&mut self) {
+        for problem in &self.reconciliation.problems[self.printed..] {
+            self.screen.event(self.site.clock.now(), "comparison", "WRONG", Style::Bad, problem);
         }
-        self.told = self.books.problems.len();
+        self.printed = self.reconciliation.problems.len();
     }
 
     /// Lets what has ended be billed, and says what came of it all. Whether all is well.
     pub async fn conclude(mut self, end: End) -> Result<bool> {
-        while let Ok(said) = self.said.try_recv() {
-            self.hear(said)?;
+        while let Ok(event) = self.reports.try_recv() {
+            self.station(event)?;
         }
-        self.plays.abort_all();
+        self.running.abort_all();
         let deadline = Instant::now() + PATIENCE;
-        while self.books.waiting().next().is_some() && Instant::now() < deadline {
+        while self.reconciliation.waiting().next().is_some() && Instant::now() < deadline {
             tokio::select! {
                 event = self.events.recv() => self.office(event)?,
                 () = tokio::time::sleep(LOOK) => {}
@@ -261,39 +275,47 @@ impl<'a> Show<'a> {
         while self.watch.outbox()? > 0 && Instant::now() < deadline {
             tokio::time::sleep(LOOK).await;
         }
-        let held: Vec<_> =
-            self.books.waiting().filter_map(|session| self.watch.held(&session.station, session.tx.as_deref()?)).collect();
-        held.into_iter().for_each(|reason| self.books.problem(format!("a session is held: {reason}")));
+        let held: Vec<_> = self
+            .reconciliation
+            .waiting()
+            .filter_map(|session| self.watch.held(&session.station, session.tx.as_deref()?))
+            .collect();
+        held.into_iter().for_each(|reason| self.reconciliation.problem(format!("a session is held: {reason}")));
         let tally = self.site.office.tally();
         if tally.waiting + tally.keyless > 0 {
-            self.books.problem(format!("{} records wait at head office for others, {} for keys", tally.waiting, tally.keyless));
+            self.reconciliation
+                .problem(format!("{} records wait at head office for others, {} for keys", tally.waiting, tally.keyless));
         }
         let outbox = self.watch.outbox()?;
         if outbox > 0 {
-            self.books.problem(format!("{outbox} records are not acknowledged by head office"));
+            self.reconciliation.problem(format!("{outbox} records are not acknowledged by head office"));
         }
-        self.books.close(end == End::Interrupted);
-        if self.once && end == End::Done && self.books.is_good() && self.books.totals.settled < CAST.len() {
-            self.books.problem(format!("{} of {} stations had a session that agrees", self.books.totals.settled, CAST.len()));
+        self.reconciliation.close(end == End::Interrupted);
+        if self.once && end == End::Done && self.reconciliation.is_good() && self.reconciliation.totals.agreed < STATIONS.len() {
+            self.reconciliation.problem(format!(
+                "{} of {} stations had a session that agrees",
+                self.reconciliation.totals.agreed,
+                STATIONS.len()
+            ));
         }
         self.summarize(outbox);
-        Ok(self.books.is_good())
+        Ok(self.reconciliation.is_good())
     }
 
     fn summarize(&mut self, outbox: u64) {
-        let (totals, good) = (self.books.totals, self.books.is_good());
+        let (totals, good) = (self.reconciliation.totals, self.reconciliation.is_good());
         let real = span(i64::try_from(self.began.elapsed().as_secs()).unwrap_or(i64::MAX));
         let simulated = span((self.site.clock.now() - self.site.clock.base()).num_seconds());
         let screen = &mut *self.screen;
         screen.line("");
-        screen.line(screen.ink(Ink::Strong, &format!("DEMO  summary of {real}, {simulated} of simulated time")));
+        screen.line(screen.styled(Style::Strong, &format!("DEMO  summary of {real}, {simulated} of simulated time")));
         screen.line(format!("  sessions   {} finished, {} metered", totals.sessions, kwh(totals.energy_wh)));
         screen.line(format!("  records    {} verified, {outbox} not acknowledged", totals.records));
-        screen.line(format!("  agreeing   {} with station and tariff, EUR {} billed incl. VAT", totals.settled, totals.billed));
+        screen.line(format!("  agreeing   {} with station and tariff, EUR {} billed incl. VAT", totals.agreed, totals.billed));
         let faults = format!("  {} lost, {} unverified, {} mispriced", totals.lost, totals.unverified, totals.mispriced);
-        screen.line(screen.ink(if good { Ink::Good } else { Ink::Bad }, &faults));
-        for problem in &self.books.problems {
-            screen.line(screen.ink(Ink::Bad, &format!("  wrong: {problem}")));
+        screen.line(screen.styled(if good { Style::Good } else { Style::Bad }, &faults));
+        for problem in &self.reconciliation.problems {
+            screen.line(screen.styled(Style::Bad, &format!("  wrong: {problem}")));
         }
     }
 }

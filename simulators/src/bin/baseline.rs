@@ -1,11 +1,11 @@
 //! The limit server of the benchmark: the least a durable OCPP server can do, and nothing else.
 //!
 //! It does the two things that nobody can leave out, the socket and the fsync: read a frame, store its text, commit,
-//! answer. Message id and action are taken by position (no JSON is parsed), the answers are canned and always
+//! answer. Message id and action are taken by position (no JSON is parsed), the answers are fixed and always
 //! `Accepted`, each message is one row, and one writer thread commits whatever gathered while the last commit ran.
 //! The answers of a batch are released in one wake-up of the runtime. `--echo` leaves the database out as well.
 //!
-//! What Forecourt costs is told as a ratio to this (docs/performance.md). It is no CSMS: it validates nothing,
+//! What Forecourt costs is given as a ratio to this (docs/performance.md). It is no CSMS: it validates nothing,
 //! forgets sessions, and trusts whoever connects. Bind it to loopback only.
 //!
 //! Limits: one message in flight per connection (as OCPP-J asks), so the queue is as long as there are connections,
@@ -35,7 +35,7 @@ const READ_BUFFER_BYTES: usize = 2 * 1024;
 const MAX_RELEASED_BATCHES: usize = 16;
 
 #[derive(Parser)]
-#[command(about = "The least a durable OCPP server can do: the yardstick of the benchmark")]
+#[command(about = "The least a durable OCPP server can do: the baseline of the benchmark")]
 struct Options {
     /// Address to listen on; loopback only
     #[arg(long, default_value = "127.0.0.1:9100")]
@@ -67,7 +67,7 @@ async fn serve(options: Options) -> Result<()> {
             std::thread::Builder::new().name("writer".into()).spawn(move || {
                 // Without a writer nothing can be promised any more: the process ends, and every socket with it.
                 if let Err(error) = write_batches(&connection, &writer_queue, &released) {
-                    eprintln!("yardstick: {error:#}");
+                    eprintln!("baseline: {error:#}");
                     std::process::exit(1);
                 }
             })?;
@@ -98,7 +98,7 @@ async fn admit(stream: TcpStream, queue: Option<Arc<Queue>>) {
     if CONNECTIONS.fetch_add(1, Ordering::Relaxed) < MAX_CONNECTIONS
         && let Err(error) = converse(stream, queue).await
     {
-        eprintln!("yardstick: {error:#}");
+        eprintln!("baseline: {error:#}");
     }
     CONNECTIONS.fetch_sub(1, Ordering::Relaxed);
 }

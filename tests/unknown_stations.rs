@@ -1,7 +1,8 @@
-//! What somebody can do who reaches the port and is no station: take places, names, memory, disk. Nothing of it may touch the
+//! What can be done by whoever reaches the port and is no station: take places, names, memory, disk. Nothing of it may touch the
 //! stations that are known.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+#![allow(clippy::disallowed_methods, reason = "the stations of a test live in real time")]
 
 mod support;
 
@@ -10,7 +11,7 @@ use std::net::SocketAddr;
 use chrono::Utc;
 use serde_json::json;
 use support::socket::Socket;
-use support::words::{start, stop};
+use support::transaction::{start, stop};
 use support::{PATIENCE, Plan, Site, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -20,7 +21,7 @@ fn configured(ids: impl IntoIterator<Item = String>) -> String {
 }
 
 #[tokio::test]
-async fn idle_strangers_do_not_keep_known_stations_out() {
+async fn idle_unknown_stations_do_not_keep_known_stations_out() {
     let plan = Plan {
         ocpp: "max_connections = 4\nunknown_silence_s = 600".into(),
         stations: configured(["CONF".to_owned()]),
@@ -33,18 +34,18 @@ async fn idle_strangers_do_not_keep_known_stations_out() {
     drop(proven);
     site.logged(&["station disconnected", "PROVEN"]).await;
     for restarted in [false, true] {
-        let mut strangers = Vec::new();
+        let mut unknown = Vec::new();
         for number in 0..3 {
-            strangers.push(Socket::station(site.port, &format!("X-{number}"), "ocpp1.6").await);
+            unknown.push(Socket::station(site.port, &format!("X-{number}"), "ocpp1.6").await);
         }
         let refused = Socket::open(site.port, "/ocpp/X-3", &["ocpp1.6"]).await.map(drop).unwrap_err();
         assert!(refused.0 == 503 && refused.1.contains("[[station]]"), "says what to do: {refused:?}");
         let mut proven = Socket::station(site.port, "proven", "ocpp2.0.1").await;
         proven.unanswered().await;
-        assert_eq!(strangers[0].closed().await, Some(1013), "the first one makes room");
+        assert_eq!(unknown[0].closed().await, Some(1013), "the first one makes room");
         let mut configured = Socket::station(site.port, "CONF", "ocpp2.1").await;
         configured.unanswered().await;
-        strangers[2].unanswered().await;
+        unknown[2].unanswered().await;
         if !restarted {
             site.stop().await;
             site.start().await;
@@ -64,10 +65,10 @@ async fn an_unknown_station_that_says_nothing_valid_is_dropped() {
     let mut known = Socket::station(site.port, "CONF", "ocpp1.6").await;
     let mut speaks = Socket::station(site.port, "SPEAKS", "ocpp1.6").await;
     speaks.unanswered().await;
-    let mut mute = Socket::station(site.port, "MUTE", "ocpp1.6").await;
+    let mut silent = Socket::station(site.port, "MUTE", "ocpp1.6").await;
     let mut noisy = Socket::station(site.port, "NOISY", "ocpp2.0.1").await;
     noisy.ask(r#"[2,"1","MakeTea",{}]"#).await;
-    assert_eq!(mute.closed().await, Some(1008));
+    assert_eq!(silent.closed().await, Some(1008));
     assert_eq!(noisy.closed().await, Some(1008));
     site.logged(&["station disconnected", "MUTE", "says nothing valid"]).await;
     known.unanswered().await;
@@ -171,7 +172,7 @@ async fn half_sent_messages_fill_no_memory() {
     let before = resident_kb(&site);
     let mut held = Vec::new();
     for number in 0..60 {
-        // As far as strangers go: the first byte beyond 64 KiB ends it.
+        // As far as unknown go: the first byte beyond 64 KiB ends it.
         held.push(half_send(site.port, &format!("X-{number}"), 65_536).await);
         let mut tcp = half_send(site.port, &format!("Y-{number}"), 1 << 20).await;
         assert!(matches!(close_code(&mut tcp).await, Some(1009) | None));
@@ -218,21 +219,21 @@ async fn noise_is_counted_and_not_kept_but_every_transaction_message_is() {
     assert_eq!(site.count("SELECT max(length(text)) FROM v_message WHERE action = 'MakeTea'", &[]), 4096);
     assert_eq!(site.count("SELECT count(*) FROM v_message WHERE action = 'StopTransaction'", &[]), 200);
     drop(station);
-    let told = "SELECT count FROM v_problem WHERE kind = 'messages-left-out' AND station = 'CP-1'";
-    until("the rest is counted", || site.value(told, &[]) == Some((400 - kept).to_string())).await;
+    let left_out = "SELECT count FROM v_problem WHERE kind = 'messages-left-out' AND station = 'CP-1'";
+    until("the rest is counted", || site.value(left_out, &[]) == Some((400 - kept).to_string())).await;
 
     // One that is not known: a few rows in all, and then it is no station.
-    let mut stranger = Socket::station(site.port, "X-1", "ocpp1.6").await;
+    let mut unknown = Socket::station(site.port, "X-1", "ocpp1.6").await;
     for _ in 0..99 {
-        stranger.ask(&noise).await;
+        unknown.ask(&noise).await;
     }
-    stranger.send(&noise).await;
-    assert_eq!(stranger.closed().await, Some(1008));
+    unknown.send(&noise).await;
+    assert_eq!(unknown.closed().await, Some(1008));
     assert_eq!(site.count("SELECT count(*) FROM v_message WHERE station = 'X-1'", &[]), 60);
     // Nothing of it that looks like a transaction is answered without being kept.
-    let mut stranger = Socket::station(site.port, "X-1", "ocpp1.6").await;
-    stranger.send(r#"[2,"1","StopTransaction",{"meterStop":]"#).await;
-    assert_eq!(stranger.closed().await, Some(1011));
+    let mut unknown = Socket::station(site.port, "X-1", "ocpp1.6").await;
+    unknown.send(r#"[2,"1","StopTransaction",{"meterStop":]"#).await;
+    assert_eq!(unknown.closed().await, Some(1011));
     site.stop().await;
 }
 
@@ -263,9 +264,9 @@ async fn sockets_that_never_ask_leave_room_for_others() {
         socket.bind(SocketAddr::from((from, 0))).unwrap();
         socket.connect(SocketAddr::from(([127, 0, 0, 1], site.port))).await.unwrap()
     };
-    let mut mute = Vec::new();
+    let mut silent = Vec::new();
     for _ in 0..700 {
-        mute.push(connect([127, 0, 0, 2]).await);
+        silent.push(connect([127, 0, 0, 2]).await);
     }
     site.logged(&["have not said who they are", "127.0.0.2"]).await;
     let mut station = Socket::station(site.port, "CP-1", "ocpp1.6").await;

@@ -1,4 +1,4 @@
-//! After a run the server's store is held against what the generator says was answered. A server that lost, doubled or
+//! After a run the server's store is compared with what the generator says was answered. A server that lost, doubled or
 //! miscounted anything has no figure.
 
 use std::collections::BTreeMap;
@@ -23,11 +23,11 @@ pub mod forecourt {
     pub const RECORDS: &str = "SELECT count(*) FROM v_record WHERE kind = 'charge'";
 }
 
-const SETTLE_S: u64 = 60;
+const RECORDS_S: u64 = 60;
 const LOOK_AGAIN_MS: u64 = 100;
 
 /// Waits until every answered session has its record, which may be made after the answer; says how long that took.
-pub fn await_settled(contender: Contender, store: &Path, report: &Report) -> Result<Duration> {
+pub fn await_records(contender: Contender, store: &Path, report: &Report) -> Result<Duration> {
     let start = Instant::now();
     if contender != Contender::Forecourt || report.sessions == 0 {
         return Ok(start.elapsed());
@@ -38,8 +38,8 @@ pub fn await_settled(contender: Contender, store: &Path, report: &Report) -> Res
         if records >= report.sessions {
             return Ok(start.elapsed());
         }
-        if start.elapsed() > Duration::from_secs(SETTLE_S) {
-            bail!("{records} records {SETTLE_S} s after {} sessions ended{}", report.sessions, session_states(&connection));
+        if start.elapsed() > Duration::from_secs(RECORDS_S) {
+            bail!("{records} records {RECORDS_S} s after {} sessions ended{}", report.sessions, session_states(&connection));
         }
         sleep(Duration::from_millis(LOOK_AGAIN_MS));
     }
@@ -49,12 +49,12 @@ pub fn await_settled(contender: Contender, store: &Path, report: &Report) -> Res
 pub fn check(contender: Contender, store: &Path, report: &Report) -> Result<()> {
     match contender {
         Contender::Echo => Ok(()),
-        Contender::Durable => check_yardstick(store, report),
+        Contender::Durable => check_baseline(store, report),
         Contender::Forecourt => check_forecourt(store, report),
     }
 }
 
-fn check_yardstick(store: &Path, report: &Report) -> Result<()> {
+fn check_baseline(store: &Path, report: &Report) -> Result<()> {
     let connection = open(store)?;
     let mut statement = connection.prepare("SELECT text FROM message")?;
     let mut rows = statement.query([])?;
@@ -159,7 +159,7 @@ mod tests {
              CREATE TABLE v_session (state TEXT, energy_wh); INSERT INTO v_session VALUES ('done', 630), ('open', 5);
              CREATE TABLE v_record (kind TEXT); INSERT INTO v_record VALUES ('charge'), ('day-close');",
         )?;
-        assert!(await_settled(Contender::Forecourt, &store, &report(2, 1, 630)?).is_ok());
+        assert!(await_records(Contender::Forecourt, &store, &report(2, 1, 630)?).is_ok());
         assert!(check(Contender::Forecourt, &store, &report(2, 1, 630)?).is_ok());
         for wrong in [report(3, 1, 630)?, report(2, 2, 630)?, report(2, 1, 631)?, report(1, 1, 630)?] {
             assert!(check(Contender::Forecourt, &store, &wrong).is_err());

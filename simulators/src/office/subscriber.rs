@@ -1,4 +1,4 @@
-//! The office's one worker: takes what has queued up, judges it, commits it as one batch, acknowledges, receipts.
+//! The office's one task: takes what has queued up, checks it, commits it as one batch, acknowledges, sends receipts.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -16,7 +16,7 @@ use super::{
     Event, Fault, Keys, Options, Order, Record, Shared, bill, json as exact,
     jws::{self, JwsError},
     keep::{Entry, Keep},
-    ledger::{ChainId, Missing, Verdict},
+    ledger::{ChainId, Missing, Outcome},
     wire::{Ack, Incoming, Wire},
 };
 
@@ -25,10 +25,10 @@ const BATCH: usize = 256;
 /// Records that wait for the keys of their site.
 const MAX_KEYLESS: usize = 1000;
 const MAX_FAULTS: usize = 1000;
-/// A gap that stays for two looks is asked for, and again after this many.
-const LOOKS_BETWEEN_ASKS: u32 = 10;
+/// A gap that stays for two checks is asked for, and again after this many.
+const CHECKS_BETWEEN_REQUESTS: u32 = 10;
 
-pub struct Desk {
+pub struct Subscriber {
     options: Options,
     shared: Arc<Shared>,
     wire: Wire,
@@ -36,7 +36,7 @@ pub struct Desk {
     keep: Option<Keep>,
     keys: BTreeMap<String, Keys>,
     pinned: Option<Keys>,
-    keyless: VecDeque<Letter>,
+    keyless: VecDeque<Received>,
     /// Chains whose receipt should go out.
     due: BTreeSet<ChainId>,
     gaps: Vec<Missing>,
@@ -45,14 +45,14 @@ pub struct Desk {
 
 /// One record as it came.
 #[derive(Clone, Debug)]
-struct Letter {
+struct Received {
     topic: String,
     site: String,
     kind: String,
     jws: String,
 }
 
-impl Desk {
+impl Subscriber {
     pub async fn open(options: Options, shared: Arc<Shared>) -> Result<Self> {
         let pinned = options.jwks.as_deref().map(Keys::parse).transpose()?;
         let (keep, held) = match &options.keep {
@@ -62,7 +62,7 @@ impl Desk {
         // Keys before records: what comes first can be verified first.
         let filters = ["keys", "status", "records/#"].map(|topic| format!("{}/+/{topic}", options.topic_prefix));
         let (wire, inbox) = Wire::connect(&options.broker, &options.client_id, &filters).await?;
-        let mut desk = Self {
+        let mut subscriber = Self {
             options,
             shared,
             wire,
@@ -75,11 +75,11 @@ impl Desk {
             gaps: Vec::new(),
             asked: BTreeMap::new(),
         };
-        desk.restore(held);
-        Ok(desk)
+        subscriber.restore(held);
+        Ok(subscriber)
     }
 
-    /// The kept file is believed no more than the wire.
+    /// The kept file is verified like what the broker delivers.
     fn restore(&mut self, held: Vec<Entry>) {
         for entry in held {
             match entry {
@@ -89,9 +89,9 @@ impl Desk {
                     }
                 }
                 Entry::Record { site, kind, jws } => {
-                    let letter = Letter { topic: "kept".into(), site, kind, jws };
-                    if let Some(record) = self.judge(&letter) {
-                        self.settle(record);
+                    let received = Received { topic: "kept".into(), site, kind, jws };
+                    if let Some(record) = self.check(&received) {
+                        self.commit(record);
                     }
                 }
             }
@@ -100,8 +100,8 @@ impl Desk {
     }
 
     pub async fn work(mut self, mut orders: mpsc::Receiver<Order>) -> Result<()> {
-        let mut look = interval(self.options.look);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut check_gaps = interval(self.options.check_gaps);
+        check_gaps.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             tokio::select! {
@@ -109,7 +109,7 @@ impl Desk {
                     if count == 0 {
                         return Ok(());
                     }
-                    self.take(std::mem::take(&mut batch)).await?;
+                    self.handle(std::mem::take(&mut batch)).await?;
                 }
                 order = orders.recv() => match order {
                     Some(Order::Receipts(on)) => {
@@ -121,51 +121,51 @@ impl Desk {
                         return Ok(());
                     }
                 },
-                _ = look.tick() => self.ask_for_gaps().await,
+                _ = check_gaps.tick() => self.ask_for_gaps().await,
             }
             self.send_receipts().await;
             self.recount();
         }
     }
 
-    /// One batch: judge, sync, settle, acknowledge.
-    async fn take(&mut self, batch: Vec<Incoming>) -> Result<()> {
+    /// One batch: check, sync, commit, acknowledge.
+    async fn handle(&mut self, batch: Vec<Incoming>) -> Result<()> {
         let (mut entries, mut records, mut acks) = (Vec::new(), Vec::new(), Vec::<Ack>::new());
         for incoming in batch {
             match incoming {
                 Incoming::Connected => {
                     self.shared.tally.send_modify(|tally| tally.connected = true);
-                    self.tell(Event::Connected);
+                    self.emit(Event::Connected);
                     self.all_due();
                 }
                 Incoming::Disconnected(reason) => {
                     self.shared.tally.send_modify(|tally| tally.connected = false);
-                    self.tell(Event::Disconnected { reason });
+                    self.emit(Event::Disconnected { reason });
                 }
                 Incoming::Message { topic, payload, ack } => {
                     acks.push(ack);
-                    for letter in self.sort(topic, payload, &mut entries) {
-                        records.extend(self.judge(&letter).map(|record| (letter, record)));
+                    for received in self.dispatch(topic, payload, &mut entries) {
+                        records.extend(self.check(&received).map(|record| (received, record)));
                     }
                 }
             }
         }
         let is_new = |record: &Record| self.shared.ledger().is_new(record);
-        for (Letter { site, kind, jws, .. }, _) in records.iter().filter(|(_, record)| is_new(record)) {
+        for (Received { site, kind, jws, .. }, _) in records.iter().filter(|(_, record)| is_new(record)) {
             entries.push(Entry::Record { site: site.clone(), kind: kind.clone(), jws: jws.clone() });
         }
         if let (Some(keep), false) = (&mut self.keep, entries.is_empty()) {
             keep.append(&entries).await?;
         }
         for (_, record) in records {
-            self.settle(record);
+            self.commit(record);
         }
         acks.into_iter().for_each(Ack::ack);
         Ok(())
     }
 
     /// By topic: keys and status are taken in, records are returned, with those that had waited for these keys.
-    fn sort(&mut self, topic: String, payload: Vec<u8>, entries: &mut Vec<Entry>) -> Vec<Letter> {
+    fn dispatch(&mut self, topic: String, payload: Vec<u8>, entries: &mut Vec<Entry>) -> Vec<Received> {
         let below = topic.strip_prefix(&self.options.topic_prefix).and_then(|rest| rest.strip_prefix('/')).unwrap_or_default();
         let (site, rest) = below.split_once('/').unwrap_or_default();
         let (site, rest) = (site.to_owned(), rest.to_owned());
@@ -181,12 +181,12 @@ impl Desk {
             }
             _ => {
                 let kind = rest.strip_prefix("records/").unwrap_or_default().to_owned();
-                vec![Letter { topic, site, kind, jws: text }]
+                vec![Received { topic, site, kind, jws: text }]
             }
         }
     }
 
-    fn take_keys(&mut self, topic: &str, site: String, jwks: String, entries: &mut Vec<Entry>) -> Vec<Letter> {
+    fn take_keys(&mut self, topic: &str, site: String, jwks: String, entries: &mut Vec<Entry>) -> Vec<Received> {
         let keys = match Keys::parse(&jwks) {
             Ok(keys) => keys,
             Err(error) => {
@@ -201,10 +201,10 @@ impl Desk {
         }
         known.join(&keys);
         entries.push(Entry::Keys { site: site.clone(), jwks });
-        let (now, later) = self.keyless.drain(..).partition(|letter| letter.site == site);
+        let (now, later) = self.keyless.drain(..).partition(|received| received.site == site);
         self.keyless = later;
-        self.tell(Event::Keys { site, kids: fresh });
-        Vec::from_iter::<VecDeque<Letter>>(now)
+        self.emit(Event::Keys { site, kids: fresh });
+        Vec::from_iter::<VecDeque<Received>>(now)
     }
 
     fn take_status(&mut self, site: String, text: String) {
@@ -212,66 +212,66 @@ impl Desk {
             self.shared.ledger().announce(&site, epoch, last.max(0).unsigned_abs());
         }
         let online = exact::at(&text, "/online") == Some("true");
-        self.tell(Event::Status { site, online, text });
+        self.emit(Event::Status { site, online, text });
     }
 
-    /// Signature, content, sums. A record whose key is not known yet is put aside.
-    fn judge(&mut self, letter: &Letter) -> Option<Record> {
-        let keys = self.pinned.as_ref().or_else(|| self.keys.get(&letter.site));
-        let payload = match jws::verify(&letter.jws, keys.unwrap_or(&Keys::default())) {
+    /// Signature, content, sums. A record whose key is not known yet waits for it.
+    fn check(&mut self, received: &Received) -> Option<Record> {
+        let keys = self.pinned.as_ref().or_else(|| self.keys.get(&received.site));
+        let payload = match jws::verify(&received.jws, keys.unwrap_or(&Keys::default())) {
             Ok(payload) => payload,
             Err(JwsError::UnknownKey(_)) if self.pinned.is_none() && self.keyless.len() < MAX_KEYLESS => {
-                self.keyless.push_back(letter.clone());
+                self.keyless.push_back(received.clone());
                 return None;
             }
             Err(error) => {
-                self.alarm(&letter.topic, None, error.into());
+                self.alarm(&received.topic, None, error.into());
                 return None;
             }
         };
         let (epoch, seq) = (exact::integer(&payload, "/epoch"), exact::integer(&payload, "/seq").map(i64::unsigned_abs));
-        match bill::read(&letter.jws, payload, &letter.site, &letter.kind) {
+        match bill::read(&received.jws, payload, &received.site, &received.kind) {
             Ok(record) => Some(record),
             Err(fault) => {
                 if let (Some(epoch), Some(seq)) = (epoch, seq) {
-                    self.shared.ledger().reject(&letter.site, epoch, seq, fault.code());
-                    self.due.insert((letter.site.clone(), epoch));
+                    self.shared.ledger().reject(&received.site, epoch, seq, fault.code());
+                    self.due.insert((received.site.clone(), epoch));
                 }
-                self.alarm(&letter.topic, seq, fault);
+                self.alarm(&received.topic, seq, fault);
                 None
             }
         }
     }
 
     /// Into the ledger. A duplicate is a site that has not seen our receipt: it is due again.
-    fn settle(&mut self, record: Record) {
-        let verdicts = self.shared.ledger().commit(record);
-        for verdict in verdicts {
-            let event = match verdict {
-                Verdict::Verified(record) => {
+    fn commit(&mut self, record: Record) {
+        let outcomes = self.shared.ledger().commit(record);
+        for outcome in outcomes {
+            let event = match outcome {
+                Outcome::Verified(record) => {
                     self.due.insert((record.site.clone(), record.epoch));
                     self.shared.tally.send_modify(|tally| tally.verified += 1);
                     Event::Verified { seq: record.seq, kind: record.kind.clone(), summary: record.summary(), record }
                 }
-                Verdict::Duplicate(record) => {
+                Outcome::Duplicate(record) => {
                     self.due.insert((record.site.clone(), record.epoch));
                     self.shared.tally.send_modify(|tally| tally.duplicates += 1);
                     Event::Duplicate { site: record.site.clone(), epoch: record.epoch, seq: record.seq }
                 }
-                Verdict::Waiting { record, missing } => {
+                Outcome::Waiting { record, missing } => {
                     Event::Waiting { site: record.site.clone(), epoch: record.epoch, seq: record.seq, missing }
                 }
-                Verdict::Bad { record, fault } => {
+                Outcome::Bad { record, fault } => {
                     self.due.insert((record.site.clone(), record.epoch));
                     self.alarm(&format!("{}/records/{}", record.site, record.kind), Some(record.seq), fault);
                     continue;
                 }
-                Verdict::Full(record) => {
+                Outcome::Full(record) => {
                     tracing::error!(site = record.site, seq = record.seq, "office is full, record not taken");
                     continue;
                 }
             };
-            self.tell(event);
+            self.emit(event);
         }
     }
 
@@ -285,7 +285,7 @@ impl Desk {
             let (site, epoch) = id;
             let topic = format!("{}/{site}/receipt", self.options.topic_prefix);
             match self.wire.publish(&topic, receipt.to_string(), true).await {
-                Ok(()) => self.tell(Event::Receipted { site, epoch, through }),
+                Ok(()) => self.emit(Event::Receipted { site, epoch, through }),
                 // The reconnect makes all receipts due.
                 Err(error) => tracing::warn!(site, error = format!("{error:#}"), "receipt not sent"),
             }
@@ -307,14 +307,14 @@ impl Desk {
         let lasting: Vec<_> = self.gaps.iter().filter(|gap| before.contains(gap)).cloned().collect();
         for Missing { site, epoch, from, to } in lasting {
             let id = (site.clone(), epoch);
-            if self.asked.get(&id).is_some_and(|at| at.elapsed() < self.options.look * LOOKS_BETWEEN_ASKS) {
+            if self.asked.get(&id).is_some_and(|at| at.elapsed() < self.options.check_gaps * CHECKS_BETWEEN_REQUESTS) {
                 continue;
             }
             self.asked.insert(id, Instant::now());
             let topic = format!("{}/{site}/cmd/resend", self.options.topic_prefix);
             let body = json!({"epoch": epoch, "from": from, "to": to}).to_string();
             match self.wire.publish(&topic, body, false).await {
-                Ok(()) => self.tell(Event::Asked { site, epoch, from, to }),
+                Ok(()) => self.emit(Event::Asked { site, epoch, from, to }),
                 Err(error) => tracing::warn!(site, error = format!("{error:#}"), "resend not asked"),
             }
         }
@@ -329,7 +329,7 @@ impl Desk {
             faults.push(format!("{topic}{seq}: {reason}"));
         }
         self.shared.tally.send_modify(|tally| tally.bad += 1);
-        self.tell(Event::Bad { topic: topic.to_owned(), seq, fault, reason });
+        self.emit(Event::Bad { topic: topic.to_owned(), seq, fault, reason });
     }
 
     fn recount(&self) {
@@ -341,7 +341,7 @@ impl Desk {
         });
     }
 
-    fn tell(&self, event: Event) {
+    fn emit(&self, event: Event) {
         // Nobody listening is fine.
         self.shared.events.send(event).ok();
     }

@@ -1,4 +1,4 @@
-//! What a play holds while it runs: the moment to be put into words, the transaction under way, the account so far.
+//! What a run of a scenario remembers: the moment to be rendered, the transaction under way, the expected sessions so far.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
@@ -7,13 +7,13 @@ use super::{Border, ExpectedSession, Scenario};
 use crate::station::TransactionMessage;
 
 /// One CALL, rendered.
-pub struct Words {
+pub struct Call {
     pub action: &'static str,
     pub payload: Value,
     pub transaction: bool,
 }
 
-impl Words {
+impl Call {
     pub fn ordinary(action: &'static str, payload: Value) -> Self {
         Self { action, payload, transaction: false }
     }
@@ -23,8 +23,8 @@ impl Words {
     }
 }
 
-/// The moment a renderer puts into words.
-pub struct Scene {
+/// What a message is rendered from.
+pub struct Moment {
     pub at: DateTime<Utc>,
     pub connector: u32,
     pub token: String,
@@ -62,8 +62,8 @@ pub struct Running {
     pub stopped: bool,
 }
 
-/// What is true for one play.
-pub struct Cast {
+/// The state of one run.
+pub struct RunState {
     pub connector: u32,
     pub token: String,
     pub tx_start: Border,
@@ -74,14 +74,14 @@ pub struct Cast {
     pub last: Option<TransactionMessage>,
     pub start: Option<TransactionMessage>,
     pub stop: Option<TransactionMessage>,
-    /// A status that could not be told.
-    pub untold: Option<Words>,
+    /// A status that could not be sent.
+    pub unsent_status: Option<Call>,
     pub cut: bool,
     pub messages: usize,
     pub complaints: Vec<String>,
 }
 
-impl Cast {
+impl RunState {
     pub fn of(scenario: &Scenario) -> Self {
         Self {
             connector: scenario.connector,
@@ -94,7 +94,7 @@ impl Cast {
             last: None,
             start: None,
             stop: None,
-            untold: None,
+            unsent_status: None,
             cut: false,
             messages: 0,
             complaints: Vec::new(),
