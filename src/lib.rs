@@ -3,7 +3,7 @@
 pub mod cli;
 pub mod clock;
 pub mod config;
-pub mod control;
+mod control;
 mod csms;
 pub mod daemon;
 pub mod mqtt;

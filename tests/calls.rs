@@ -47,6 +47,15 @@ async fn answer(socket: &mut Socket, id: &str, payload: Value) {
     socket.send(&json!([3, id, payload]).to_string()).await;
 }
 
+/// The next call that comes is the one that is made now.
+async fn nothing_else_came(site: &Site, socket: &mut Socket) {
+    let said = call(site, &["CP-1", "GetConfiguration"]);
+    let (id, action, _) = next_call(socket).await;
+    assert_eq!(action, "GetConfiguration");
+    answer(socket, &id, json!({})).await;
+    said.await.unwrap().ok();
+}
+
 fn states(site: &Site) -> Vec<String> {
     let rows = site.query("SELECT action || ' ' || state || coalesce(' ' || status, '') FROM v_call ORDER BY call_number", &[]);
     rows.into_iter().map(|row| row[0].clone().unwrap()).collect()
@@ -281,11 +290,7 @@ async fn the_control_socket_gives_one_reasoned_reply_and_has_limits() {
     answer(&mut socket, &id, json!({"status": "Accepted"})).await;
     until("the first is answered", || states(&site)[0] == "ClearCache answered Accepted").await;
     // None of the others came after it.
-    let said = call(&site, &["CP-1", "GetConfiguration"]);
-    let (id, action, _) = next_call(&mut socket).await;
-    assert_eq!(action, "GetConfiguration");
-    answer(&mut socket, &id, json!({})).await;
-    said.await.unwrap().ok();
+    nothing_else_came(&site, &mut socket).await;
 }
 
 /// Behind a call that is not answered another one waits no longer than it was given.
@@ -304,11 +309,7 @@ async fn a_call_whose_time_passes_behind_others_is_withdrawn_and_never_sent() {
     answer(&mut socket, &id, json!({"status": "Accepted"})).await;
     slow.await.unwrap().ok();
     assert_eq!(states(&site), ["ClearCache answered Accepted", "Reset withdrawn"]);
-    let said = call(&site, &["CP-1", "GetConfiguration"]);
-    let (id, action, _) = next_call(&mut socket).await;
-    assert_eq!(action, "GetConfiguration");
-    answer(&mut socket, &id, json!({})).await;
-    said.await.unwrap().ok();
+    nothing_else_came(&site, &mut socket).await;
 }
 
 /// Answers that say no, nothing, or what cannot be read are no success; passwords in them are shown to nobody but who asked.
