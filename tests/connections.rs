@@ -88,12 +88,12 @@ async fn unknown_stations_are_turned_away_when_the_site_says_so() {
         ..Plan::default()
     });
     site.start().await;
-    let refused = Socket::open(site.port, "/ocpp/Stranger", &["ocpp1.6"]).await.map(drop).unwrap_err();
+    let refused = Socket::open(site.port, "/ocpp/Unknown", &["ocpp1.6"]).await.map(drop).unwrap_err();
     assert_eq!(refused.0, 404);
     assert!(refused.1.contains("[[station]]"), "says what to do: {refused:?}");
-    site.logged(&["station turned away", "Stranger", "404"]).await;
+    site.logged(&["station turned away", "Unknown", "404"]).await;
     let seen =
-        "SELECT count(*) FROM v_station WHERE station = 'Stranger' AND state = 'refused' AND refused_reason LIKE '%[[station]]%'";
+        "SELECT count(*) FROM v_station WHERE station = 'Unknown' AND state = 'refused' AND refused_reason LIKE '%[[station]]%'";
     until("it is listed with the reason", || site.count(seen, &[]) == 1).await;
     let mut socket = Socket::station(site.port, "KNOWN-1", "ocpp1.6").await;
     socket.unanswered().await;

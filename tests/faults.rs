@@ -127,7 +127,7 @@ async fn ten_kills_among_twenty_stations_lose_nothing_and_bill_nothing_twice() {
 
     let retried = fleet.stations.iter().flat_map(|station| station.answered()).filter(|answered| answered.attempts > 1).count();
     assert!(retried > 0, "no kill hit a message on its way: the test proves nothing");
-    store_agrees(&site, &fleet, &sessions);
+    store_agrees(&site, &fleet, &sessions).await;
     office_agrees(&site, &office, &sessions).await;
     site.stop().await;
     site.forecourt(&["verify", "--all"]).ok();
@@ -171,7 +171,7 @@ async fn a_broker_absent_and_killed_again_and_again_loses_nothing_and_doubles_no
         (fleet.finish().await, fleet, office)
     };
     let (sessions, fleet, office) = LocalSet::new().run_until(work).await;
-    store_agrees(&site, &fleet, &sessions);
+    store_agrees(&site, &fleet, &sessions).await;
     office_agrees(&site, &office, &sessions).await;
 
     // Somebody with Debian's programs: reads the retained keys, receives one more record, checks it.
@@ -303,7 +303,8 @@ async fn one_session(site: &Site, id: &str) {
 }
 
 /// Journal, sessions and chain compared with what the stations know.
-fn store_agrees(site: &Site, fleet: &Fleet, sessions: &[ExpectedSession]) {
+async fn store_agrees(site: &Site, fleet: &Fleet, sessions: &[ExpectedSession]) {
+    site.settled().await;
     let stored = support::reconciliation::sessions(site, sessions);
     assert_eq!(stored.iter().find(|session| session.state != "done"), None, "every finished session is billed");
     support::reconciliation::chain(site, sessions.len());

@@ -65,12 +65,12 @@ async fn an_unknown_station_that_says_nothing_valid_is_dropped() {
     let mut known = Socket::station(site.port, "CONF", "ocpp1.6").await;
     let mut speaks = Socket::station(site.port, "SPEAKS", "ocpp1.6").await;
     speaks.unanswered().await;
-    let mut silent = Socket::station(site.port, "MUTE", "ocpp1.6").await;
+    let mut silent = Socket::station(site.port, "SILENT", "ocpp1.6").await;
     let mut noisy = Socket::station(site.port, "NOISY", "ocpp2.0.1").await;
     noisy.ask(r#"[2,"1","MakeTea",{}]"#).await;
     assert_eq!(silent.closed().await, Some(1008));
     assert_eq!(noisy.closed().await, Some(1008));
-    site.logged(&["station disconnected", "MUTE", "says nothing valid"]).await;
+    site.logged(&["station disconnected", "SILENT", "says nothing valid"]).await;
     known.unanswered().await;
     speaks.unanswered().await;
     // For whoever is setting up a station, the first of what it said is there.
