@@ -126,8 +126,8 @@ fn nameless_stop<'a>(station: &'a Station, claim: &Claim<'_>, findings: &mut Vec
 fn only_candidate<'a>(station: &'a Station, claim: &Claim<'_>, why: &str, findings: &mut Vec<Finding>) -> Option<&'a Session> {
     let wide = Claim { limit: claim.widest, ..*claim };
     let fits = |session: &&Session| !session.memory.was_left && wide.contradiction(session).is_none();
-    if let Some(arrival) = station.all().find(|session| claim.repeats_exactly(session)) {
-        return Some(arrival);
+    if let Some(known) = station.all().find(|session| claim.repeats_exactly(session)) {
+        return Some(known);
     }
     let candidates: Vec<&Session> = station.open().filter(fits).collect();
     let by_token: Vec<&Session> = candidates.iter().copied().filter(|session| claim.has_token_of(session)).collect();
@@ -195,7 +195,7 @@ impl<'a> Claim<'a> {
             return register.0 >= 0;
         }
         if register + ROUNDING < known {
-            // Arrival late: it may have been read before the other.
+            // Reported late: it may have been read before the other.
             return self.timed && self.at < at && start.is_none_or(|(_, start)| register + ROUNDING >= start);
         }
         self.limit.allows(self.at - at, register - known)
