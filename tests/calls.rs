@@ -148,6 +148,20 @@ async fn what_breaks_the_schema_is_not_sent_and_the_rule_is_named() {
     said.await.unwrap().ok();
 }
 
+#[tokio::test]
+async fn a_payload_that_is_too_long_is_the_callers_mistake() {
+    let site = Site::running().await;
+    let _socket = station(&site, "CP-1", V16).await;
+    let payload = "{ printf '{\"vendorId\":\"'; head -c 2000000 /dev/zero | tr '\\0' a; printf '\"}'; }";
+    let call = site.command(&["station", "call", "CP-1", "DataTransfer", "-"]);
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", &format!("{payload} | \"$0\" \"$@\"")]).arg(call.get_program()).args(call.get_args());
+    let said = support::run_to_end(shell.current_dir(site.dir.path()));
+    assert_eq!(said.code, 2, "{said:?}");
+    assert!(said.err.contains("bytes long; at most 1048576 are taken"), "{said:?}");
+    assert_eq!(states(&site), [""; 0]);
+}
+
 /// Both sides ask at the same time, and the station gets one call of ours at a time.
 #[tokio::test]
 async fn calls_cross_and_a_station_gets_one_at_a_time() {

@@ -4,11 +4,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::exit::{Exit, Failure};
-use crate::control::{self, Command, Outcome, Reply};
+use crate::control::{self, Command, Outcome, Reply, Unreachable};
 
 /// The reply to a command; it comes within this time, as far as the daemon can know.
 pub fn ask(socket: &Path, command: &Command, patience: Duration) -> Result<Reply, Failure> {
-    control::ask(socket, command, patience).map_err(|error| Failure::new(Exit::Unreachable, error.to_string()))
+    control::ask(socket, command, patience).map_err(|error| {
+        let exit = if matches!(error, Unreachable::TooLong(_)) { Exit::Usage } else { Exit::Unreachable };
+        Failure::new(exit, error.to_string())
+    })
 }
 
 /// How a command ended, as an exit code; the reason goes to stderr.

@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::MAX_LINE;
 use super::wire::{Command, Reply};
 
 /// The daemon could not be asked, or did not reply.
@@ -18,6 +19,8 @@ pub enum Unreachable {
     Ended,
     #[error("the daemon did not reply within {} s; `forecourt calls` and `audit list` may say what came of it", .0.as_secs())]
     Silent(Duration),
+    #[error("the command is {0} bytes long; at most {MAX_LINE} are taken")]
+    TooLong(usize),
     #[error("the daemon's reply cannot be read: {0}")]
     Reply(serde_json::Error),
 }
@@ -25,10 +28,13 @@ pub enum Unreachable {
 /// Asks, and waits for the reply, at most so long. The connection stays open until then: to close it is to take the command back.
 pub fn ask(path: &Path, command: &Command, patience: Duration) -> Result<Reply, Unreachable> {
     let unreachable = |source| Unreachable::Socket { path: path.to_owned(), source };
-    let mut socket = UnixStream::connect(path).map_err(unreachable)?;
-    socket.set_read_timeout(Some(patience)).map_err(unreachable)?;
     let mut line = serde_json::to_string(command).map_err(Unreachable::Reply)?;
     line.push('\n');
+    if line.len() as u64 >= MAX_LINE {
+        return Err(Unreachable::TooLong(line.len()));
+    }
+    let mut socket = UnixStream::connect(path).map_err(unreachable)?;
+    socket.set_read_timeout(Some(patience)).map_err(unreachable)?;
     // A daemon that refuses the line before it has all of it says why.
     let sent = socket.write_all(line.as_bytes());
     let mut reply = String::new();

@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
-pub use client::ask;
+pub use client::{Unreachable, ask};
 pub use wire::{Command, Outcome, Reply, StationCall};
 
 const MAX_CONNECTIONS: usize = 64;

@@ -85,7 +85,8 @@ async fn station_call(csms: &Csms, call: StationCall, actor: String) -> Reply {
         CallOutcome::TooMany(why) => Reply::refused(Outcome::Refused, why),
         CallOutcome::Unavailable => Reply::refused(Outcome::Refused, "the store cannot commit, so nothing is sent".to_owned()),
         CallOutcome::NotConnected | CallOutcome::Ended(CallEnd::NotConnected) => {
-            unreachable("not-connected", &format!("{name} is not connected; nothing was sent"))
+            let why = format!("{name} is not connected, or has said nothing valid yet; nothing was sent");
+            unreachable("not-connected", &why)
         }
         CallOutcome::NotJson(why) => Reply::refused(Outcome::Usage, format!("the payload is not JSON: {why}")),
         CallOutcome::Unrecorded => Reply::refused(

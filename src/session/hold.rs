@@ -24,9 +24,9 @@ holds! {
     TIME_REVERSED = "time-reversed": "the session ends before it starts";
     IMPLAUSIBLE_POWER = "implausible-power": "more energy than the station can deliver in that time: wrong unit, wrong clock or meter fault";
     UNIT_DOUBTFUL = "unit-doubtful": "the registers that would make the bill carry a unit that is not one of energy";
-    TIME_DOUBTFUL = "time-doubtful": "the station's clock was wrong, and nothing says when the session began or ended";
+    TIME_DOUBTFUL = "time-doubtful": "nothing says when the session began or ended: the station's clock was wrong, or it gave no time, or one that its stop contradicts";
     EVENTS_MIXED = "events-mixed": "the messages of two transactions came under one id: the connector was free in between, or the numbers of the events begin anew";
-    OVERLAP = "overlap": "another session of this connector lies in the same time or has billed the same energy";
+    OVERLAP = "overlap": "another session of this connector lies in the same time, began at a register of this one, or has billed the same energy";
     EVIDENCE_MISSING = "evidence-missing": "the messages that this session rests on are not in the journal";
     NOT_AUTHORIZED = "not-authorized": "the token was refused, yet the station charged";
     NO_TARIFF = "no-tariff": "no tariff was valid for this station at the start";
