@@ -37,6 +37,8 @@ const fn module(name: &'static str, layer: u8, may: May) -> Module {
 /// The modules, as ARCHITECTURE.md lists them. A new one gets a line in both.
 const MODULES: &[Module] = &[
     module("units", 0, Lower),
+    module("fact", 1, LowerAndPeers),
+    module("station", 1, LowerAndPeers),
     module("session", 1, LowerAndPeers),
     module("rating", 1, LowerAndPeers),
     module("record", 1, LowerAndPeers),
@@ -52,7 +54,7 @@ const MODULES: &[Module] = &[
 ];
 const SHELL: u8 = 4;
 /// Modules that decide and do nothing else: the domain, and the protocol.
-const PURE: &[&str] = &["units", "session", "rating", "record", "ocpp"];
+const PURE: &[&str] = &["units", "fact", "station", "session", "rating", "record", "ocpp"];
 const MAX_LINES: usize = 500;
 
 /// Names of OCPP JSON that mean nothing elsewhere. Not complete: enough to notice a wire type that escapes.

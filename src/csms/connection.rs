@@ -22,8 +22,8 @@ use super::inbound::TooMuch;
 use super::registry::{Claim, Ousted, Standing};
 use super::socket::{Socket, Text, close, is_result, send, text_of};
 use super::{Csms, Settings};
+use crate::fact::{Answer, Fact};
 use crate::ocpp;
-use crate::session::{Answer, Fact};
 use crate::store::{Content, Job, Keep, Message, WriterHandle};
 use crate::units::{Clock, Finding, StationId, Time, Version};
 

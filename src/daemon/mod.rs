@@ -115,7 +115,7 @@ impl Daemon {
         let (wake_settler, wake) = mpsc::sync_channel(1);
         let (released, releases) = tokio_mpsc::unbounded_channel();
         let known_tariffs = tariffs::versions(&loaded.catalogue);
-        let policy = Box::new(policy::SitePolicy::new(&config, loaded.catalogue));
+        let policy = policy::of(&config, loaded.catalogue);
         let (fails, failed) = watch::channel(None);
         let signals = Signals { epoch: epochs, records, due: wake_settler.clone(), failed: fails.clone() };
         let path = &config.store.path;

@@ -13,11 +13,12 @@ use tokio::sync::{oneshot, watch};
 use tracing::error;
 
 use crate::config::{Config, Station};
+use crate::fact::Context;
 use crate::rating::{self, LoadSample, Metered, Tariff};
 use crate::record::{AuthMethod, Charge, Connector, Draft, Nature, Party, SignedReading, Site, TariffSource, Verdict};
 use crate::session::metering::{self, Curve, Signed};
 use crate::session::overlap::Span;
-use crate::session::{Context, Session, TariffRef, hold};
+use crate::session::{Session, TariffRef, hold};
 use crate::store::{Bill, Due, Job, Reader, Settlement, StoreError, WriterHandle};
 use crate::units::{Clock, MilliWh, Time};
 

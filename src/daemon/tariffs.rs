@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use tokio::sync::{Mutex, oneshot};
 use tracing::{info, warn};
 
-use super::policy::{SitePolicy, tariff_ref};
+use super::policy;
 use crate::config::Config;
 use crate::rating::{Catalogue, CatalogueError, Tariff, TariffError};
+use crate::session::TariffRef;
 use crate::store::{Job, NewTariffs, WriterHandle};
 use crate::units::{Clock, Finding};
 
@@ -86,7 +87,7 @@ fn named(config: &Config, catalogue: &Catalogue) -> Result<(), TariffsError> {
 
 /// Hash, id and JSON text of each version, as the store keeps them.
 pub fn versions(catalogue: &Catalogue) -> Vec<(String, String, String)> {
-    let version = |tariff: &Tariff| (tariff_ref(tariff).0.into_string(), tariff.id.clone(), tariff.source().to_owned());
+    let version = |tariff: &Tariff| (TariffRef::of(tariff).0.into_string(), tariff.id.clone(), tariff.source().to_owned());
     catalogue.tariffs().iter().map(version).collect()
 }
 
@@ -140,7 +141,7 @@ impl Reloader {
         kept.await.map_err(|_| TariffsError::Unavailable)?;
         // Only when the versions are on disk: a session may be locked to one from here on.
         let (reply, set) = oneshot::channel();
-        self.store.submit(Job::Policy(Box::new(SitePolicy::new(&self.config, loaded.catalogue)), reply));
+        self.store.submit(Job::Policy(Box::new(policy::of(&self.config, loaded.catalogue)), reply));
         set.await.map_err(|_| TariffsError::Unavailable)?;
         info!(actor, before, after, "tariffs changed; sessions that begin from now on are priced by them");
         *in_use = now;

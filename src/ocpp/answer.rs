@@ -6,7 +6,7 @@
 //! Limit: a CALLERROR description has at most 255 characters.
 
 use super::frame::MessageId;
-use crate::session::{Answer, AuthStatus, Refusal, RefusalKind};
+use crate::fact::{Answer, AuthStatus, Refusal, RefusalKind};
 use crate::units::Version;
 use crate::units::time::rfc3339_seconds;
 
@@ -86,7 +86,7 @@ pub(super) fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::Registration;
+    use crate::fact::Registration;
     use crate::units::TxRef;
     use crate::units::time::from_millis;
     use Version::{V16, V21, V201};

@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 
 use super::answer::refuse;
 use super::json::{Cursor, Token, is_json};
-use crate::session::{Refusal, RefusalKind};
+use crate::fact::{Refusal, RefusalKind};
 use crate::units::{Finding, Version};
 
 /// A frame with more damage than this is not the known one (docs/quirks.md Q17) but something else.

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use super::json::{Cursor, Token};
 use super::{number, timestamp};
-use crate::session::{Refusal, RefusalKind};
+use crate::fact::{Refusal, RefusalKind};
 use crate::units::{Code, Decimal, Finding, Time};
 
 /// A station that damages each of a thousand samples must not fill the store with a thousand sentences.

@@ -49,7 +49,7 @@ pub use frame::{Broken, Flaw, Frame, MessageId, read};
 pub use schema::Violation;
 pub use text::text;
 
-use crate::session::{Fact, Refusal, RefusalKind, TxFact};
+use crate::fact::{Fact, Refusal, RefusalKind, TxFact};
 use crate::units::{Finding, Version};
 use lenient::PayloadReader;
 

@@ -2,7 +2,7 @@
 //! docs/quirks.md Q89 to Q92).
 
 use super::number::times_ten_to;
-use crate::session::Measurand;
+use crate::fact::Measurand;
 use crate::units::Decimal;
 
 /// A physical quantity; each has one base unit, in which the store keeps it.

@@ -13,7 +13,7 @@ use super::json::Token;
 use super::lenient::{Field, PayloadReader};
 use super::number::times_ten_to;
 use super::quantity::{Quantity, Unit};
-use crate::session::{Context, LinePhase, Location, Measurand, Reading, Sample, Value};
+use crate::fact::{Context, LinePhase, Location, Measurand, Reading, Sample, Value};
 use crate::units::Decimal;
 
 /// A SampledValue as sent.

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::*;
-use crate::session::{ChargingState, Phase, Status};
+use crate::fact::{ChargingState, Phase, Status};
 use Version::{V16, V21, V201};
 
 fn decode(version: Version, action: &str, payload: &str) -> Result<Decoded, Refusal> {
@@ -70,8 +70,8 @@ fn tx_words(tx: &TxFact) -> Vec<String> {
     say("reservation", tx.reservation_id.map(|id| id.to_string()));
     for reading in &tx.readings {
         let values = reading.samples.iter().map(|sample| match &sample.value {
-            crate::session::Value::Number(number) => number.to_string(),
-            crate::session::Value::Signed(text) => format!("<{text}>"),
+            crate::fact::Value::Number(number) => number.to_string(),
+            crate::fact::Value::Signed(text) => format!("<{text}>"),
         });
         let at = reading.measured_at.map_or_else(|| "-".to_owned(), crate::units::time::rfc3339);
         words.push(format!("{at}[{}]", values.collect::<Vec<_>>().join(",")));
@@ -321,8 +321,7 @@ fn a_start_from_text_to_answer() {
     let Ok(Frame::Call { id, action, payload, .. }) = read(text) else { panic!("a frame") };
     let Ok(Decoded { fact: Fact::Tx(tx), .. }) = to_fact(V16, &action, &payload) else { panic!("a transaction") };
     assert_eq!((tx.phase, tx.tx), (Phase::Start, None));
-    let started =
-        crate::session::Answer::Started { tx: crate::units::TxRef::new("5"), status: crate::session::AuthStatus::Accepted };
+    let started = crate::fact::Answer::Started { tx: crate::units::TxRef::new("5"), status: crate::fact::AuthStatus::Accepted };
     assert_eq!(answer(V16, &action, &id, &started), r#"[3,17,{"transactionId":5,"idTagInfo":{"status":"Accepted"}}]"#);
 }
 
@@ -392,6 +391,6 @@ proptest! {
         let Ok(Decoded { fact: Fact::Tx(start), .. }) = decode(V16, "StartTransaction", &payload) else { panic!("a transaction") };
         prop_assert_eq!(start.register_wh.map(|register| register.to_string()), Some(number.to_string()));
         let Ok(Decoded { fact: Fact::Tx(values), .. }) = decode(V201, "MeterValues", &payload) else { panic!("a transaction") };
-        prop_assert_eq!(&values.readings[0].samples[0].value, &crate::session::Value::Number(number));
+        prop_assert_eq!(&values.readings[0].samples[0].value, &crate::fact::Value::Number(number));
     }
 }

@@ -5,13 +5,16 @@
 //! token) contradict that session *and* fit another one that runs. Where it names none, or one nobody knows, it goes to the only
 //! session that every fact fits, else it stands for itself. An orphan (a stop without a start) never takes up later messages.
 
+use std::collections::BTreeMap;
+
 use chrono::TimeDelta;
 
+use super::arrival::Arrival;
+use super::metering::Limit;
+use super::open::{OpenSessions, SHORTLY};
 use super::session::Session;
-use super::station::{SHORTLY, Station};
-use super::transaction::{Arrival, event_key, same_token};
-use super::{Phase, TxFact};
-use crate::session::metering::{Limit, ROUNDING, register_of};
+use crate::fact::register::{ROUNDING, register_of};
+use crate::fact::{Phase, TxFact};
 use crate::units::{Finding, MilliWh, Time, TxRef, Version};
 
 /// The session a message means, or why it opens one of its own.
@@ -29,22 +32,23 @@ struct Claim<'a> {
     register: Option<MilliWh>,
     limit: Limit,
     widest: Limit,
+    in_use: &'a BTreeMap<u32, bool>,
 }
 
 /// Finds the session that a message means.
-pub(super) fn find(station: &Station, fact: &TxFact, arrival: &Arrival<'_>, findings: &mut Vec<Finding>) -> Match {
+pub(super) fn find(station: &OpenSessions, fact: &TxFact, arrival: &Arrival<'_>, findings: &mut Vec<Finding>) -> Match {
     let claim = Claim::new(fact, arrival);
     let found = match (&fact.tx, arrival.version) {
         (Some(tx), Version::V16) => named_16(station, tx, &claim, findings),
         (Some(tx), _) => named_2x(station, tx, &claim, findings),
         (None, _) if fact.phase == Phase::Stop => nameless_stop(station, &claim, findings),
-        (None, _) => fact.evse.and_then(|evse| station.running_on(evse, claim.at)),
+        (None, _) => fact.evse.and_then(|evse| station.running_on(evse, claim.at, claim.in_use)),
     };
     found.map_or(Match::None, |session| Match::Session(session.number))
 }
 
 /// 1.6: ids are ours, so one we gave names one session for ever.
-fn named_16<'a>(station: &'a Station, tx: &TxRef, claim: &Claim<'_>, findings: &mut Vec<Finding>) -> Option<&'a Session> {
+fn named_16<'a>(station: &'a OpenSessions, tx: &TxRef, claim: &Claim<'_>, findings: &mut Vec<Finding>) -> Option<&'a Session> {
     // A session without a start has an id that is not ours; only its own repeats, or what continues it, are its.
     let ours = |session: &&Session| {
         session.started_at.is_some() || claim.repeats(session) || (session.is_open() && claim.contradiction(session).is_none())
@@ -54,7 +58,7 @@ fn named_16<'a>(station: &'a Station, tx: &TxRef, claim: &Claim<'_>, findings: &
         return match claim.fact.phase {
             Phase::Stop => only_candidate(station, claim, &format!("transaction {tx} is unknown"), findings),
             _ => {
-                let running = claim.fact.evse.and_then(|evse| station.running_on(evse, claim.at))?;
+                let running = claim.fact.evse.and_then(|evse| station.running_on(evse, claim.at, claim.in_use))?;
                 findings
                     .push(Finding::new("tx-unknown", format!("transaction {tx} is unknown; {} runs on that evse", running.id)));
                 Some(running)
@@ -77,12 +81,12 @@ fn named_16<'a>(station: &'a Station, tx: &TxRef, claim: &Claim<'_>, findings: &
             Some(other)
         }
         _ if claim.is_after(named) => {
-            let running = claim.fact.evse.and_then(|evse| station.running_on(evse, claim.at));
+            let running = claim.fact.evse.and_then(|evse| station.running_on(evse, claim.at, claim.in_use));
             let found = match claim.fact.phase {
                 // Whatever the register says: it was measured on that connector, and not in the time of the other.
                 Phase::Update if running.is_some() => running,
                 // A session whose start was lost, as its connector's status shows. Without that the first stop stands.
-                Phase::Stop if station.has_unknown_session() => None,
+                Phase::Stop if station.lacks_session(claim.in_use) => None,
                 _ => return Some(named),
             };
             findings.push(Finding::new("tx-stale", format!("the message names {}, which had ended before", named.id)));
@@ -93,7 +97,7 @@ fn named_16<'a>(station: &'a Station, tx: &TxRef, claim: &Claim<'_>, findings: &
 }
 
 /// 2.x: ids are the station's, which may use one again after a factory reset or a lost end.
-fn named_2x<'a>(station: &'a Station, tx: &TxRef, claim: &Claim<'_>, findings: &mut Vec<Finding>) -> Option<&'a Session> {
+fn named_2x<'a>(station: &'a OpenSessions, tx: &TxRef, claim: &Claim<'_>, findings: &mut Vec<Finding>) -> Option<&'a Session> {
     let named = station.named(tx);
     let newest = *named.first()?;
     let found = match claim.fact.phase {
@@ -112,8 +116,8 @@ fn named_2x<'a>(station: &'a Station, tx: &TxRef, claim: &Claim<'_>, findings: &
 }
 
 /// A stop that names nobody: one that was told before, or the only session it can mean.
-fn nameless_stop<'a>(station: &'a Station, claim: &Claim<'_>, findings: &mut Vec<Finding>) -> Option<&'a Session> {
-    let key = event_key(claim.fact);
+fn nameless_stop<'a>(station: &'a OpenSessions, claim: &Claim<'_>, findings: &mut Vec<Finding>) -> Option<&'a Session> {
+    let key = claim.fact.start_key();
     station
         .all()
         .filter(|session| key.is_some() && session.start_key == key)
@@ -123,7 +127,12 @@ fn nameless_stop<'a>(station: &'a Station, claim: &Claim<'_>, findings: &mut Vec
 
 /// The only open session that every fact fits. A session whose messages carry its id is not meant by one without, nor one whose
 /// connector was free since and is occupied again; where the token tells, it decides.
-fn only_candidate<'a>(station: &'a Station, claim: &Claim<'_>, why: &str, findings: &mut Vec<Finding>) -> Option<&'a Session> {
+fn only_candidate<'a>(
+    station: &'a OpenSessions,
+    claim: &Claim<'_>,
+    why: &str,
+    findings: &mut Vec<Finding>,
+) -> Option<&'a Session> {
     let wide = Claim { limit: claim.widest, ..*claim };
     let fits = |session: &&Session| !session.memory.was_left && wide.contradiction(session).is_none();
     if let Some(known) = station.all().find(|session| claim.repeats_exactly(session)) {
@@ -132,7 +141,7 @@ fn only_candidate<'a>(station: &'a Station, claim: &Claim<'_>, why: &str, findin
     let candidates: Vec<&Session> = station.open().filter(fits).collect();
     let by_token: Vec<&Session> = candidates.iter().copied().filter(|session| claim.has_token_of(session)).collect();
     let [only] = (if by_token.is_empty() { &candidates } else { &by_token })[..] else { return None };
-    let may_mean_another = by_token.is_empty() && station.has_unknown_session();
+    let may_mean_another = by_token.is_empty() && station.lacks_session(claim.in_use);
     if only.has_its_id() || may_mean_another || claim.contradiction(only).is_some() {
         return None;
     }
@@ -141,17 +150,22 @@ fn only_candidate<'a>(station: &'a Station, claim: &Claim<'_>, why: &str, findin
 }
 
 impl<'a> Claim<'a> {
-    fn new(fact: &'a TxFact, arrival: &Arrival<'_>) -> Self {
+    fn new(fact: &'a TxFact, arrival: &Arrival<'a>) -> Self {
         let sampled = || fact.readings.iter().rev().find_map(register_of);
         let said = fact.reported_at.or_else(|| fact.readings.iter().filter_map(|reading| reading.measured_at).max());
-        let at = if fact.reported_at.is_none() { said.filter(|at| *at <= arrival.now).unwrap_or(arrival.at) } else { arrival.at };
+        let at = if fact.reported_at.is_none() {
+            said.filter(|at| *at <= arrival.received.at).unwrap_or(arrival.at)
+        } else {
+            arrival.at
+        };
         Self {
             fact,
             at,
-            timed: arrival.timed || (fact.reported_at.is_none() && said.is_some_and(|at| at <= arrival.now)),
+            timed: arrival.timed || (fact.reported_at.is_none() && said.is_some_and(|at| at <= arrival.received.at)),
             register: fact.register_wh.and_then(MilliWh::from_wh).or_else(sampled).filter(MilliWh::is_register),
             limit: Limit::of_station(arrival.max_power_kw),
             widest: Limit::widest(arrival.max_power_kw),
+            in_use: arrival.in_use,
         }
     }
 
@@ -167,7 +181,7 @@ impl<'a> Claim<'a> {
             return Some("evse");
         }
         let tokens = self.fact.token.as_ref().zip(session.token.as_ref());
-        if self.fact.phase != Phase::Update && tokens.is_some_and(|(one, other)| !same_token(one, other)) {
+        if self.fact.phase != Phase::Update && tokens.is_some_and(|(one, other)| !one.is_same(other)) {
             return Some("token");
         }
         // A clock that was set back since the start says so in every message.
@@ -214,7 +228,7 @@ impl<'a> Claim<'a> {
     }
 
     fn has_token_of(&self, session: &Session) -> bool {
-        self.fact.token.as_ref().zip(session.token.as_ref()).is_some_and(|(one, other)| same_token(one, other))
+        self.fact.token.as_ref().zip(session.token.as_ref()).is_some_and(|(one, other)| one.is_same(other))
     }
 
     /// The stop of this session again.

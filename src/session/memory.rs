@@ -6,9 +6,9 @@
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::metering::register_of;
-use super::session::phase_code;
-use super::{ChargingState, Evidence, Phase};
+use super::evidence::Evidence;
+use crate::fact::register::register_of;
+use crate::fact::{ChargingState, Phase};
 use crate::units::{MilliWh, Time, time};
 
 /// Events remembered one by one, to recognise repeats.
@@ -96,7 +96,7 @@ pub struct EventKey {
 
 impl EventKey {
     pub fn of(evidence: &Evidence, seq: i64) -> Self {
-        Self { seq, at: evidence.reported_at.map(time::to_millis), phase: phase_code(evidence.phase) }
+        Self { seq, at: evidence.reported_at.map(time::to_millis), phase: evidence.phase.code() }
     }
 }
 

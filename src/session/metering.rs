@@ -20,22 +20,12 @@ use self::activity::Course;
 use self::clock::Timed;
 use self::registers::Ends;
 use super::session::Session;
-use super::transaction::OFFLINE_TIME;
-use super::{AuthStatus, ChargingState, Context, Evidence, Measurand, Phase, Value, hold};
+use super::{JournalEntry, OFFLINE_TIME, hold};
+use crate::fact::{AuthStatus, ChargingState, Context, Measurand, Phase, Value};
 use crate::rating::Activity;
-use crate::units::{Decimal, Finding, MilliWh, Received, Time, Version};
+use crate::units::{Decimal, Finding, MilliWh, Time, Version};
 
 pub use self::limit::{Limit, StationPower};
-pub use self::registers::{ROUNDING, register_of};
-
-/// What the store knows of one contribution when a session is metered.
-#[derive(Clone, Debug)]
-pub struct JournalEntry {
-    /// Its place in the journal: the order of arrival, whatever any clock says.
-    pub row: i64,
-    pub evidence: Evidence,
-    pub received: Received,
-}
 
 /// A session that can be priced.
 #[derive(Clone, Debug, PartialEq)]

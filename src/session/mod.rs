@@ -1,28 +1,29 @@
 //! Sessions: what stations said becomes billable facts. Pure.
 //!
-//! [`Machine`] turns facts into effects while a session runs; [`metering`] turns the evidence of an ended one into a clean
-//! register curve, or into a reason to hold it.
+//! [`Sessions`] turns transaction messages into changes of sessions while these run; [`metering`] turns the evidence of an ended
+//! one into a clean register curve, or into a reason to hold it. `station` knows everything else about a station.
 
-mod answer;
-mod clock;
-mod fact;
+mod arrival;
+mod evidence;
 pub mod hold;
-mod machine;
 mod matching;
 mod memory;
 pub mod metering;
+mod open;
 pub mod overlap;
 #[allow(clippy::module_inception)]
 mod session;
-mod station;
-#[cfg(test)]
-mod tests;
+mod sessions;
+mod tariff_choice;
 mod transaction;
 
-pub use answer::{Answer, AuthStatus, Refusal, RefusalKind, Registration};
-pub use fact::{
-    Boot, ChargingState, Context, Fact, LinePhase, Location, Measurand, Phase, Reading, Sample, Status, TxFact, Value,
-};
-pub use machine::{Change, Effects, Evidence, Lookup, Machine, Origin, Policy};
+pub use arrival::Arrival;
+pub use evidence::{Evidence, JournalEntry};
 pub use memory::Memory;
-pub use session::{Reboot, Session, State, TariffRef, phase_code};
+pub use session::{Reboot, Session, State, TariffRef};
+pub use sessions::{Change, Lookup, Origin, Sessions};
+pub use tariff_choice::TariffChoice;
+pub use transaction::Outcome;
+
+/// A station offline and without a clock says nothing about when it happened; metering holds such a session.
+const OFFLINE_TIME: &str = "offline-time-unknown";

@@ -4,7 +4,7 @@
 //! bill covers the same registers. A register that fell in between was reset or replaced and may pass the same values again.
 
 use super::hold;
-use super::metering::ROUNDING;
+use crate::fact::register::ROUNDING;
 use crate::units::{MilliWh, Time};
 
 /// What a bill covers.

@@ -4,9 +4,11 @@
 //! enough to keep for every open session.
 
 use chrono::TimeDelta;
+use ring::digest;
 
 use super::memory::Memory;
-use super::{AuthStatus, Phase};
+use crate::fact::AuthStatus;
+use crate::rating::Tariff;
 use crate::units::{Finding, MilliWh, SessionId, StationId, Time, Token, TxRef, Version};
 
 /// A session and everything the machine decides on.
@@ -51,6 +53,13 @@ pub struct Session {
 /// A tariff version by the SHA-256 of its JSON text (hex).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TariffRef(pub Box<str>);
+
+impl TariffRef {
+    pub fn of(tariff: &Tariff) -> Self {
+        let digest = digest::digest(&digest::SHA256, tariff.source().as_bytes());
+        Self(digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
+    }
+}
 
 /// Where a session stands. Whether it has a record is not a state: it is the existence of the record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,14 +170,5 @@ impl Session {
     /// 2.x transaction ids compare without regard to case (identifierString).
     pub(super) fn is_named(&self, tx: &TxRef) -> bool {
         self.tx.as_str().eq_ignore_ascii_case(tx.as_str())
-    }
-}
-
-/// A stable number for the store and for comparison.
-pub const fn phase_code(phase: Phase) -> u8 {
-    match phase {
-        Phase::Start => 0,
-        Phase::Update => 1,
-        Phase::Stop => 2,
     }
 }

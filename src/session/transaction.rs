@@ -5,138 +5,117 @@
 
 use chrono::TimeDelta;
 
-use super::machine::{Change, Effects, Evidence, GRACE, Machine};
+use super::arrival::Arrival;
+use super::evidence::Evidence;
 use super::matching::{self, Match};
 use super::memory::EventKey;
 use super::session::{Session, State};
-use super::{Answer, AuthStatus, Phase, TxFact, hold};
-use crate::units::{Decimal, Finding, MilliWh, Received, StationId, Time, Token, TokenKind, Version, time};
+use super::sessions::{Change, Sessions};
+use super::{OFFLINE_TIME, hold};
+use crate::fact::{Answer, AuthStatus, Phase, TxFact};
+use crate::units::{Finding, MilliWh, Time, Token, Version};
 
-/// A station's clock is not believed before this day, or when it says that something will happen.
-pub(super) const EARLIEST: i64 = 1_577_836_800; // 2020-01-01T00:00:00Z
-/// Clocks of stations drift by minutes; what is said further ahead cannot be true.
-pub(super) const CLOCK_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
-
-/// A station offline and without a clock says nothing about when it happened; metering holds such a session.
-pub(super) const OFFLINE_TIME: &str = "offline-time-unknown";
+/// How long an ended 2.x transaction waits for events that are missing between its first and last.
+const GRACE: TimeDelta = TimeDelta::minutes(10);
 /// The only token known so far is the one that ended the transaction.
 const TOKEN_AT_STOP: &str = "token-at-stop";
 
-/// What is known about a message beside its fact.
-pub(super) struct Arrival<'a> {
-    pub station: &'a StationId,
-    pub version: Version,
-    /// When it happened, as far as we believe the station.
-    pub at: Time,
-    /// `at` is the station's own time.
-    pub timed: bool,
-    pub now: Time,
-    pub status: Option<AuthStatus>,
-    pub max_power_kw: Option<Decimal>,
-    /// By how much the station's clock is off, where its messages show it.
-    pub clock_lag: Option<TimeDelta>,
+/// What a transaction message comes to.
+#[derive(Debug)]
+pub struct Outcome {
+    pub answer: Answer,
+    pub changes: Vec<Change>,
+    /// What it contributes to a session, or to none (clock-aligned values of an idle EVSE).
+    pub evidence: Option<Evidence>,
+    pub findings: Vec<Finding>,
 }
 
-impl Machine {
-    pub(super) fn transaction(&mut self, station: &StationId, version: Version, mut fact: TxFact, received: Received) -> Effects {
+impl Sessions {
+    /// A transaction message. `doubt`: why its time is not believed. `is_queued`: it waited in the station's queue.
+    pub fn transaction(&mut self, arrival: &Arrival<'_>, mut fact: TxFact, doubt: Option<Finding>, is_queued: bool) -> Outcome {
         let mut findings = std::mem::take(&mut fact.findings);
-        let (at, doubt) = plausible_time(fact.reported_at, received);
-        let timed = doubt.is_none();
         // MeterValues have no time of their own.
         let is_event = fact.phase != Phase::Update || fact.reported_at.is_some() || fact.seq_no.is_some();
         if is_event {
             findings.extend(doubt);
         }
-        let is_queued = fact.offline || self.stations.get(station).is_some_and(|station| station.clock.is_in_queue(received));
-        if !timed && is_queued && fact.phase != Phase::Update {
+        if !arrival.timed && is_queued && fact.phase != Phase::Update {
             findings.push(Finding::new(OFFLINE_TIME, "it waited in the station's queue, and its time cannot be true"));
         }
-        let mut status = fact.token.as_ref().map(|token| self.policy.authorize(station, token));
-        if status.is_none() && version == Version::V16 && fact.phase == Phase::Start {
-            // 1.6 must be told something: no tag is an unknown tag.
-            status = Some(self.policy.authorize(station, &Token::new(TokenKind::Unstated, "")));
-        }
+        let status = arrival.status;
         let answer = if is_event || status.is_some() { Answer::Tx { status } } else { Answer::Empty };
-        let mut effects = Effects { answer, changes: Vec::new(), findings };
-        let max_power_kw = self.policy.max_power_kw(station);
-        let sampled_at = || fact.readings.iter().filter_map(|reading| reading.measured_at).max();
-        let clock_lag = fact.reported_at.or_else(sampled_at).and_then(|said| {
-            let clock = &mut self.stations.entry(station.clone()).or_default().clock;
-            clock.hear(said, received);
-            clock.steady_lag()
-        });
-        let arrival = Arrival { station, version, at, timed, now: received.at, status, max_power_kw, clock_lag };
+        let mut outcome = Outcome { answer, changes: Vec::new(), evidence: None, findings };
         match fact.phase {
-            Phase::Start if fact.tx.is_none() => self.start(&arrival, fact, &mut effects),
-            _ => self.event(&arrival, fact, &mut effects),
+            Phase::Start if fact.tx.is_none() => self.start(arrival, fact, &mut outcome),
+            _ => self.event(arrival, fact, &mut outcome),
         }
-        effects
+        outcome
     }
 
     /// A start that names no transaction (1.6 StartTransaction): the same start again gets the same id, any other a new one.
-    fn start(&mut self, arrival: &Arrival<'_>, fact: TxFact, effects: &mut Effects) {
-        let key = event_key(&fact);
+    fn start(&mut self, arrival: &Arrival<'_>, fact: TxFact, outcome: &mut Outcome) {
+        let key = fact.start_key();
         // Without a believable time two different starts look alike, so only a running session can be the same one.
         let same = |session: &&Session| key.is_some() && session.start_key == key && (arrival.timed || session.is_open());
         let session = match self.stations.get(arrival.station).and_then(|station| station.all().find(same)) {
             Some(session) => {
-                effects.findings.push(Finding::new("duplicate-start", format!("repeats the start of {}", session.id)));
+                outcome.findings.push(Finding::new("duplicate-start", format!("repeats the start of {}", session.id)));
                 session.clone()
             }
-            None => self.open_session(arrival, fact, effects),
+            None => self.open_session(arrival, fact, outcome),
         };
         if arrival.version == Version::V16 {
             let status = session.token_status.or(arrival.status).unwrap_or(AuthStatus::Accepted);
-            effects.answer = Answer::Started { tx: session.tx, status };
+            outcome.answer = Answer::Started { tx: session.tx, status };
         }
     }
 
     /// Everything else: a message that names a transaction, or has to be matched to one.
-    fn event(&mut self, arrival: &Arrival<'_>, mut fact: TxFact, effects: &mut Effects) {
+    fn event(&mut self, arrival: &Arrival<'_>, mut fact: TxFact, outcome: &mut Outcome) {
         let found = match self.stations.get_mut(arrival.station) {
             None => None,
-            Some(station) => match matching::find(station, &fact, arrival, &mut effects.findings) {
+            Some(station) => match matching::find(station, &fact, arrival, &mut outcome.findings) {
                 Match::Session(number) => station.take(number),
                 Match::None => None,
             },
         };
         let Some(mut session) = found else {
             if fact.phase == Phase::Update && fact.tx.is_none() {
-                effects.changes.push(Change::Evidence(evidence(None, &mut fact)));
+                outcome.evidence = Some(Evidence::of(None, &mut fact));
             } else {
-                self.open_session(arrival, fact, effects);
+                self.open_session(arrival, fact, outcome);
             }
             return;
         };
         let is_named = fact.tx.as_ref().is_some_and(|tx| session.is_named(tx));
-        let evidence = evidence(Some(session.number), &mut fact);
+        let evidence = Evidence::of(Some(session.number), &mut fact);
         if evidence.seq_no.is_some_and(|seq| session.memory.events.has(EventKey::of(&evidence, seq))) {
-            effects.findings.push(Finding::new("duplicate-event", format!("repeats an event of {}", session.id)));
+            outcome.findings.push(Finding::new("duplicate-event", format!("repeats an event of {}", session.id)));
             return self.keep(session);
         }
         if session.memory.has_samples(&evidence) {
-            effects.findings.push(Finding::new("duplicate-samples", format!("repeats samples of {}", session.id)));
+            outcome.findings.push(Finding::new("duplicate-samples", format!("repeats samples of {}", session.id)));
             return self.keep(session);
         }
         let before = outline(&session);
         session.id_used |= is_named && session.started_at.is_some() && arrival.version == Version::V16;
-        self.apply_event(&mut session, &fact, &evidence, arrival, effects);
+        self.apply_event(&mut session, &fact, &evidence, arrival, outcome);
         if before != outline(&session) {
-            effects.changes.push(Change::Updated(Box::new(session.clone())));
+            outcome.changes.push(Change::Updated(Box::new(session.clone())));
         }
-        effects.changes.push(Change::Evidence(evidence));
+        outcome.evidence = Some(evidence);
         self.keep(session);
     }
 
     /// The first that is heard of a transaction: its start, an event that overtook the start, or an orphan.
-    fn open_session(&mut self, arrival: &Arrival<'_>, mut fact: TxFact, effects: &mut Effects) -> Session {
-        let start_key = if fact.tx.is_none() { event_key(&fact) } else { None };
-        let mut session = self.new_session(arrival.station, arrival.version, fact.tx.take(), arrival.now);
+    fn open_session(&mut self, arrival: &Arrival<'_>, mut fact: TxFact, outcome: &mut Outcome) -> Session {
+        let start_key = if fact.tx.is_none() { fact.start_key() } else { None };
+        let mut session = self.new_session(arrival.station, arrival.version, fact.tx.take(), arrival.received.at);
         session.start_key = start_key;
-        let evidence = evidence(Some(session.number), &mut fact);
-        self.apply_event(&mut session, &fact, &evidence, arrival, effects);
-        effects.changes.push(Change::Opened(Box::new(session.clone())));
-        effects.changes.push(Change::Evidence(evidence));
+        let evidence = Evidence::of(Some(session.number), &mut fact);
+        self.apply_event(&mut session, &fact, &evidence, arrival, outcome);
+        outcome.changes.push(Change::Opened(Box::new(session.clone())));
+        outcome.evidence = Some(evidence);
         self.keep(session.clone());
         session
     }
@@ -148,9 +127,10 @@ impl Machine {
         fact: &TxFact,
         evidence: &Evidence,
         arrival: &Arrival<'_>,
-        effects: &mut Effects,
+        outcome: &mut Outcome,
     ) {
         let before = (session.started_at, session.stopped_at, session.evse);
+        let token_before = session.token.clone();
         session.memory.add(evidence, arrival.at);
         learn(session, fact, arrival.status);
         match fact.phase {
@@ -158,26 +138,38 @@ impl Machine {
                 session.started_at = Some(arrival.at);
                 session.clock_lag = arrival.clock_lag;
                 session.start_register = fact.register_wh.and_then(MilliWh::from_wh);
-                session.tariff = self.policy.tariff(arrival.station, arrival.at);
-                if session.tariff.is_none() {
-                    effects.findings.push(Finding::new("no-tariff", "no tariff is valid for this station at the start"));
-                }
             }
-            Phase::Start => effects.findings.push(Finding::new("duplicate-start", format!("{} has started already", session.id))),
-            Phase::Stop => stop(session, fact, arrival, effects),
+            Phase::Start => outcome.findings.push(Finding::new("duplicate-start", format!("{} has started already", session.id))),
+            Phase::Stop => stop(session, fact, arrival, outcome),
             Phase::Update => {}
         }
+        self.lock_tariff(session, before.0.is_none(), token_before.as_ref(), outcome);
         let is_news = before != (session.started_at, session.stopped_at, session.evse) || !evidence.readings.is_empty();
-        settle(session, is_news, arrival.now);
+        settle(session, is_news, arrival.received.at);
         if let Some(start) = session.started_at
             && (before.0.is_none() || before.2 != session.evse)
             && let Some(station) = self.stations.get_mut(arrival.station)
         {
-            let superseded = station.supersede(session.evse, start, arrival.version);
-            effects.changes.extend(superseded.into_iter().map(|old| Change::Updated(Box::new(old))));
+            let superseded = station.supersede(session.evse, start, arrival.version, arrival.in_use);
+            outcome.changes.extend(superseded.into_iter().map(|old| Change::Updated(Box::new(old))));
         }
-        for finding in &effects.findings {
+        for finding in &outcome.findings {
             session.note(finding.clone());
+        }
+    }
+
+    /// Locks the tariff version that is valid at the start. 2.x tells the token in any event: one that is told late, and has
+    /// another tariff, changes it; a tariff that was swapped meanwhile does not.
+    fn lock_tariff(&self, session: &mut Session, is_new: bool, token_before: Option<&Token>, outcome: &mut Outcome) {
+        let Some(start) = session.started_at else { return };
+        let id = |token| self.tariffs.id(&session.station, token);
+        let token = session.token.as_ref();
+        if !is_new && (token == token_before || id(token) == id(token_before)) {
+            return;
+        }
+        session.tariff = self.tariffs.choose(&session.station, token, start);
+        if session.tariff.is_none() {
+            outcome.findings.push(Finding::new("no-tariff", "no tariff is valid for this station at the start"));
         }
     }
 }
@@ -226,7 +218,7 @@ fn learn(session: &mut Session, fact: &TxFact, status: Option<AuthStatus>) {
             session.token_status = status;
         }
         Some(known) => {
-            if !ends && !same_token(known, token) {
+            if !ends && !known.is_same(token) {
                 session.note(Finding::new("token-changed", "another token was presented too; the first one heard of stands"));
                 if status != Some(AuthStatus::Accepted) {
                     session.token_status = status;
@@ -239,7 +231,7 @@ fn learn(session: &mut Session, fact: &TxFact, status: Option<AuthStatus>) {
 }
 
 /// The first stop stands; a later one that differs is evidence of a conflict (docs/quirks.md Q48).
-fn stop(session: &mut Session, fact: &TxFact, arrival: &Arrival<'_>, effects: &mut Effects) {
+fn stop(session: &mut Session, fact: &TxFact, arrival: &Arrival<'_>, outcome: &mut Outcome) {
     let register = fact.register_wh.and_then(MilliWh::from_wh);
     if let Some(stopped) = session.stopped_at {
         let same = (stopped == arrival.at || !arrival.timed) && (register.is_none() || session.stop_register == register);
@@ -247,7 +239,7 @@ fn stop(session: &mut Session, fact: &TxFact, arrival: &Arrival<'_>, effects: &m
             true => ("duplicate-stop", "repeats the stop"),
             false => ("conflicting-stop", "a second, different stop; the first stands"),
         };
-        effects.findings.push(Finding::new(code, what));
+        outcome.findings.push(Finding::new(code, what));
         return;
     }
     session.stopped_at = Some(arrival.at);
@@ -255,49 +247,16 @@ fn stop(session: &mut Session, fact: &TxFact, arrival: &Arrival<'_>, effects: &m
     session.stop_reason = Some(fact.stop_reason.clone().unwrap_or_else(|| "Local".to_owned()));
 }
 
-fn evidence(session: Option<i64>, fact: &mut TxFact) -> Evidence {
-    Evidence {
-        session,
-        phase: fact.phase,
-        seq_no: fact.seq_no,
-        reported_at: fact.reported_at,
-        evse: fact.evse.unwrap_or(0),
-        charging: fact.charging,
-        readings: std::mem::take(&mut fact.readings),
-    }
-}
-
 /// What may change in a session after its start and is kept in its row; event numbers live in the evidence.
 fn outline(session: &Session) -> impl PartialEq + use<> {
     let places = (session.evse, session.connector, session.token.clone(), session.token_status);
-    (places, session.started_at, session.stopped_at, session.id_used, session.findings.clone(), session.state.clone())
-}
-
-/// What identifies a message that names no transaction: EVSE, token, time and register, as sent.
-pub(super) fn event_key(fact: &TxFact) -> Option<String> {
-    let token = fact.token.as_ref().map(Token::folded).unwrap_or_default();
-    let at = fact.reported_at.map(time::to_millis).unwrap_or_default();
-    let register = fact.register_wh.map(|wh| wh.normalize().to_string()).unwrap_or_default();
-    match fact.phase {
-        Phase::Start => Some(format!("start {} {token} {at} {register}", fact.evse.unwrap_or(0))),
-        Phase::Stop => Some(format!("stop {token} {at} {register}")),
-        Phase::Update => None,
-    }
-}
-
-/// The station's time if it can be true, else the time of receipt, with a finding that says so. What happened cannot have happened
-/// after it was told; only a gateway whose own clock is wrong does not know.
-pub(super) fn plausible_time(reported: Option<Time>, received: Received) -> (Time, Option<Finding>) {
-    match reported {
-        None => (received.at, Some(Finding::new("time-missing", "no readable time; the time of receipt stands in"))),
-        Some(at) if at.timestamp() < EARLIEST || (received.proven && at > received.at + CLOCK_TOLERANCE) => {
-            let detail = format!("station says {}; the time of receipt stands in", time::rfc3339(at));
-            (received.at, Some(Finding::new("clock-implausible", detail)))
-        }
-        Some(at) => (at, None),
-    }
-}
-
-pub(super) fn same_token(one: &Token, other: &Token) -> bool {
-    one.folded() == other.folded()
+    (
+        places,
+        session.tariff.clone(),
+        session.started_at,
+        session.stopped_at,
+        session.id_used,
+        session.findings.clone(),
+        session.state.clone(),
+    )
 }

@@ -86,7 +86,7 @@ impl Writer {
                 outcome.released.push(Reply::Flush(reply));
             }
             Job::Policy(policy, reply) => {
-                self.machine.set_policy(policy);
+                self.machine.set_policy(*policy);
                 outcome.released.push(Reply::Flush(reply));
             }
             Job::Clock(news, reply) => {

@@ -7,7 +7,8 @@ use rusqlite::types::{FromSql, FromSqlResult, ValueRef};
 use rusqlite::{Connection, Row};
 
 use super::StoreError;
-use crate::session::{AuthStatus, Session};
+use crate::fact::AuthStatus;
+use crate::session::Session;
 use crate::units::Token;
 
 /// The columns of a journal row that never change, in the order of [`of_row`]. `INSERT` and check use the same list.

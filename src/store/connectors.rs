@@ -15,7 +15,7 @@ use tracing::debug;
 
 use super::StoreError;
 use super::writer::Writer;
-use crate::session::Status;
+use crate::fact::Status;
 use crate::units::{StationId, Time, time};
 
 /// Clocks of stations that are kept right differ from ours by less.

@@ -6,9 +6,10 @@ use super::bounds::Keep;
 use super::calls::{CallEnd, NewCall, QueuedCall, TooManyCalls};
 use super::clock::ClockNews;
 use super::ledger::{ReceiptOutcome, Refusal};
+use crate::fact::{Answer, Fact};
 use crate::record::Draft;
 use crate::session::overlap::Span;
-use crate::session::{Answer, Fact, Policy};
+use crate::station::Policy;
 use crate::units::{Decimal, Finding, Received, StationId, Time, Version};
 
 /// Turns the machine's answer into the frame to send; `None` when none is due.
@@ -143,7 +144,7 @@ pub enum Job {
     /// Tariff versions that may be used from now on, and who changed them; completes when they are on disk.
     Tariffs(Box<NewTariffs>, oneshot::Sender<()>),
     /// What the site decides from now on; completes when it holds.
-    Policy(Box<dyn Policy>, oneshot::Sender<()>),
+    Policy(Box<Policy>, oneshot::Sender<()>),
     /// Completes when it is on disk.
     Clock(Box<ClockNews>, oneshot::Sender<()>),
     /// Completes when everything submitted before it is on disk.

@@ -13,7 +13,10 @@ use super::bounds::{self, Keep, Noise, Place};
 use super::jobs::{Content, Message};
 use super::writer::{Outcome, Writer};
 use super::{StoreError, checksum, readings, restore, sessions};
-use crate::session::{Change, ChargingState, Evidence, State, hold, metering, phase_code};
+use crate::fact::ChargingState;
+use crate::fact::register::register_of;
+use crate::session::{self, Evidence, State, hold};
+use crate::station::{Change, Effects};
 use crate::units::{Finding, Received, StationId, Time, Version, time};
 
 /// Message ids remembered per station, to recognise a repeated transaction message.
@@ -197,9 +200,9 @@ impl Writer {
             let frame = encode(&effects.answer);
             (effects, frame)
         }));
-        if let Ok((mut effects, frame)) = decided {
-            let evidence = take_evidence(&mut effects.changes);
-            return Ok(Decided { answer: Answered::of(frame), changes: effects.changes, evidence, findings: effects.findings });
+        if let Ok((effects, frame)) = decided {
+            let Effects { evidence, changes, findings, .. } = effects;
+            return Ok(Decided { answer: Answered::of(frame), changes, evidence, findings });
         }
         error!(station = %id, "a message made the session machine panic; it is journaled");
         self.problem(hold::INTERNAL, Some(station), action.unwrap_or(""), "the message is in the journal, unanswered", at)?;
@@ -236,7 +239,7 @@ impl Writer {
     ) -> Result<i64, StoreError> {
         let readings = entry.and_then(|entry| readings::to_text(&entry.readings));
         let findings = sessions::findings_text(findings);
-        let register = entry.and_then(|entry| entry.readings.iter().rev().find_map(metering::register_of));
+        let register = entry.and_then(|entry| entry.readings.iter().rev().find_map(register_of));
         let int = |number: Option<i64>| number.map_or(ValueRef::Null, ValueRef::Integer);
         fn word(word: Option<&str>) -> ValueRef<'_> {
             word.map_or(ValueRef::Null, |word| ValueRef::Text(word.as_bytes()))
@@ -246,7 +249,7 @@ impl Writer {
             int(Some(station)),
             int(Some(time::to_millis(received.at))),
             int(entry.and_then(|entry| entry.session)),
-            int(entry.map(|entry| phase_code(entry.phase).into())),
+            int(entry.map(|entry| entry.phase.code().into())),
             int(entry.map(|entry| entry.evse.into())),
             int(entry.and_then(|entry| entry.seq_no)),
             int(entry.and_then(|entry| entry.reported_at).map(time::to_millis)),
@@ -292,14 +295,12 @@ impl Writer {
     ) -> Result<(), StoreError> {
         let connection = &self.connection;
         match change {
-            // At most one per message, and that one went into its row.
-            Change::Evidence(_) => {}
-            Change::Opened(session) => {
+            Change::Session(session::Change::Opened(session)) => {
                 outcome.due |= !session.is_open();
                 info!(station = %session.station, session = %session.id, tx = %session.tx, evse = session.evse, "session opened");
                 sessions::insert(connection, station, &session)?;
             }
-            Change::Updated(session) => {
+            Change::Session(session::Change::Updated(session)) => {
                 if !session.is_open() {
                     outcome.due = true;
                     let held = match &session.state {
@@ -396,15 +397,6 @@ impl Writer {
             station.remembered.pop_front();
         }
         station.remembered.push_back((id_hash, row));
-    }
-}
-
-/// A message is evidence for at most one session (or EVSE): it goes into the message's own row.
-fn take_evidence(changes: &mut Vec<Change>) -> Option<Evidence> {
-    let place = changes.iter().position(|change| matches!(change, Change::Evidence(_)))?;
-    match changes.remove(place) {
-        Change::Evidence(evidence) => Some(evidence),
-        _ => None,
     }
 }
 

@@ -10,7 +10,7 @@ use super::epoch_file::{self, ChainEnd};
 use super::file::StoreFile;
 use super::life::{self, Home, Life};
 use super::{StoreError, clock, modes, restore};
-use crate::session::{Context, LinePhase, Location, Measurand};
+use crate::fact::{Context, LinePhase, Location, Measurand};
 use crate::units::{Received, Time};
 
 /// "FCRT": tells our file from any other SQLite file.

@@ -8,8 +8,7 @@ use serde_json::Value as Json;
 
 use super::checksum::{self, Text};
 use super::{Copies, Due, OpenError, StoreError, life, open, restore, sessions};
-use crate::session::metering::JournalEntry;
-use crate::session::{Session, TariffRef};
+use crate::session::{JournalEntry, Session, TariffRef};
 use crate::units::{Time, time};
 
 pub struct Reader {

@@ -11,7 +11,7 @@ use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value as Json;
 
-use crate::session::{Context, LinePhase, Location, Measurand, Reading, Sample, Value};
+use crate::fact::{Context, LinePhase, Location, Measurand, Reading, Sample, Value};
 use crate::units::time;
 
 /// `None` when there is nothing to keep.

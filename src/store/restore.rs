@@ -5,8 +5,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::StoreError;
 use super::checksum::{self, Text};
+use crate::fact::ChargingState;
 use crate::record::Hash;
-use crate::session::{ChargingState, Origin};
+use crate::session::Origin;
 use crate::units::StationId;
 
 /// How far back the journal is read for message ids that a station may repeat: its queue of unanswered messages at the crash.

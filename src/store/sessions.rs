@@ -6,9 +6,10 @@ use tracing::error;
 
 use super::checksum::{self, MESSAGE, Text};
 use super::{StoreError, readings};
-use crate::session::metering::{JournalEntry, StationPower};
+use crate::fact::{AuthStatus, ChargingState, Phase};
+use crate::session::metering::StationPower;
 use crate::session::overlap::Neighbour;
-use crate::session::{AuthStatus, ChargingState, Evidence, Lookup, Memory, Phase, Reboot, Session, State, TariffRef};
+use crate::session::{Evidence, JournalEntry, Lookup, Memory, Reboot, Session, State, TariffRef};
 use crate::units::{Finding, MilliWh, Received, SessionId, StationId, Time, Token, TokenKind, TxRef, Version, time};
 
 const COLUMNS: &str = "s.number, s.id, st.name, s.version, s.tx, s.start_key, s.evse, s.connector, s.token, s.token_kind, s.token_status, \
@@ -76,7 +77,7 @@ pub(super) fn insert(connection: &Connection, station: i64, session: &Session) -
         .map(drop)
 }
 
-/// Writes what the machine knows of a session. Times and registers of a billed one stay those of its bill.
+/// Writes what the machine knows of a session. Times, registers and tariff of a billed one stay those of its bill.
 pub(super) fn update(connection: &Connection, session: &Session) -> rusqlite::Result<()> {
     let row = StateRow::of(session);
     connection
@@ -86,7 +87,8 @@ pub(super) fn update(connection: &Connection, session: &Session) -> rusqlite::Re
              stopped_at = CASE WHEN settled IS NULL THEN ?8 ELSE stopped_at END, \
              start_register = CASE WHEN settled IS NULL THEN coalesce(?9, start_register) ELSE start_register END, \
              stop_register = CASE WHEN settled IS NULL THEN coalesce(?10, stop_register) ELSE stop_register END, stop_reason = ?11, state = ?12, \
-             hold_reason = ?13, hold_detail = NULL, settle_after = ?14, tariff = ?15, findings = ?16, id_used = ?17, reboots = ?18, \
+             hold_reason = ?13, hold_detail = NULL, settle_after = ?14, \
+             tariff = CASE WHEN settled IS NULL THEN ?15 ELSE tariff END, findings = ?16, id_used = ?17, reboots = ?18, \
              clock_lag = ?19, checksum = ?20 WHERE number = ?1",
         )?
         .execute(params![

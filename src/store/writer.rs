@@ -31,7 +31,8 @@ use super::open::{self, OpenError, SiteFacts};
 use super::quarantine::Raw;
 use super::{StoreError, restore, sessions};
 use crate::record::Signer;
-use crate::session::{Machine, Origin, Policy};
+use crate::session::Origin;
+use crate::station::{Machine, Policy};
 use crate::units::{Now, StationId, Time, time};
 
 /// Jobs per transaction.
@@ -90,7 +91,7 @@ pub struct Writer {
 
 /// What a writer works with.
 pub struct Parts {
-    pub policy: Box<dyn Policy>,
+    pub policy: Policy,
     pub signing: Signing,
     pub signals: Signals,
     /// Where replies go when their transaction is on disk.

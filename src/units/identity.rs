@@ -100,6 +100,11 @@ impl Token {
         self.text.to_lowercase()
     }
 
+    /// The same token: its text, without regard to case; stations differ in the kind they name.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.folded() == other.folded()
+    }
+
     /// A PIN that a driver types in (OCPP IdTokenEnumType KeyCode): a secret as such, and short enough to be guessed from its end.
     pub fn is_pin(&self) -> bool {
         self.kind.as_str().eq_ignore_ascii_case("KeyCode")

@@ -10,11 +10,11 @@ fn lines(rule: fn(&File) -> Vec<Breach>, path: &str, text: &str) -> Vec<usize> {
 #[test]
 fn layers() {
     let lines = |path, text| lines(super::layers, path, text);
-    assert_eq!(lines("src/units/mod.rs", "//! x\nuse crate::session::Fact;"), [2]);
+    assert_eq!(lines("src/units/mod.rs", "//! x\nuse crate::fact::Fact;"), [2]);
     assert_eq!(lines("src/session/machine.rs", "use crate::{units::Time, store::{Reader, Rows}};"), [1, 1]);
     assert_eq!(lines("src/session/machine.rs", "use crate::rating::Tariff;"), [0; 0]);
     assert_eq!(lines("src/store/writer.rs", "fn f() {\n    crate::ocpp::read(text)\n}"), [2]);
-    assert_eq!(lines("src/ocpp/mod.rs", "use crate::ocpp::frame; use crate::session::Fact;"), [0; 0]);
+    assert_eq!(lines("src/ocpp/mod.rs", "use crate::ocpp::frame; use crate::fact::Fact;"), [0; 0]);
     assert_eq!(lines("src/csms/listener.rs", "use crate::mqtt::Link;"), [1]);
     assert_eq!(lines("src/csms/listener.rs", "use crate::store::Job;"), [0; 0]);
     assert_eq!(lines("src/mqtt/link.rs", "use crate::record::Jwk;"), [1]);

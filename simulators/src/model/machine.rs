@@ -6,16 +6,17 @@
 
 use std::collections::HashMap;
 
-use chrono::{NaiveDate, TimeDelta};
+use chrono::NaiveDate;
 use chrono_tz::Tz;
-use forecourt::rating::{self, Activity, LoadSample, Metered};
-use forecourt::session::metering::{self, JournalEntry, StationPower};
-use forecourt::session::overlap::{self, Neighbour, Span};
-use forecourt::session::{
-    Answer, AuthStatus, Boot, Change, ChargingState, Context as ReadingContext, Fact, LinePhase, Location, Lookup, Machine,
-    Measurand, Memory, Origin, Phase as TxPhase, Policy, Reading as FactReading, Sample, Session, State as SessionState,
-    Status as FactStatus, TariffRef, TxFact, Value,
+use forecourt::fact::{
+    Answer, Boot, ChargingState, Context as ReadingContext, Fact, LinePhase, Location, Measurand, Phase as TxPhase,
+    Reading as FactReading, Sample, Status as FactStatus, TxFact, Value,
 };
+use forecourt::rating::{self, Activity, Catalogue, LoadSample, Metered};
+use forecourt::session::metering::{self, StationPower};
+use forecourt::session::overlap::{self, Neighbour, Span};
+use forecourt::session::{self, JournalEntry, Lookup, Memory, Origin, Session, State as SessionState, TariffChoice};
+use forecourt::station::{Authorizer, Change, Machine, Policy, UnknownTokens};
 use forecourt::units::{
     Decimal, MilliWh as Energy, Received, StationId, Time, Token, TokenKind, TxRef, Version as OcppVersion, time,
 };
@@ -59,30 +60,18 @@ pub struct Bill {
     pub cost: i64,
 }
 
-struct Site {
-    max_power_kw: Option<Decimal>,
-}
+const STATION: &str = "CP-1";
 
-impl Policy for Site {
-    fn tariff(&self, _: &StationId, _: Time) -> Option<TariffRef> {
-        Some(TariffRef("tariff".into()))
+/// Everybody may charge, at the world's one tariff.
+fn policy(world: &World, tariffs: &Tariffs) -> Policy {
+    let tariff = tariffs.of(world.tariff).clone();
+    let id = tariff.id.clone();
+    let choice = TariffChoice::new(Catalogue::new(vec![tariff]).unwrap_or_default(), Some(id));
+    let mut policy = Policy::new(Authorizer::new(UnknownTokens::Accept), choice, Tz::Etc__GMTMinus1, 300);
+    if world.limit_known {
+        policy.set_max_power(&StationId::new(STATION), Decimal::new(world.watts, 3));
     }
-
-    fn authorize(&self, _: &StationId, _: &Token) -> AuthStatus {
-        AuthStatus::Accepted
-    }
-
-    fn max_power_kw(&self, _: &StationId) -> Option<Decimal> {
-        self.max_power_kw
-    }
-
-    fn heartbeat_s(&self) -> u32 {
-        300
-    }
-
-    fn local_date(&self, at: Time) -> NaiveDate {
-        (at + TimeDelta::hours(1)).date_naive()
-    }
+    policy
 }
 
 pub const PLAIN: &str = r#"{"country_code":"DE","party_id":"FCT","id":"plain","currency":"EUR","elements":[{"price_components":[
@@ -133,13 +122,12 @@ struct Daemon<'a> {
 
 /// Tells the machine everything, in the order of arrival, and returns what it made of it.
 pub fn play(world: &World, messages: &[Message], tariffs: &Tariffs) -> Vec<Kept> {
-    let max_power_kw = world.limit_known.then(|| Decimal::new(world.watts, 3));
-    let machine = Machine::new(Box::new(Site { max_power_kw }), origin(&[]));
+    let machine = Machine::new(policy(world, tariffs), origin(&[]));
     let mut daemon = Daemon {
         world,
         tariffs,
         machine,
-        station: StationId::new("CP-1"),
+        station: StationId::new(STATION),
         sessions: Vec::new(),
         entries: Vec::new(),
         bills: HashMap::new(),
@@ -212,18 +200,18 @@ impl Daemon<'_> {
         }
         for change in effects.changes {
             match change {
-                Change::Opened(session) => self.sessions.push(*session),
-                Change::Updated(session) => {
+                Change::Session(session::Change::Opened(session)) => self.sessions.push(*session),
+                Change::Session(session::Change::Updated(session)) => {
                     if let Some(row) = self.sessions.iter_mut().find(|known| known.number == session.number) {
                         *row = *session;
                     }
                 }
-                Change::Evidence(evidence) => {
-                    let row = i64::try_from(self.entries.len()).unwrap_or(i64::MAX);
-                    self.entries.push((JournalEntry { row, evidence, received }, place));
-                }
-                _ => {}
+                Change::Booted(_) | Change::Connector(_) | Change::Problem { .. } => {}
             }
+        }
+        if let Some(evidence) = effects.evidence {
+            let row = i64::try_from(self.entries.len()).unwrap_or(i64::MAX);
+            self.entries.push((JournalEntry { row, evidence, received }, place));
         }
     }
 

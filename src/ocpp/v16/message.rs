@@ -1,7 +1,7 @@
 //! The messages of 1.6 outside transactions.
 
+use crate::fact::{Boot, ChargingState, Fact, Refusal, Status};
 use crate::ocpp::lenient::{Field, PayloadReader, filled};
-use crate::session::{Boot, ChargingState, Fact, Refusal, Status};
 use crate::units::{Token, TokenKind};
 
 /// BootNotification (1.6 §6.3). Vendor and model are required, but may be empty: a refusal would keep the station out for ever.

@@ -1,8 +1,8 @@
 //! StartTransaction, MeterValues, StopTransaction. They always become a fact; whatever is missing is said in its findings.
 
+use crate::fact::{Phase, TxFact};
 use crate::ocpp::lenient::{Field, PayloadReader};
 use crate::ocpp::sample::readings;
-use crate::session::{Phase, TxFact};
 use crate::units::{Token, TokenKind, TxRef};
 
 /// StartTransaction (1.6 §6.45).

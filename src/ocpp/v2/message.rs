@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::fact::{Boot, Fact, Refusal};
 use crate::ocpp::lenient::{Field, PayloadReader, filled};
-use crate::session::{Boot, Fact, Refusal};
 use crate::units::{Token, TokenKind};
 
 /// BootNotification (2.0.1 B01). Vendor and model are required, but may be empty.

@@ -1,7 +1,7 @@
 //! StatusNotification, and NotifyEvent, which may stand in its place (2.0.1 G01, N07, errata 2025-09).
 
+use crate::fact::{ChargingState, Fact, Refusal, Status};
 use crate::ocpp::lenient::{Field, PayloadReader};
-use crate::session::{ChargingState, Fact, Refusal, Status};
 use crate::units::Time;
 
 /// StatusNotification (2.0.1 G01).

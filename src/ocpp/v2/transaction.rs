@@ -1,9 +1,9 @@
 //! TransactionEvent and MeterValues. They always become a fact; whatever is missing is said in its findings.
 
 use super::message::id_token;
+use crate::fact::{ChargingState, Phase, TxFact};
 use crate::ocpp::lenient::{Field, PayloadReader};
 use crate::ocpp::sample::readings;
-use crate::session::{ChargingState, Phase, TxFact};
 use crate::units::TxRef;
 
 /// TransactionEvent (2.0.1 E01 to E15; 2.1 adds costDetails, preconditioningStatus, evseSleep and more).

@@ -16,8 +16,9 @@ use chrono::TimeDelta;
 use super::Activity;
 use super::clock::Timed;
 use super::limit::Limit;
-use super::registers::{ROUNDING, number, resolution};
-use crate::session::{ChargingState, LinePhase, Location, Measurand, Reading, Sample};
+use super::registers::resolution;
+use crate::fact::register::ROUNDING;
+use crate::fact::{ChargingState, LinePhase, Location, Measurand, Reading, Sample};
 use crate::units::{Decimal, Finding, MilliWh, Time};
 
 /// States come within seconds of what they describe: so long after the start, the first one holds from the start, and one from
@@ -360,9 +361,15 @@ pub(super) fn power(timed: &[Timed<'_>], start: Time, end: Time) -> Vec<Power> {
 pub(super) fn phase_sum(reading: &Reading, measurand: &Measurand) -> Option<Decimal> {
     let samples =
         || reading.samples.iter().filter(|sample| &sample.measurand == measurand && sample.location == Location::Outlet);
-    let total = samples().filter(|sample| sample.phase == LinePhase::Total).find_map(number);
+    let total = samples().filter(|sample| sample.phase == LinePhase::Total).find_map(|sample| sample.value.number());
     let lines = |sample: &&Sample| matches!(sample.phase, LinePhase::L1 | LinePhase::L2 | LinePhase::L3);
-    let sum =
-        || samples().filter(lines).map(number).filter(Option::is_some).reduce(|sum, value| sum?.checked_add(value?)).flatten();
+    let sum = || {
+        samples()
+            .filter(lines)
+            .map(|sample| sample.value.number())
+            .filter(Option::is_some)
+            .reduce(|sum, value| sum?.checked_add(value?))
+            .flatten()
+    };
     total.or_else(sum)
 }

@@ -12,16 +12,14 @@
 
 use chrono::TimeDelta;
 
-use super::{Held, JournalEntry};
-use crate::session::clock::{QUEUE_PAUSE, is_live};
-use crate::session::transaction::CLOCK_TOLERANCE;
-use crate::session::{Context, Evidence, Phase, Reading, hold};
+use super::Held;
+use crate::fact::time::{CLOCK_TOLERANCE, EARLIEST, QUEUE_PAUSE, is_live};
+use crate::fact::{Context, Phase, Reading};
+use crate::session::{Evidence, JournalEntry, hold};
 use crate::units::{Finding, Time};
 
 /// The longest silence before a message whose clock was ahead; what ended in it may be billed until its receipt.
 const MAX_SILENCE: TimeDelta = TimeDelta::minutes(15);
-/// No station ran before: a clock that says so was never set.
-const EARLIEST: i64 = 1_577_836_800; // 2020-01-01T00:00:00Z
 
 /// One message's evidence with the time at which it happened.
 pub(super) struct Timed<'a> {

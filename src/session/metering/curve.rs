@@ -5,7 +5,8 @@ use chrono::TimeDelta;
 
 use super::Held;
 use super::limit::Limit;
-use super::registers::{Ends, Point, ROUNDING, START_STOP, drop_zeros, offset_relative, resolution};
+use super::registers::{Ends, Point, START_STOP, drop_zeros, offset_relative, resolution};
+use crate::fact::register::ROUNDING;
 use crate::session::hold;
 use crate::units::{Finding, MilliWh, Time};
 

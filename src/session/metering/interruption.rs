@@ -4,7 +4,8 @@ use chrono::TimeDelta;
 
 use super::clock::Timed;
 use super::{Held, hold};
-use crate::session::{Phase, Session};
+use crate::fact::Phase;
+use crate::session::Session;
 use crate::units::Time;
 
 /// A stop within this time after a reboot was written by the reboot, whatever reason it gives.

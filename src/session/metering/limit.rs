@@ -6,8 +6,8 @@
 use chrono::TimeDelta;
 
 use super::clock::Timed;
-use super::registers::ROUNDING;
-use crate::session::{Measurand, Reading};
+use crate::fact::register::ROUNDING;
+use crate::fact::{Measurand, Reading};
 use crate::units::{Decimal, MilliWh, Time};
 
 /// For a station of which nothing is known.

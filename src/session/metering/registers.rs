@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 
 use super::clock::Timed;
 use super::{Held, Session, hold};
-use crate::session::{Context, LinePhase, Location, Measurand, Phase, Reading, Sample, Value};
-use crate::units::{Decimal, Finding, MilliWh, Time};
-
-/// meterStart and meterStop are whole watt-hours: a sample may differ from them by the rounding.
-pub const ROUNDING: MilliWh = MilliWh(1_000);
+use crate::fact::register::{self, Quality, ROUNDING};
+use crate::fact::{Context, LinePhase, Location, Measurand, Phase, Sample};
+use crate::units::{Finding, MilliWh, Time};
 
 /// The source that needs no samples; see [`super::Curve::source`].
 pub(super) const START_STOP: &str = "start-stop";
@@ -24,15 +22,6 @@ pub(super) struct Point {
     /// Came with the message that started (or ended) the transaction.
     phase: Phase,
     quality: Quality,
-}
-
-/// Where and how a register was measured; a session uses the best it has and never mixes them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Quality {
-    Outlet,
-    Body,
-    /// Only phase L1: true for a station with one phase, a third of the truth for others.
-    OnlyL1,
 }
 
 /// The registers that make the bill.
@@ -55,7 +44,7 @@ pub(super) fn points(timed: &[Timed<'_>], start: Time, end: Time, findings: &mut
         for reading in &one.evidence.readings {
             let at = one.measured_at(reading.measured_at);
             let mut by_context: BTreeMap<&str, Vec<&Sample>> = BTreeMap::new();
-            for sample in reading.samples.iter().filter(|sample| is_register(sample)) {
+            for sample in reading.samples.iter().filter(|sample| register::is_register(sample)) {
                 by_context.entry(sample.context.as_str()).or_default().push(sample);
             }
             for (context, samples) in by_context {
@@ -65,7 +54,7 @@ pub(super) fn points(timed: &[Timed<'_>], start: Time, end: Time, findings: &mut
                     }
                     context => context,
                 };
-                if let Some((register, quality)) = total(&samples) {
+                if let Some((register, quality)) = register::total(&samples) {
                     points.push(Point { at, register, context, phase, quality });
                 }
             }
@@ -90,7 +79,8 @@ pub(super) fn from_intervals(timed: &[Timed<'_>], start: Time, end: Time, base: 
             let at = one.measured_at(reading.measured_at);
             for sample in &reading.samples {
                 let is_total = sample.phase == LinePhase::Total && matches!(sample.location, Location::Outlet | Location::Body);
-                let Some(wh) = number(sample).filter(|_| is_total && sample.measurand == Measurand::EnergyActiveImportInterval)
+                let Some(wh) =
+                    sample.value.number().filter(|_| is_total && sample.measurand == Measurand::EnergyActiveImportInterval)
                 else {
                     continue;
                 };
@@ -204,39 +194,4 @@ pub(super) fn resolution(registers: impl Iterator<Item = MilliWh>) -> MilliWh {
         }
     }
     MilliWh(step)
-}
-
-/// The import register of one reading; `None` when it carries none.
-pub fn register_of(reading: &Reading) -> Option<MilliWh> {
-    let samples: Vec<&Sample> = reading.samples.iter().filter(|sample| is_register(sample)).collect();
-    total(&samples).map(|(register, _)| register)
-}
-
-fn is_register(sample: &Sample) -> bool {
-    sample.measurand == Measurand::EnergyActiveImportRegister && matches!(sample.location, Location::Outlet | Location::Body)
-}
-
-/// The total if there is one, else the sum of three phases, else L1 alone; at the outlet if it is measured there.
-fn total(samples: &[&Sample]) -> Option<(MilliWh, Quality)> {
-    for (location, quality) in [(Location::Outlet, Quality::Outlet), (Location::Body, Quality::Body)] {
-        let of = |phase: LinePhase| {
-            samples.iter().filter(|sample| sample.location == location && sample.phase == phase).find_map(|sample| number(sample))
-        };
-        let (l1, l2, l3) = (of(LinePhase::L1), of(LinePhase::L2), of(LinePhase::L3));
-        let sum = || l1?.checked_add(l2?)?.checked_add(l3?);
-        if let Some(register) = of(LinePhase::Total).or_else(sum) {
-            return Some((MilliWh::from_wh(register)?, quality));
-        }
-        if let (Some(register), None, None) = (l1, l2, l3) {
-            return Some((MilliWh::from_wh(register)?, Quality::OnlyL1));
-        }
-    }
-    None
-}
-
-pub(super) fn number(sample: &Sample) -> Option<Decimal> {
-    match &sample.value {
-        Value::Number(number) => Some(*number),
-        Value::Signed(_) => None,
-    }
 }

@@ -212,7 +212,7 @@ fn phases_locations_and_signed_values() {
 fn register_of_three(register: &str) -> Option<MilliWh> {
     let phases = [LinePhase::L1, LinePhase::L2, LinePhase::L3];
     let samples = phases.map(|phase| Sample { phase, ..sample(register) }).to_vec();
-    crate::session::metering::register_of(&Reading { measured_at: None, samples })
+    crate::fact::register::register_of(&Reading { measured_at: None, samples })
 }
 
 #[test]

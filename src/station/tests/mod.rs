@@ -14,8 +14,11 @@ mod properties;
 
 use chrono::{NaiveDate, TimeDelta, TimeZone, Utc};
 
-use super::metering::{Curve, JournalEntry, StationPower, meter};
 use super::*;
+use crate::fact::*;
+use crate::rating::{Catalogue, Tariff};
+use crate::session::metering::{Curve, StationPower, meter};
+use crate::session::{self, JournalEntry, Lookup, Memory, Origin, Session, State, TariffChoice, TariffRef, hold};
 use crate::units::{Decimal, Finding, MilliWh, Received, StationId, Time, Token, TokenKind, TxRef, Version};
 
 pub(super) fn t(seconds: i64) -> Time {
@@ -30,29 +33,22 @@ pub(super) fn token(text: &str) -> Option<Token> {
     Some(Token::new(TokenKind::Unstated, text))
 }
 
-/// Tokens that begin with BAD are blocked; a tariff is valid from 2026 on; Berlin.
-struct Rules;
+/// Valid from the day before on.
+pub(super) fn tariff() -> Tariff {
+    let text = r#"{"id":"day","currency":"EUR","start_date_time":"2026-11-20T12:00:00Z","elements":[{"price_components":[{"type":"FLAT","price":1}]}]}"#;
+    Tariff::parse(text).unwrap()
+}
 
-impl Policy for Rules {
-    fn tariff(&self, _: &StationId, at: Time) -> Option<TariffRef> {
-        (at >= t(-86_400)).then(|| TariffRef("tariff".into()))
-    }
-
-    fn authorize(&self, _: &StationId, token: &Token) -> AuthStatus {
-        if token.reveal().starts_with("BAD") { AuthStatus::Blocked } else { AuthStatus::Accepted }
-    }
-
-    fn max_power_kw(&self, _: &StationId) -> Option<Decimal> {
-        Some(Decimal::from(22))
-    }
-
-    fn heartbeat_s(&self) -> u32 {
-        300
-    }
-
-    fn local_date(&self, at: Time) -> NaiveDate {
-        at.with_timezone(&chrono_tz::Europe::Berlin).date_naive()
-    }
+/// The token BAD is blocked.
+pub(super) fn policy() -> Policy {
+    let catalogue = Catalogue::new(vec![tariff()]).unwrap();
+    let tariffs = TariffChoice::new(catalogue, Some("day".to_owned()));
+    let mut authorizer = Authorizer::new(UnknownTokens::Accept);
+    let blocked = Authorization { status: AuthStatus::Blocked, expires_at: None, stations: Vec::new() };
+    authorizer.set(&token("BAD").unwrap(), blocked);
+    let mut policy = Policy::new(authorizer, tariffs, chrono_tz::Europe::Berlin, 300);
+    policy.set_max_power(&StationId::new("CP-1"), Decimal::from(22));
+    policy
 }
 
 pub(super) struct Site {
@@ -69,7 +65,7 @@ pub(super) struct Site {
 impl Site {
     pub fn new(version: Version) -> Self {
         let origin = Origin { next_number: 1, tx_offset: 1000, day: None };
-        let machine = Machine::new(Box::new(Rules), origin);
+        let machine = Machine::new(policy(), origin);
         let configured_kw = Some(Decimal::from(22));
         Self {
             machine,
@@ -92,34 +88,39 @@ impl Site {
         let received = Received { at: t(now), proven: self.proven };
         let effects = self.machine.handle(&self.station, self.version, fact, received);
         let mut lines = vec![format!("> {}", answer(&effects.answer))];
-        for change in effects.changes {
-            lines.push(match change {
-                Change::Booted(_) => "booted".to_owned(),
-                Change::Connector(status) => format!("connector {}.{} {}", status.evse, status.connector, status.state),
-                Change::Opened(session) => {
-                    let line = format!("opened {} {}", session.number, state(&session.state, now));
-                    assert!(self.sessions.iter().all(|known| known.number != session.number && known.id != session.id));
-                    self.sessions.push(*session);
-                    line
-                }
-                Change::Updated(session) => {
-                    let line = format!("updated {} {}", session.number, state(&session.state, now));
-                    let row = self.sessions.iter_mut().find(|known| known.number == session.number).unwrap();
-                    *row = *session;
-                    line
-                }
-                Change::Evidence(evidence) => {
-                    let whose = evidence.session.map_or("-".to_owned(), |number| number.to_string());
-                    let line = format!("evidence {whose} {}", format!("{:?}", evidence.phase).to_lowercase());
-                    let row = i64::try_from(self.entries.len()).unwrap();
-                    self.entries.push(JournalEntry { row, evidence, received });
-                    line
-                }
-                Change::Problem { kind, subject, .. } => format!("problem {kind}: {subject}"),
-            });
-        }
+        let (of_sessions, others): (Vec<_>, Vec<_>) =
+            effects.changes.into_iter().partition(|change| matches!(change, Change::Session(_)));
+        lines.extend(of_sessions.into_iter().map(|change| self.change(change, now)));
+        lines.extend(effects.evidence.map(|evidence| {
+            let whose = evidence.session.map_or("-".to_owned(), |number| number.to_string());
+            let line = format!("evidence {whose} {}", format!("{:?}", evidence.phase).to_lowercase());
+            let row = i64::try_from(self.entries.len()).unwrap();
+            self.entries.push(JournalEntry { row, evidence, received });
+            line
+        }));
+        lines.extend(others.into_iter().map(|change| self.change(change, now)));
         lines.extend(effects.findings.iter().map(|finding| format!("! {}", finding.code)));
         lines
+    }
+
+    fn change(&mut self, change: Change, now: i64) -> String {
+        match change {
+            Change::Booted(_) => "booted".to_owned(),
+            Change::Connector(status) => format!("connector {}.{} {}", status.evse, status.connector, status.state),
+            Change::Session(session::Change::Opened(session)) => {
+                let line = format!("opened {} {}", session.number, state(&session.state, now));
+                assert!(self.sessions.iter().all(|known| known.number != session.number && known.id != session.id));
+                self.sessions.push(*session);
+                line
+            }
+            Change::Session(session::Change::Updated(session)) => {
+                let line = format!("updated {} {}", session.number, state(&session.state, now));
+                let row = self.sessions.iter_mut().find(|known| known.number == session.number).unwrap();
+                *row = *session;
+                line
+            }
+            Change::Problem { kind, subject, .. } => format!("problem {kind}: {subject}"),
+        }
     }
 
     pub fn tx(&mut self, now: i64, fact: TxFact) -> Vec<String> {

@@ -63,10 +63,8 @@ fn a_held_session_is_judged_again_when_the_missing_event_comes() {
     site.tx(600, event(Stop, "abc", 1, 600).register(Context::TransactionEnd, "500"));
     assert_eq!(site.meter(1), Err(hold::START_MISSING));
     for restart in [false, true] {
-        let mut site = Site {
-            machine: Machine::new(Box::new(Rules), Origin { next_number: 2, tx_offset: 1000, day: None }),
-            ..site_of(&site)
-        };
+        let mut site =
+            Site { machine: Machine::new(policy(), Origin { next_number: 2, tx_offset: 1000, day: None }), ..site_of(&site) };
         if restart {
             site.restart();
         }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use chrono::TimeDelta;
 
-use super::clock::StationClock;
+use super::evidence::Evidence;
+use super::hold;
 use super::session::{Reboot, Session, State};
-use super::{Evidence, hold};
 use crate::units::{Time, TxRef, Version};
 
 /// Open sessions kept in memory per station, in the order in which they were last heard of; more than any station has EVSEs.
@@ -15,39 +15,13 @@ const MAX_OPEN: usize = 64;
 const MAX_RECENT: usize = 16;
 /// A status or sample may carry a time shortly before the start it belongs to: Preparing, or a register read while plugging in.
 pub(super) const SHORTLY: TimeDelta = TimeDelta::minutes(1);
-/// A station that said nothing for this long may have rebooted meanwhile.
-const SILENCE: TimeDelta = TimeDelta::minutes(1);
-/// How soon after its first word a rebooted station sends its BootNotification.
-const SETTLING: TimeDelta = TimeDelta::minutes(2);
-
 #[derive(Default)]
-pub(super) struct Station {
+pub(super) struct OpenSessions {
     open: Vec<Session>,
     recent: VecDeque<Session>,
-    /// 1.6: connectors that sent a status, and whether their last one says that a vehicle charges there, or is held back.
-    in_use: BTreeMap<u32, bool>,
-    /// When it was heard last, and last before it began to speak again after a silence.
-    heard_at: Option<Time>,
-    before_silence: Option<Time>,
-    speaks_since: Option<Time>,
-    pub(super) clock: StationClock,
 }
 
-impl Station {
-    /// The station said something.
-    pub(super) fn heard(&mut self, at: Time) {
-        if self.heard_at.is_none_or(|heard| at - heard > SILENCE) {
-            self.before_silence = self.heard_at;
-            self.speaks_since = Some(at);
-        }
-        self.heard_at = self.heard_at.max(Some(at));
-    }
-
-    /// The last sign of life before a reboot: what a station says shortly before its BootNotification, it says after the reboot.
-    fn heard_before_boot(&self, boot: Time) -> Option<Time> {
-        if self.speaks_since.is_some_and(|since| boot - since <= SETTLING) { self.before_silence } else { self.heard_at }
-    }
-
+impl OpenSessions {
     pub(super) fn all(&self) -> impl Iterator<Item = &Session> {
         self.open.iter().chain(&self.recent)
     }
@@ -56,17 +30,10 @@ impl Station {
         self.open.iter()
     }
 
-    /// What the last status of a connector says.
-    pub(super) fn set_in_use(&mut self, evse: u32, in_use: bool) {
-        if self.in_use.len() < MAX_OPEN || self.in_use.contains_key(&evse) {
-            self.in_use.insert(evse, in_use);
-        }
-    }
-
     /// A vehicle charges where no session is known to run: its start was lost, and a stop that names nobody may be its.
-    pub(super) fn has_unknown_session(&self) -> bool {
+    pub(super) fn lacks_session(&self, in_use: &BTreeMap<u32, bool>) -> bool {
         let runs = |evse: u32| self.open.iter().any(|session| session.evse == evse || session.evse == 0);
-        self.in_use.iter().any(|(evse, in_use)| *in_use && !runs(*evse))
+        in_use.iter().any(|(evse, in_use)| *in_use && !runs(*evse))
     }
 
     pub(super) fn has_open(&self) -> bool {
@@ -116,18 +83,18 @@ impl Station {
     }
 
     /// As far as anybody heard, there is no second connector.
-    fn has_one_evse(&self) -> bool {
-        self.all().all(|session| session.evse <= 1) && self.in_use.keys().all(|evse| *evse <= 1)
+    fn has_one_evse(&self, in_use: &BTreeMap<u32, bool>) -> bool {
+        self.all().all(|session| session.evse <= 1) && in_use.keys().all(|evse| *evse <= 1)
     }
 
     /// The session that ran on an EVSE at an instant; 0 is the main meter. A lone 1.6 session that never named its EVSE runs on
     /// any. A lone session of the EVSE is meant even if it seems to have begun later: clocks are set.
-    pub(super) fn running_on(&self, evse: u32, at: Time) -> Option<&Session> {
+    pub(super) fn running_on(&self, evse: u32, at: Time, in_use: &BTreeMap<u32, bool>) -> Option<&Session> {
         if evse == 0 {
             return None;
         }
         let here: Vec<&Session> = self.open.iter().filter(|session| session.evse == evse).collect();
-        let has_one_evse = evse == 1 && self.has_one_evse();
+        let has_one_evse = evse == 1 && self.has_one_evse(in_use);
         match (&here[..], &self.open[..]) {
             ([only], _) => Some(only),
             ([], [only]) if only.evse == 0 && only.version == Version::V16 && has_one_evse => Some(only),
@@ -140,8 +107,7 @@ impl Station {
 
     /// The station rebooted: notes it in the sessions that were running, and returns them. After a start of ours nobody knows when
     /// it was last heard of; then the evidence of each session says what is known.
-    pub(super) fn rebooted(&mut self, now: Time) -> Vec<Session> {
-        let heard_at = self.heard_before_boot(now);
+    pub(super) fn rebooted(&mut self, heard_at: Option<Time>, now: Time) -> Vec<Session> {
         let mut running = Vec::new();
         for session in self.open.iter_mut().filter(|session| session.lacks_stop()) {
             session.rebooted(Reboot { heard_at: heard_at.unwrap_or(begin(session)).min(now), at: now });
@@ -152,8 +118,8 @@ impl Station {
 
     /// Holds the open sessions of an EVSE that began before another one there: their stop was lost or is still on its way. One that
     /// began later is not meant (the other is told late), nor are those whose EVSE nobody knows in 2.x.
-    pub(super) fn supersede(&mut self, evse: u32, start: Time, version: Version) -> Vec<Session> {
-        let has_one_evse = evse <= 1 && self.has_one_evse();
+    pub(super) fn supersede(&mut self, evse: u32, start: Time, version: Version, in_use: &BTreeMap<u32, bool>) -> Vec<Session> {
+        let has_one_evse = evse <= 1 && self.has_one_evse(in_use);
         let lost = |session: &Session| {
             // A 1.6 session that never named its EVSE may have run on this one; a late stop releases it.
             let is_here = match version {

@@ -5,11 +5,9 @@
 
 use chrono::TimeDelta;
 
-use super::transaction::{CLOCK_TOLERANCE, EARLIEST};
+use crate::fact::time::{CLOCK_TOLERANCE, EARLIEST, QUEUE_PAUSE, is_live};
 use crate::units::{Received, Time};
 
-/// The messages of a queue come at once, each after the answer to the one before.
-pub(super) const QUEUE_PAUSE: TimeDelta = TimeDelta::seconds(30);
 /// Messages remembered.
 const MAX_LAGS: usize = 8;
 
@@ -50,13 +48,6 @@ impl StationClock {
         let known = before.iter().rev().take_while(|(_, other)| (*other - *lag).abs() <= CLOCK_TOLERANCE);
         known.into_iter().any(|(at, other)| is_live(*last_at - *at, *other - *lag)).then_some(*lag)
     }
-}
-
-/// Whether two messages that came `apart` from each other, and whose lags differ by `drift`, both came live.
-pub(super) fn is_live(apart: TimeDelta, drift: TimeDelta) -> bool {
-    let (apart, drift) = (apart.abs(), drift.abs());
-    (apart >= TimeDelta::minutes(5) && drift <= TimeDelta::minutes(2))
-        || (apart >= TimeDelta::seconds(30) && drift <= TimeDelta::seconds(5))
 }
 
 #[cfg(test)]

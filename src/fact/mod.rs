@@ -1,8 +1,18 @@
-//! What a station said, independent of the OCPP version. OCPP 1.6, 2.0.1 and 2.1 meet here.
+//! What a station said and what it is told, independent of the OCPP version. OCPP 1.6, 2.0.1 and 2.1 meet here. Pure.
 //!
-//! `ocpp` turns wire messages into facts; nothing behind this point knows a wire type. Whatever a station left out is `None`
-//! and whatever was odd is a [`Finding`]: a fact can always be built from a transaction message, however damaged.
+//! `ocpp` turns wire messages into facts and answers into wire messages; nothing behind this point knows a wire type. Whatever a
+//! station left out is `None` and whatever was odd is a [`Finding`]: a fact can always be built from a transaction message,
+//! however damaged. `station` and `session` decide what a fact means.
 
+mod answer;
+mod reading;
+pub mod register;
+pub mod time;
+
+pub use answer::{Answer, AuthStatus, Refusal, RefusalKind, Registration};
+pub use reading::{Context, LinePhase, Location, Measurand, Reading, Sample, Value};
+
+use crate::units::time::to_millis;
 use crate::units::{Decimal, Finding, Time, Token, TxRef};
 
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +78,17 @@ pub enum Phase {
     Start,
     Update,
     Stop,
+}
+
+impl Phase {
+    /// A stable number for the store and for comparison.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Start => 0,
+            Self::Update => 1,
+            Self::Stop => 2,
+        }
+    }
 }
 
 /// OCPP 2.0.1 ChargingStateEnumType; 1.6 statuses map onto it (Charging, SuspendedEV, SuspendedEVSE, Preparing → EvConnected,
@@ -151,6 +172,18 @@ pub struct TxFact {
 }
 
 impl TxFact {
+    /// What identifies a message that names no transaction: EVSE, token, time and register, as sent.
+    pub fn start_key(&self) -> Option<String> {
+        let token = self.token.as_ref().map(Token::folded).unwrap_or_default();
+        let at = self.reported_at.map(to_millis).unwrap_or_default();
+        let register = self.register_wh.map(|wh| wh.normalize().to_string()).unwrap_or_default();
+        match self.phase {
+            Phase::Start => Some(format!("start {} {token} {at} {register}", self.evse.unwrap_or(0))),
+            Phase::Stop => Some(format!("stop {token} {at} {register}")),
+            Phase::Update => None,
+        }
+    }
+
     /// A fact that says nothing yet.
     pub fn new(phase: Phase) -> Self {
         Self {
@@ -171,147 +204,5 @@ impl TxFact {
             reservation_id: None,
             findings: Vec::new(),
         }
-    }
-}
-
-/// The sampled values that share one timestamp (OCPP MeterValue).
-#[derive(Clone, Debug, PartialEq, Hash)]
-pub struct Reading {
-    /// The station's time stamp of the samples; `None` when missing or unreadable.
-    pub measured_at: Option<Time>,
-    pub samples: Vec<Sample>,
-}
-
-/// One sampled value, its unit normalised to the base unit of its measurand (Wh, W, A, V, Hz, %, varh, VA ...).
-#[derive(Clone, Debug, PartialEq, Hash)]
-pub struct Sample {
-    pub measurand: Measurand,
-    pub context: Context,
-    pub location: Location,
-    pub phase: LinePhase,
-    pub value: Value,
-}
-
-#[derive(Clone, Debug, PartialEq, Hash)]
-pub enum Value {
-    /// In the base unit of the measurand.
-    Number(Decimal),
-    /// Signed meter data, byte for byte as sent (1.6 `format: SignedData`: the value; 2.x: the raw JSON text of `signedMeterValue`,
-    /// beside the Number sample it belongs to).
-    Signed(Box<str>),
-}
-
-/// Gives a closed list of wire names with stable small codes (the store writes the code) and room for anything else.
-macro_rules! wire_names {
-    ($(#[$meta:meta])* $name:ident, default $default:ident { $($variant:ident = $code:literal $text:literal),+ $(,)? }) => {
-        $(#[$meta])*
-        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-        pub enum $name { $($variant,)+ Other(Box<str>) }
-
-        impl $name {
-            pub fn from_wire(text: &str) -> Self {
-                match text { $($text => Self::$variant,)+ other => Self::from_wire_leniently(other) }
-            }
-
-            /// Spelling mistakes seen in the field: letter case and white space.
-            fn from_wire_leniently(text: &str) -> Self {
-                let trimmed = text.trim();
-                $(if trimmed.eq_ignore_ascii_case($text) { return Self::$variant; })+
-                Self::Other(trimmed.into())
-            }
-
-            pub fn as_str(&self) -> &str {
-                match self { $(Self::$variant => $text,)+ Self::Other(text) => text }
-            }
-
-            /// The number under which the store keeps this name; `None` for names outside the list. Numbers are never reused.
-            pub const fn code(&self) -> Option<u8> {
-                match self { $(Self::$variant => Some($code),)+ Self::Other(_) => None }
-            }
-
-            pub const NAMES: &'static [(u8, &'static str)] = &[$(($code, $text)),+];
-
-            pub fn from_code(code: u8) -> Option<Self> {
-                match code { $($code => Some(Self::$variant),)+ _ => None }
-            }
-        }
-
-        impl Default for $name { fn default() -> Self { Self::$default } }
-    };
-}
-
-wire_names! {
-    /// OCPP measurands of 1.6 and 2.0.1; those that 2.1 adds are kept by name.
-    Measurand, default EnergyActiveImportRegister {
-        EnergyActiveImportRegister = 0 "Energy.Active.Import.Register",
-        EnergyActiveExportRegister = 1 "Energy.Active.Export.Register",
-        EnergyActiveImportInterval = 2 "Energy.Active.Import.Interval",
-        EnergyActiveExportInterval = 3 "Energy.Active.Export.Interval",
-        EnergyReactiveImportRegister = 4 "Energy.Reactive.Import.Register",
-        EnergyReactiveExportRegister = 5 "Energy.Reactive.Export.Register",
-        EnergyReactiveImportInterval = 6 "Energy.Reactive.Import.Interval",
-        EnergyReactiveExportInterval = 7 "Energy.Reactive.Export.Interval",
-        PowerActiveImport = 8 "Power.Active.Import",
-        PowerActiveExport = 9 "Power.Active.Export",
-        PowerReactiveImport = 10 "Power.Reactive.Import",
-        PowerReactiveExport = 11 "Power.Reactive.Export",
-        PowerOffered = 12 "Power.Offered",
-        PowerFactor = 13 "Power.Factor",
-        CurrentImport = 14 "Current.Import",
-        CurrentExport = 15 "Current.Export",
-        CurrentOffered = 16 "Current.Offered",
-        Voltage = 17 "Voltage",
-        Frequency = 18 "Frequency",
-        Temperature = 19 "Temperature",
-        SoC = 20 "SoC",
-        Rpm = 21 "RPM",
-        EnergyActiveNet = 22 "Energy.Active.Net",
-        EnergyReactiveNet = 23 "Energy.Reactive.Net",
-        EnergyApparentNet = 24 "Energy.Apparent.Net",
-        EnergyApparentImport = 25 "Energy.Apparent.Import",
-        EnergyApparentExport = 26 "Energy.Apparent.Export",
-    }
-}
-
-wire_names! {
-    /// OCPP ReadingContext.
-    Context, default SamplePeriodic {
-        SamplePeriodic = 0 "Sample.Periodic",
-        SampleClock = 1 "Sample.Clock",
-        TransactionBegin = 2 "Transaction.Begin",
-        TransactionEnd = 3 "Transaction.End",
-        InterruptionBegin = 4 "Interruption.Begin",
-        InterruptionEnd = 5 "Interruption.End",
-        Trigger = 6 "Trigger",
-        NotSpecified = 7 "Other",
-    }
-}
-
-wire_names! {
-    /// OCPP Location: where along the cable the value was measured.
-    Location, default Outlet {
-        Outlet = 0 "Outlet",
-        Inlet = 1 "Inlet",
-        Body = 2 "Body",
-        Cable = 3 "Cable",
-        Ev = 4 "EV",
-        Upstream = 5 "Upstream",
-    }
-}
-
-wire_names! {
-    /// OCPP Phase; `Total` stands for an absent phase.
-    LinePhase, default Total {
-        Total = 0 "",
-        L1 = 1 "L1",
-        L2 = 2 "L2",
-        L3 = 3 "L3",
-        N = 4 "N",
-        L1N = 5 "L1-N",
-        L2N = 6 "L2-N",
-        L3N = 7 "L3-N",
-        L1L2 = 8 "L1-L2",
-        L2L3 = 9 "L2-L3",
-        L3L1 = 10 "L3-L1",
     }
 }

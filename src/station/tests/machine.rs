@@ -18,7 +18,7 @@ fn a_session_starts_is_metered_and_stops() {
     assert_eq!((session.started_at, session.stopped_at), (Some(t(0)), Some(t(1200))));
     assert_eq!((session.start_register, session.stop_register), (Some(MilliWh(1_000_000)), Some(MilliWh(3_000_000))));
     assert_eq!((session.stop_reason.as_deref(), session.token_status), (Some("Local"), Some(AuthStatus::Accepted)));
-    assert_eq!(session.tariff, Some(TariffRef("tariff".into())));
+    assert_eq!(session.tariff, Some(TariffRef::of(&tariff())));
     assert_eq!(codes(&session.findings), Vec::<&str>::new());
 }
 

@@ -1,0 +1,26 @@
+//! What is known about a message beside what it says.
+
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+
+use crate::fact::AuthStatus;
+use crate::units::{Decimal, Received, StationId, Time, Version};
+
+/// A message's station and time, and what was decided about them before its session is looked for.
+pub struct Arrival<'a> {
+    pub station: &'a StationId,
+    pub version: Version,
+    pub received: Received,
+    /// When it happened, as far as the station is believed.
+    pub at: Time,
+    /// `at` is the station's own time.
+    pub timed: bool,
+    /// What the token was answered; `None`: it had none.
+    pub status: Option<AuthStatus>,
+    pub max_power_kw: Option<Decimal>,
+    /// By how much the station's clock is off, where its messages show it.
+    pub clock_lag: Option<TimeDelta>,
+    /// 1.6: connectors that sent a status, and whether their last one says that a vehicle charges there, or is held back.
+    pub in_use: &'a BTreeMap<u32, bool>,
+}

@@ -1,0 +1,240 @@
+//! The machine: facts in, effects out. No clock, no store, no socket; time comes with each call.
+//!
+//! Limits: [`MAX_CONNECTORS`] connectors per station; [`Sessions`] has those of sessions.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::clock::StationClock;
+use super::policy::Policy;
+use super::presence::Presence;
+use crate::fact::time::plausible_time;
+use crate::fact::{Answer, AuthStatus, Boot, Fact, Phase, Registration, Status, TxFact};
+use crate::session::{self, Arrival, Evidence, Lookup, Origin, Session, Sessions};
+use crate::units::{Finding, Received, StationId, Time, Token, TokenKind, Version};
+
+/// Connectors whose state is remembered; more than any station has.
+const MAX_CONNECTORS: usize = 64;
+
+/// What a fact leads to. The store writes all of it, together with the raw message, in one transaction.
+#[derive(Debug, PartialEq)]
+pub struct Effects {
+    pub answer: Answer,
+    /// What the message contributes to a session, or to none: kept in its row of the journal.
+    pub evidence: Option<Evidence>,
+    /// In the order given.
+    pub changes: Vec<Change>,
+    /// Oddities of this message, journaled with it.
+    pub findings: Vec<Finding>,
+}
+
+#[derive(Debug, PartialEq)]
+pub enum Change {
+    Booted(Boot),
+    Connector(Status),
+    Session(session::Change),
+    /// A new problem for a person, or one more occurrence of a known one.
+    Problem {
+        kind: &'static str,
+        subject: String,
+        detail: String,
+    },
+}
+
+/// What is remembered of a station, beside its sessions.
+#[derive(Default)]
+struct Station {
+    /// 1.6: connectors that sent a status, and whether their last one says that a vehicle charges there, or is held back.
+    in_use: BTreeMap<u32, bool>,
+    presence: Presence,
+    clock: StationClock,
+}
+
+impl Station {
+    fn set_in_use(&mut self, evse: u32, in_use: bool) {
+        if self.in_use.len() < MAX_CONNECTORS || self.in_use.contains_key(&evse) {
+            self.in_use.insert(evse, in_use);
+        }
+    }
+}
+
+pub struct Machine {
+    policy: Policy,
+    stations: HashMap<StationId, Station>,
+    sessions: Sessions,
+}
+
+impl Machine {
+    pub fn new(policy: Policy, origin: Origin) -> Self {
+        let sessions = Sessions::new(policy.tariffs.clone(), policy.time_zone, origin);
+        Self { policy, stations: HashMap::new(), sessions }
+    }
+
+    /// What the site decides from now on; sessions keep the tariff that they began with.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.sessions.set_tariffs(policy.tariffs.clone(), policy.time_zone);
+        self.policy = policy;
+    }
+
+    /// Forgets everything and begins again from the store: after a transaction failed, and at start.
+    pub fn reset(&mut self, origin: Origin) {
+        self.stations.clear();
+        self.sessions.reset(origin);
+    }
+
+    /// Forgets one station; the store loads its open sessions and connectors again.
+    pub fn evict(&mut self, station: &StationId) {
+        self.stations.remove(station);
+        self.sessions.evict(station);
+    }
+
+    /// Takes a session from the store into memory.
+    pub fn load(&mut self, session: Session) {
+        self.sessions.load(session);
+    }
+
+    /// Takes from the store what the last status of a 1.6 connector said.
+    pub fn load_connector(&mut self, station: &StationId, evse: u32, in_use: bool) {
+        self.stations.entry(station.clone()).or_default().set_in_use(evse, in_use);
+    }
+
+    /// Tells that an ended session was judged and is held.
+    pub fn held(&mut self, number: i64, reason: &str) {
+        self.sessions.held(number, reason);
+    }
+
+    /// Which sessions of the past the machine must see before it can handle this fact.
+    pub fn lookup(&self, station: &StationId, fact: &Fact) -> Option<Lookup> {
+        match fact {
+            Fact::Tx(fact) => self.sessions.lookup(station, fact),
+            _ => None,
+        }
+    }
+
+    /// A sign of life of a known station that is no fact: it ran at that time.
+    pub fn heard(&mut self, station: &StationId, at: Time) {
+        if let Some(station) = self.stations.get_mut(station) {
+            station.presence.heard(at);
+        }
+    }
+
+    /// Decides what a fact means.
+    pub fn handle(&mut self, id: &StationId, version: Version, fact: Fact, received: Received) -> Effects {
+        // What waited in a queue says when the station ran, but not that it ran on until now.
+        let is_queued = matches!(&fact, Fact::Tx(fact) if fact.offline);
+        let effects = self.decide(id, version, fact, received);
+        if !is_queued {
+            self.stations.entry(id.clone()).or_default().presence.heard(received.at);
+        }
+        effects
+    }
+
+    fn decide(&mut self, id: &StationId, version: Version, fact: Fact, received: Received) -> Effects {
+        let now = received.at;
+        match fact {
+            Fact::Boot(boot) => self.boot(id, boot, now),
+            Fact::Heartbeat => Effects::answered(Answer::Heartbeat { now }),
+            Fact::Authorize { token } => {
+                Effects::answered(Answer::Authorize { status: self.policy.authorizer.authorize(id, &token, now) })
+            }
+            Fact::Status(status) => {
+                let mut effects = Effects::answered(Answer::Empty);
+                self.status(id, version, status, received, &mut effects);
+                effects
+            }
+            Fact::Events { statuses } => {
+                let mut effects = Effects::answered(Answer::Empty);
+                for status in statuses {
+                    self.status(id, version, status, received, &mut effects);
+                }
+                effects
+            }
+            Fact::SecurityEvent { kind, detail, .. } => {
+                let detail = detail.unwrap_or_default();
+                let mut effects = Effects::answered(Answer::Empty);
+                effects.changes.push(Change::Problem { kind: "security-event", subject: kind, detail });
+                effects
+            }
+            Fact::Noted => Effects::answered(Answer::Empty),
+            Fact::DataTransfer { .. } => Effects::answered(Answer::UnknownVendor),
+            Fact::Tx(fact) => self.transaction(id, version, *fact, received),
+        }
+    }
+
+    /// Every station is accepted.
+    fn boot(&mut self, id: &StationId, boot: Boot, now: Time) -> Effects {
+        let interval_s = self.policy.heartbeat_s;
+        let mut effects = Effects::answered(Answer::Boot { registration: Registration::Accepted, now, interval_s });
+        effects.changes.push(Change::Booted(boot));
+        let heard_at = self.stations.get(id).and_then(|station| station.presence.before_boot(now));
+        effects.changes.extend(self.sessions.rebooted(id, heard_at, now).into_iter().map(Change::Session));
+        effects
+    }
+
+    /// A connector changed state.
+    fn status(&mut self, id: &StationId, version: Version, status: Status, received: Received, effects: &mut Effects) {
+        effects.findings.extend(status.findings.iter().cloned());
+        let (at, doubt) = plausible_time(status.reported_at, received);
+        let station = self.stations.entry(id.clone()).or_default();
+        if let Some(said) = status.reported_at {
+            station.clock.hear(said, received);
+        }
+        if let Some(charging) = status.charging.filter(|_| status.evse != 0 && version == Version::V16) {
+            station.set_in_use(status.evse, charging.is_in_use());
+        }
+        if let Some(evidence) = self.sessions.status(id, &status, at, &station.in_use) {
+            effects.findings.extend(doubt);
+            // The row of a message holds one contribution; a NotifyEvent with several is read again from its text by nobody.
+            effects.evidence.get_or_insert(evidence);
+        }
+        if let Some(error) = status.error.as_deref().filter(|error| !error.eq_ignore_ascii_case("NoError")) {
+            let detail = format!("connector {} reports {}: {error}", status.evse, status.state);
+            effects.changes.push(Change::Problem { kind: "station-error", subject: error.to_owned(), detail });
+        }
+        effects.changes.push(Change::Connector(status));
+    }
+
+    /// Everything is decided here that does not depend on the session: time, clock, token.
+    fn transaction(&mut self, id: &StationId, version: Version, fact: TxFact, received: Received) -> Effects {
+        let (at, doubt) = plausible_time(fact.reported_at, received);
+        let status = self.token_status(id, version, &fact, received.at);
+        let station = self.stations.entry(id.clone()).or_default();
+        let is_queued = fact.offline || station.clock.is_in_queue(received);
+        let sampled_at = || fact.readings.iter().filter_map(|reading| reading.measured_at).max();
+        let clock_lag = fact.reported_at.or_else(sampled_at).and_then(|said| {
+            station.clock.hear(said, received);
+            station.clock.steady_lag()
+        });
+        let arrival = Arrival {
+            station: id,
+            version,
+            received,
+            at,
+            timed: doubt.is_none(),
+            status,
+            max_power_kw: self.policy.max_power_kw(id),
+            clock_lag,
+            in_use: &station.in_use,
+        };
+        let session::Outcome { answer, changes, evidence, findings } =
+            self.sessions.transaction(&arrival, fact, doubt, is_queued);
+        Effects { answer, evidence, changes: changes.into_iter().map(Change::Session).collect(), findings }
+    }
+
+    /// What a transaction message's token is answered. 1.6 must be told something at the start: no tag is an unknown tag.
+    fn token_status(&self, id: &StationId, version: Version, fact: &TxFact, now: Time) -> Option<AuthStatus> {
+        let authorizer = &self.policy.authorizer;
+        match &fact.token {
+            Some(token) => Some(authorizer.authorize(id, token, now)),
+            None if version == Version::V16 && fact.phase == Phase::Start => {
+                Some(authorizer.authorize(id, &Token::new(TokenKind::Unstated, ""), now))
+            }
+            None => None,
+        }
+    }
+}
+
+impl Effects {
+    fn answered(answer: Answer) -> Self {
+        Self { answer, evidence: None, changes: Vec::new(), findings: Vec::new() }
+    }
+}

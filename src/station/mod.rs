@@ -1,0 +1,16 @@
+//! Stations: what the site decides about everything that a station says. Pure.
+//!
+//! [`Machine`] takes every fact. Boot, registration, connectors, authorization and security events are decided here; what concerns
+//! a transaction goes on to `session`, which knows nothing of this module.
+
+mod authorization;
+mod clock;
+mod machine;
+mod policy;
+mod presence;
+#[cfg(test)]
+mod tests;
+
+pub use authorization::{Authorization, Authorizer, UnknownTokens};
+pub use machine::{Change, Effects, Machine};
+pub use policy::Policy;

@@ -1,0 +1,34 @@
+//! What the configuration decides: who may charge, at which tariff, how stations are told to behave.
+
+use std::collections::HashMap;
+
+use chrono_tz::Tz;
+
+use super::authorization::Authorizer;
+use crate::session::TariffChoice;
+use crate::units::{Decimal, StationId};
+
+#[derive(Clone, Debug)]
+pub struct Policy {
+    pub authorizer: Authorizer,
+    pub tariffs: TariffChoice,
+    /// The site's; sessions are named by its days.
+    pub time_zone: Tz,
+    pub heartbeat_s: u32,
+    max_power_kw: HashMap<String, Decimal>,
+}
+
+impl Policy {
+    pub fn new(authorizer: Authorizer, tariffs: TariffChoice, time_zone: Tz, heartbeat_s: u32) -> Self {
+        Self { authorizer, tariffs, time_zone, heartbeat_s, max_power_kw: HashMap::new() }
+    }
+
+    pub fn set_max_power(&mut self, station: &StationId, kw: Decimal) {
+        self.max_power_kw.insert(station.as_str().to_lowercase(), kw);
+    }
+
+    /// The most that the station can deliver, where the configuration says so.
+    pub fn max_power_kw(&self, station: &StationId) -> Option<Decimal> {
+        self.max_power_kw.get(&station.as_str().to_lowercase()).copied()
+    }
+}
