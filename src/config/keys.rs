@@ -107,8 +107,10 @@ section! {
         handshake_s: u32 = Default("10"), number(1, 120, "seconds");
         /// A station that is neither configured nor in the store, and has said nothing valid by then, is dropped.
         unknown_silence_s: u32 = Default("60"), number(1, 600, "seconds");
-        /// Whether we configure stations unasked. Without effect: `true` is reserved.
-        onboarding: bool = Default("false"), truth;
+        /// After boot stations are told to send what billing needs; `false`: nothing of ours is sent unasked.
+        onboarding: bool = Default("true"), truth;
+        /// Between samples while a vehicle charges, as stations are told at onboarding.
+        meter_interval_s: u32 = Default("60"), number(5, 3_600, "seconds");
     }
 }
 

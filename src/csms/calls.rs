@@ -20,8 +20,9 @@ use tracing::{debug, info, warn};
 
 use super::Csms;
 use crate::ocpp::call::{self, NotSent};
-use crate::store::{CallEnd, Job, NewCall, QueuedCall, WriterHandle};
-use crate::units::{Clock, StationId, Version};
+use crate::ocpp::settings;
+use crate::store::{CallEnd, Job, NewCall, QueuedCall, Said, WriterHandle};
+use crate::units::{Clock, Received, StationId, Version};
 
 /// How long a store that cannot commit is waited for when a call has ended.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(20);
@@ -110,7 +111,7 @@ impl Csms {
             Ok(end) => end,
             // The connection went before it took the call, or failed with it in hand: the row says which.
             Err(_) => {
-                self.store.submit(Job::CallEnded { number, end: CallEnd::Unknown, at: (self.clock)().at });
+                self.store.submit(Job::CallEnded { number, end: CallEnd::Unknown, at: (self.clock)().at, said: None });
                 CallEnd::Unknown
             }
         };
@@ -145,7 +146,7 @@ async fn queue(
     let number = call.number;
     if let Err(refused) = calls.send(OutgoingCall { call, until, ended: Some(ended) }).await {
         // The connection has gone meanwhile.
-        store.submit(Job::CallEnded { number, end: CallEnd::NotConnected, at: clock().at });
+        store.submit(Job::CallEnded { number, end: CallEnd::NotConnected, at: clock().at, said: None });
         refused.0.ended.map(|ended| ended.send(CallEnd::NotConnected));
     }
     Ok(number)
@@ -161,8 +162,8 @@ pub struct Calls {
     /// What people ask for, and what the program does.
     asked: VecDeque<OutgoingCall>,
     background: VecDeque<OutgoingCall>,
-    /// Calls that wait since before the connection began.
-    waiting: Option<oneshot::Receiver<Vec<QueuedCall>>>,
+    /// Calls that the store will say: those that wait since before the connection began, and what follows from an answer.
+    expected: VecDeque<oneshot::Receiver<Vec<QueuedCall>>>,
     outstanding: Option<OutgoingCall>,
     /// When the last answer came that nobody waited for.
     late_at: Option<Instant>,
@@ -183,14 +184,31 @@ impl Calls {
         queue: mpsc::Receiver<OutgoingCall>,
     ) -> Self {
         let (asked, background) = (VecDeque::new(), VecDeque::new());
-        Self { station, store, clock, version, queue, asked, background, waiting: None, outstanding: None, late_at: None }
+        Self {
+            station,
+            store,
+            clock,
+            version,
+            queue,
+            asked,
+            background,
+            expected: VecDeque::new(),
+            outstanding: None,
+            late_at: None,
+        }
     }
 
     /// The station has said something valid, so it can be called.
     pub fn begin(&mut self) {
         let (reply, waiting) = oneshot::channel();
         self.store.submit(Job::WaitingCalls(self.station.clone(), self.version, reply));
-        self.waiting = Some(waiting);
+        self.expected.push_back(waiting);
+    }
+
+    /// Takes up calls that the program makes by itself.
+    pub fn ask(&mut self, calls: Vec<QueuedCall>) {
+        let until = Instant::now() + BACKGROUND_TIMEOUT;
+        self.background.extend(calls.into_iter().map(|call| OutgoingCall { call, until, ended: None }));
     }
 
     /// Completes with the next thing to do. It may be dropped and asked again at any time.
@@ -214,10 +232,9 @@ impl Calls {
                     Some(call) => self.asked.push_back(call),
                     None => return std::future::pending().await,
                 },
-                calls = waiting(&mut self.waiting), if self.waiting.is_some() => {
-                    self.waiting = None;
-                    let until = Instant::now() + BACKGROUND_TIMEOUT;
-                    self.background.extend(calls.into_iter().map(|call| OutgoingCall { call, until, ended: None }));
+                calls = next_of(&mut self.expected), if !self.expected.is_empty() => {
+                    self.expected.pop_front();
+                    self.ask(calls);
                 }
                 () = sleep(LOOK_EVERY), if look => {}
             }
@@ -301,15 +318,28 @@ impl Calls {
         is_ours && is_slow
     }
 
-    fn end(&self, call: OutgoingCall, end: CallEnd) {
+    fn end(&mut self, call: OutgoingCall, end: CallEnd) {
         let action = &call.call.action;
         let status = if let CallEnd::Answered { status, .. } = &end { status.as_deref() } else { None };
         let status = status.map(|status| status.chars().take(MAX_LOGGED).collect::<String>());
         info!(station = %self.station, action, state = end.state(), status, "call");
-        self.store.submit(Job::CallEnded { number: call.call.number, end: end.clone(), at: (self.clock)().at });
+        let received = (self.clock)();
+        let said = self.said(&call.call, &end, received);
+        self.store.submit(Job::CallEnded { number: call.call.number, end: end.clone(), at: received.at, said });
         if let Some(ended) = call.ended {
             let _ = ended.send(end);
         }
+    }
+}
+
+impl Calls {
+    /// What the answer to a call of our own says, and where to say what follows from it.
+    fn said(&mut self, call: &QueuedCall, end: &CallEnd, received: Received) -> Option<Box<Said>> {
+        let CallEnd::Answered { payload, .. } = end else { return None };
+        let fact = call.is_ours.then(|| settings::answer(self.version, &call.action, &call.payload, payload)).flatten()?;
+        let (reply, calls) = oneshot::channel();
+        self.expected.push_back(calls);
+        Some(Box::new(Said { station: self.station.clone(), version: self.version, fact, received, reply }))
     }
 }
 
@@ -329,9 +359,9 @@ impl Drop for Calls {
     }
 }
 
-/// The calls that wait since before the connection began; none when the store could not say.
-async fn waiting(receiver: &mut Option<oneshot::Receiver<Vec<QueuedCall>>>) -> Vec<QueuedCall> {
-    match receiver {
+/// The calls of the first receiver; none when the store could not say.
+async fn next_of(expected: &mut VecDeque<oneshot::Receiver<Vec<QueuedCall>>>) -> Vec<QueuedCall> {
+    match expected.front_mut() {
         Some(calls) => calls.await.unwrap_or_default(),
         None => std::future::pending().await,
     }

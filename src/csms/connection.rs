@@ -24,7 +24,7 @@ use super::socket::{Socket, Text, close, is_result, send, text_of};
 use super::{Csms, Settings};
 use crate::fact::{Answer, Fact};
 use crate::ocpp;
-use crate::store::{Content, Job, Keep, Message, WriterHandle};
+use crate::store::{Content, Job, Keep, Message, Stored, WriterHandle};
 use crate::units::{Clock, Finding, StationId, Time, Version};
 
 /// Bytes beyond the largest message that may wait to be sent to one station: an answer echoes the message id.
@@ -66,7 +66,7 @@ pub struct Connection<'a> {
 
 /// A message that waits for its commit.
 struct InHand {
-    stored: oneshot::Receiver<Option<String>>,
+    stored: oneshot::Receiver<Stored>,
     was_proven: bool,
     /// What it occupies counts until it is answered.
     frame: Frame,
@@ -74,7 +74,7 @@ struct InHand {
 
 /// What a frame comes to at once.
 enum Begun {
-    Stored(oneshot::Receiver<Option<String>>),
+    Stored(oneshot::Receiver<Stored>),
     Next(Next),
 }
 
@@ -244,7 +244,7 @@ impl<'a> Connection<'a> {
     }
 
     /// The message in hand is on disk, or cannot be stored.
-    fn stored(&mut self, stored: Result<Option<String>, RecvError>, in_hand: &mut Option<InHand>) -> Next {
+    fn stored(&mut self, stored: Result<Stored, RecvError>, in_hand: &mut Option<InHand>) -> Next {
         let Some(InHand { was_proven, frame, .. }) = in_hand.take() else { return Next::Nothing };
         drop(frame);
         if stored.is_ok() && self.proven && !was_proven {
@@ -254,8 +254,10 @@ impl<'a> Connection<'a> {
             _ if !self.proven && self.noise >= MAX_NOISE => {
                 Next::Close(CloseCode::Policy, "an unknown station that says nothing valid")
             }
-            Ok(Some(answer)) => Next::Answer(answer),
-            Ok(None) => Next::Nothing,
+            Ok(Stored { answer, calls }) => {
+                self.calls.ask(calls);
+                answer.map_or(Next::Nothing, Next::Answer)
+            }
             // Unanswered, the station keeps the message and tries again; a CALLERROR could make it forget it.
             Err(_) => Next::Close(CloseCode::Error, "the message could not be stored"),
         }
@@ -481,7 +483,7 @@ impl<'a> Connection<'a> {
 }
 
 /// Completes when the message in hand is on disk; the receiver fails when it cannot be stored.
-async fn stored(in_hand: &mut Option<InHand>) -> Result<Option<String>, RecvError> {
+async fn stored(in_hand: &mut Option<InHand>) -> Result<Stored, RecvError> {
     match in_hand {
         Some(message) => (&mut message.stored).await,
         None => std::future::pending().await,

@@ -34,10 +34,12 @@ use crate::clock::GatewayClock;
 use crate::config::{Config, Mqtt, Quirk, UnknownStations};
 use crate::control;
 use crate::csms::{self, Csms};
+use crate::fact::Request;
 use crate::mqtt::{self, SettingsError};
+use crate::ocpp::{call, settings};
 use crate::record::{Hash, Signer as _};
-use crate::store::{OpenError, Parts, Reader, Reply, Signals, Signing, SiteFacts, StoreError, Writer, WriterHandle};
-use crate::units::StationId;
+use crate::store::{CallText, OpenError, Parts, Reader, Reply, Signals, Signing, SiteFacts, StoreError, Writer, WriterHandle};
+use crate::units::{StationId, Version};
 
 pub use key::KeyFileError;
 pub use logging::start as start_logging;
@@ -123,7 +125,7 @@ impl Daemon {
         let now = clock.as_now();
         let begin = Arc::clone(&clock);
         let begin = Box::new(move |known| begin.begin(known));
-        let parts = Parts { policy, signing, signals, released, now: Arc::clone(&now), begin };
+        let parts = Parts { policy, calls, signing, signals, released, now: Arc::clone(&now), begin };
         let mut writer = Writer::open(path, &site_facts(&config), parts)?;
         writer.keep_tariffs(&known_tariffs, now())?;
         let epoch = writer.epoch();
@@ -360,4 +362,15 @@ fn mqtt_settings(mqtt: &Mqtt) -> Result<Option<mqtt::Settings>, StartError> {
     };
     settings.target()?;
     Ok(Some(settings))
+}
+
+/// What a request of ours takes: the store keeps calls as they are sent, and does not know OCPP.
+fn calls(version: Version, request: &Request) -> Vec<CallText> {
+    let text = |(message, payload): (&'static call::Outgoing, String)| CallText {
+        action: message.action,
+        shown: call::masked(&payload),
+        payload,
+        harmless: message.harmless,
+    };
+    settings::calls(version, request).into_iter().map(text).collect()
 }

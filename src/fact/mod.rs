@@ -7,10 +7,12 @@
 mod answer;
 mod reading;
 pub mod register;
+mod request;
 pub mod time;
 
 pub use answer::{Answer, AuthStatus, Refusal, RefusalKind, Registration};
 pub use reading::{Context, LinePhase, Location, Measurand, Reading, Sample, Value};
+pub use request::{Request, Setting, SettingName, SettingState};
 
 use crate::units::time::to_millis;
 use crate::units::{Decimal, Finding, Time, Token, TxRef};
@@ -43,6 +45,10 @@ pub enum Fact {
     DataTransfer {
         vendor: String,
     },
+    /// What a station answered to [`Request::ReadSettings`].
+    Settings(Vec<SettingState>),
+    /// What it answered to [`Request::ChangeSettings`], setting by setting: `Accepted`, `Rejected`, ...
+    SettingsChanged(Vec<(Setting, String)>),
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -37,6 +37,7 @@ mod number;
 mod quantity;
 mod sample;
 mod schema;
+pub mod settings;
 mod text;
 mod timestamp;
 mod v16;

@@ -5,10 +5,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::clock::StationClock;
-use super::policy::Policy;
+use super::onboarding;
+use super::policy::{Onboarding, Policy};
 use super::presence::Presence;
 use crate::fact::time::plausible_time;
-use crate::fact::{Answer, AuthStatus, Boot, Fact, Phase, Registration, Status, TxFact};
+use crate::fact::{Answer, AuthStatus, Boot, Fact, Phase, Registration, Request, Setting, SettingState, Status, TxFact};
 use crate::session::{self, Arrival, Evidence, Lookup, Origin, Session, Sessions};
 use crate::units::{Finding, Received, StationId, Time, Token, TokenKind, Version};
 
@@ -23,6 +24,8 @@ pub struct Effects {
     pub evidence: Option<Evidence>,
     /// In the order given.
     pub changes: Vec<Change>,
+    /// What to ask of the station, after the answer.
+    pub requests: Vec<Request>,
     /// Oddities of this message, journaled with it.
     pub findings: Vec<Finding>,
 }
@@ -47,6 +50,8 @@ struct Station {
     in_use: BTreeMap<u32, bool>,
     presence: Presence,
     clock: StationClock,
+    /// When its settings were asked for.
+    asked_at: Option<Time>,
 }
 
 impl Station {
@@ -131,7 +136,7 @@ impl Machine {
     fn decide(&mut self, id: &StationId, version: Version, fact: Fact, received: Received) -> Effects {
         let now = received.at;
         match fact {
-            Fact::Boot(boot) => self.boot(id, boot, now),
+            Fact::Boot(boot) => self.boot(id, version, boot, now),
             Fact::Heartbeat => Effects::answered(Answer::Heartbeat { now }),
             Fact::Authorize { token } => {
                 Effects::answered(Answer::Authorize { status: self.policy.authorizer.authorize(id, &token, now) })
@@ -156,17 +161,41 @@ impl Machine {
             }
             Fact::Noted => Effects::answered(Answer::Empty),
             Fact::DataTransfer { .. } => Effects::answered(Answer::UnknownVendor),
+            Fact::Settings(states) => self.settings(version, &states),
+            Fact::SettingsChanged(changed) => {
+                let refused = |(setting, status): &(Setting, String)| onboarding::refused(version, setting, status);
+                let is_refused = |(_, status): &&(Setting, String)| !matches!(status.as_str(), "Accepted" | "RebootRequired");
+                let mut effects = Effects::answered(Answer::Empty);
+                effects.problems(changed.iter().filter(is_refused).filter_map(refused));
+                effects
+            }
             Fact::Tx(fact) => self.transaction(id, version, *fact, received),
         }
     }
 
     /// Every station is accepted.
-    fn boot(&mut self, id: &StationId, boot: Boot, now: Time) -> Effects {
+    fn boot(&mut self, id: &StationId, version: Version, boot: Boot, now: Time) -> Effects {
         let interval_s = self.policy.heartbeat_s;
         let mut effects = Effects::answered(Answer::Boot { registration: Registration::Accepted, now, interval_s });
         effects.changes.push(Change::Booted(boot));
-        let heard_at = self.stations.get(id).and_then(|station| station.presence.before_boot(now));
+        let station = self.stations.entry(id.clone()).or_default();
+        if self.policy.onboarding.is_some() && station.asked_at.is_none_or(|asked| (now - asked).abs() >= onboarding::PAUSE) {
+            station.asked_at = Some(now);
+            effects.requests.push(onboarding::begin(version));
+        }
+        let heard_at = station.presence.before_boot(now);
         effects.changes.extend(self.sessions.rebooted(id, heard_at, now).into_iter().map(Change::Session));
+        effects
+    }
+
+    /// What a station says of the settings that we asked for.
+    fn settings(&self, version: Version, states: &[SettingState]) -> Effects {
+        let mut effects = Effects::answered(Answer::Empty);
+        if let Some(Onboarding { meter_interval_s }) = self.policy.onboarding {
+            let (changes, refused) = onboarding::compare(version, meter_interval_s, states);
+            effects.requests.extend(changes);
+            effects.problems(refused);
+        }
         effects
     }
 
@@ -217,7 +246,8 @@ impl Machine {
         };
         let session::Outcome { answer, changes, evidence, findings } =
             self.sessions.transaction(&arrival, fact, doubt, is_queued);
-        Effects { answer, evidence, changes: changes.into_iter().map(Change::Session).collect(), findings }
+        let changes = changes.into_iter().map(Change::Session).collect();
+        Effects { answer, evidence, changes, requests: Vec::new(), findings }
     }
 
     /// What a transaction message's token is answered. 1.6 must be told something at the start: no tag is an unknown tag.
@@ -235,6 +265,16 @@ impl Machine {
 
 impl Effects {
     fn answered(answer: Answer) -> Self {
-        Self { answer, evidence: None, changes: Vec::new(), findings: Vec::new() }
+        Self { answer, evidence: None, changes: Vec::new(), requests: Vec::new(), findings: Vec::new() }
+    }
+
+    /// Settings that a station does not take over.
+    fn problems(&mut self, refused: impl IntoIterator<Item = Finding>) {
+        let problem = |finding: Finding| Change::Problem {
+            kind: "setting-refused",
+            subject: finding.code.into_owned(),
+            detail: finding.detail,
+        };
+        self.changes.extend(refused.into_iter().map(problem));
     }
 }

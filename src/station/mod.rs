@@ -6,6 +6,7 @@
 mod authorization;
 mod clock;
 mod machine;
+mod onboarding;
 mod policy;
 mod presence;
 #[cfg(test)]
@@ -13,4 +14,4 @@ mod tests;
 
 pub use authorization::{Authorization, Authorizer, UnknownTokens};
 pub use machine::{Change, Effects, Machine};
-pub use policy::Policy;
+pub use policy::{Onboarding, Policy};

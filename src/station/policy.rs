@@ -15,12 +15,21 @@ pub struct Policy {
     /// The site's; sessions are named by its days.
     pub time_zone: Tz,
     pub heartbeat_s: u32,
+    /// `None`: nothing of ours is sent to stations unasked.
+    pub onboarding: Option<Onboarding>,
     max_power_kw: HashMap<String, Decimal>,
+}
+
+/// How stations are told to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Onboarding {
+    /// Between samples while a vehicle charges.
+    pub meter_interval_s: u32,
 }
 
 impl Policy {
     pub fn new(authorizer: Authorizer, tariffs: TariffChoice, time_zone: Tz, heartbeat_s: u32) -> Self {
-        Self { authorizer, tariffs, time_zone, heartbeat_s, max_power_kw: HashMap::new() }
+        Self { authorizer, tariffs, time_zone, heartbeat_s, onboarding: None, max_power_kw: HashMap::new() }
     }
 
     pub fn set_max_power(&mut self, station: &StationId, kw: Decimal) {

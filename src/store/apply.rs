@@ -3,7 +3,7 @@
 use rusqlite::params;
 
 use super::StoreError;
-use super::jobs::{Job, Reply};
+use super::jobs::{Job, Reply, Said, Stored};
 use super::journal::Answered;
 use super::writer::{Outcome, Writer};
 use crate::units::time;
@@ -12,13 +12,14 @@ impl Writer {
     pub(super) fn apply(&mut self, job: Job, outcome: &mut Outcome) -> Result<(), StoreError> {
         match job {
             Job::Message(message, reply) => {
-                let answer = match self.message(*message, outcome)? {
+                let (answered, calls) = self.message(*message, outcome)?;
+                let answer = match answered {
                     Answered::Frame(frame) => Some(frame),
                     Answered::Silence => None,
                     // The reply is dropped.
                     Answered::Unanswered => return Ok(()),
                 };
-                outcome.released.push(Reply::Message(reply, answer));
+                outcome.released.push(Reply::Message(reply, Stored { answer, calls }));
             }
             Job::Connected { station, version, peer, at } => {
                 let number = self.station(&station, at)?.number;
@@ -75,11 +76,18 @@ impl Writer {
                 self.call_sent(number, at)?;
                 outcome.released.push(Reply::Flush(reply));
             }
-            Job::CallEnded { number, end, at } => self.call_ended(number, &end, at)?,
+            Job::CallEnded { number, end, at, said } => {
+                self.call_ended(number, &end, at)?;
+                if let Some(said) = said {
+                    let Said { station, version, fact, received, reply } = *said;
+                    let calls = self.said(&station, version, fact, received, outcome)?;
+                    outcome.released.push(Reply::Calls(reply, calls));
+                }
+            }
             Job::LateAnswer { station, message_id, end, at } => self.late_answer(&station, &message_id, &end, at)?,
             Job::WaitingCalls(station, version, reply) => {
                 let calls = self.waiting_calls(&station, version)?;
-                outcome.released.push(Reply::WaitingCalls(reply, calls));
+                outcome.released.push(Reply::Calls(reply, calls));
             }
             Job::Tariffs(tariffs, reply) => {
                 self.new_tariffs(&tariffs)?;

@@ -10,11 +10,13 @@
 //! Limit: [`MAX_OPEN`] calls of a station that have not ended.
 
 use rusqlite::{OptionalExtension, params};
+use tracing::warn;
 
 use super::StoreError;
 use super::audit::Change;
 use super::checksum::Text;
 use super::writer::Writer;
+use crate::fact::Request;
 use crate::units::{StationId, Time, Version, time};
 
 /// More than a person asks for at once; a station answers them one by one.
@@ -44,6 +46,8 @@ pub struct QueuedCall {
     pub message_id: String,
     pub action: String,
     pub payload: String,
+    /// Nobody asked for it but the program.
+    pub is_ours: bool,
 }
 
 /// What became of a call. The names are promises (`v_call.state`).
@@ -75,6 +79,22 @@ impl CallEnd {
         }
     }
 }
+
+/// What a request of ours takes, in a version.
+pub type Calls = fn(Version, &Request) -> Vec<CallText>;
+
+/// A call as it is sent.
+pub struct CallText {
+    pub action: &'static str,
+    /// JSON text.
+    pub payload: String,
+    /// The same as people may see it.
+    pub shown: String,
+    pub harmless: bool,
+}
+
+/// The actor of what nobody asked for.
+pub const OURSELVES: &str = "forecourt";
 
 /// A new row.
 struct Row {
@@ -130,6 +150,27 @@ impl Writer {
         Ok(Ok(queued))
     }
 
+    /// Puts calls on record that the machine asks for.
+    pub(super) fn ask(
+        &mut self,
+        station: &StationId,
+        version: Version,
+        requests: &[Request],
+        at: Time,
+    ) -> Result<Vec<QueuedCall>, StoreError> {
+        let mut queued = Vec::new();
+        let calls = self.calls;
+        for CallText { action, payload, shown, harmless } in requests.iter().flat_map(|request| calls(version, request)) {
+            let (actor, reason) = (OURSELVES.to_owned(), "onboarding".to_owned());
+            let call = NewCall { station: station.clone(), version, action, payload, shown, harmless, actor, reason, at };
+            match self.call(&call)? {
+                Ok(call) => queued.push(call),
+                Err(too_many) => warn!(%station, action, error = %too_many, "not asked"),
+            }
+        }
+        Ok(queued)
+    }
+
     fn queue(&self, row: &Row) -> Result<QueuedCall, StoreError> {
         let last = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'call'), 0)";
         let number: i64 = self.connection.prepare_cached(last)?.query_row([], |row| row.get::<_, i64>(0))? + 1;
@@ -142,7 +183,8 @@ impl Writer {
                  state, requested_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'queued', ?12)",
             )?
             .execute(params![number, station, message_id, action, payload, shown, harmless, repeats, actor, reason, version, at])?;
-        Ok(QueuedCall { number, message_id, action: action.clone(), payload: payload.clone() })
+        let is_ours = actor == OURSELVES;
+        Ok(QueuedCall { number, message_id, action: action.clone(), payload: payload.clone(), is_ours })
     }
 
     /// The frame leaves now: from here on nobody can say that it was not sent.
@@ -176,13 +218,18 @@ impl Writer {
 
     /// The calls of a station that wait to be sent, now that it is connected.
     pub(super) fn waiting_calls(&self, station: &StationId, version: Version) -> Result<Vec<QueuedCall>, StoreError> {
-        let sql = "SELECT c.number, c.message_id, c.action, c.payload FROM call c JOIN station st ON st.number = c.station \
+        // Those that the program asked for over a connection that has gone before it took them.
+        let gone = "UPDATE call SET state = 'not-connected' WHERE state = 'queued' AND repeats IS NULL AND actor = ?2 \
+                    AND station = (SELECT number FROM station WHERE name = ?1)";
+        self.connection.prepare_cached(gone)?.execute([station.as_str(), OURSELVES])?;
+        let sql = "SELECT c.number, c.message_id, c.action, c.payload, c.actor FROM call c JOIN station st ON st.number = c.station \
                    WHERE c.state = 'queued' AND c.repeats IS NOT NULL AND st.name = ?1 AND c.version = ?2 \
                    ORDER BY c.number";
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map([station.as_str(), version.number()], |row| {
             let text = |column| row.get::<_, Text>(column).map(|text| text.0);
-            Ok(QueuedCall { number: row.get(0)?, message_id: text(1)?, action: text(2)?, payload: text(3)? })
+            let is_ours = text(4)? == OURSELVES;
+            Ok(QueuedCall { number: row.get(0)?, message_id: text(1)?, action: text(2)?, payload: text(3)?, is_ours })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }

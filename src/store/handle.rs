@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use tokio::sync::{mpsc as tokio_mpsc, oneshot};
 
 use super::calls::{NewCall, QueuedCall, TooManyCalls};
-use super::jobs::{Job, Message};
+use super::jobs::{Job, Message, Stored};
 use super::writer::MAX_GROUP;
 
 /// The way in. Cheap to clone.
@@ -23,8 +23,8 @@ impl WriterHandle {
         let _ = self.jobs.send(job);
     }
 
-    /// Stores a message; the answer frame once it is on disk, an error when it could not be stored.
-    pub fn store(&self, message: Box<Message>) -> oneshot::Receiver<Option<String>> {
+    /// Stores a message; completes once it is on disk, with an error when it could not be stored.
+    pub fn store(&self, message: Box<Message>) -> oneshot::Receiver<Stored> {
         let (reply, answer) = oneshot::channel();
         self.submit(Job::Message(message, reply));
         answer

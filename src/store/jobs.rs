@@ -43,6 +43,25 @@ pub enum Content {
     },
 }
 
+/// A message that is on disk.
+#[derive(Debug, Default)]
+pub struct Stored {
+    /// The frame to answer with; `None` when no answer is due.
+    pub answer: Option<String>,
+    /// What to ask the station after that.
+    pub calls: Vec<QueuedCall>,
+}
+
+/// What a station's answer to a call of our own says.
+pub struct Said {
+    pub station: StationId,
+    pub version: Version,
+    pub fact: Fact,
+    pub received: Received,
+    /// What to ask next.
+    pub reply: oneshot::Sender<Vec<QueuedCall>>,
+}
+
 /// The verdict on an ended session.
 pub struct Settlement {
     pub session: i64,
@@ -73,7 +92,7 @@ pub struct Bill {
 }
 
 pub enum Job {
-    Message(Box<Message>, oneshot::Sender<Option<String>>),
+    Message(Box<Message>, oneshot::Sender<Stored>),
     Connected {
         station: StationId,
         version: Version,
@@ -131,6 +150,8 @@ pub enum Job {
         number: i64,
         end: CallEnd,
         at: Time,
+        /// What the answer says to us, when we asked by ourselves.
+        said: Option<Box<Said>>,
     },
     /// An answer to a call that nobody waits for any more.
     LateAnswer {
@@ -153,10 +174,10 @@ pub enum Job {
 
 /// A reply whose transaction is on disk, and who waits for it.
 pub enum Reply {
-    Message(oneshot::Sender<Option<String>>, Option<String>),
+    Message(oneshot::Sender<Stored>, Stored),
     Receipt(oneshot::Sender<ReceiptOutcome>, ReceiptOutcome),
     Call(oneshot::Sender<Result<QueuedCall, TooManyCalls>>, Result<QueuedCall, TooManyCalls>),
-    WaitingCalls(oneshot::Sender<Vec<QueuedCall>>, Vec<QueuedCall>),
+    Calls(oneshot::Sender<Vec<QueuedCall>>, Vec<QueuedCall>),
     Flush(oneshot::Sender<()>),
 }
 
@@ -167,7 +188,7 @@ impl Reply {
             Self::Message(reply, answer) => drop(reply.send(answer)),
             Self::Receipt(reply, verdict) => drop(reply.send(verdict)),
             Self::Call(reply, call) => drop(reply.send(call)),
-            Self::WaitingCalls(reply, calls) => drop(reply.send(calls)),
+            Self::Calls(reply, calls) => drop(reply.send(calls)),
             Self::Flush(reply) => drop(reply.send(())),
         }
     }

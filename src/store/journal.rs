@@ -10,11 +10,12 @@ use rusqlite::{OptionalExtension, params, params_from_iter};
 use tracing::{debug, error, info, warn};
 
 use super::bounds::{self, Keep, Noise, Place};
+use super::calls::QueuedCall;
 use super::jobs::{Content, Message};
 use super::writer::{Outcome, Writer};
 use super::{StoreError, checksum, readings, restore, sessions};
-use crate::fact::ChargingState;
 use crate::fact::register::register_of;
+use crate::fact::{ChargingState, Fact, Request};
 use crate::session::{self, Evidence, State, hold};
 use crate::station::{Change, Effects};
 use crate::units::{Finding, Received, StationId, Time, Version, time};
@@ -80,6 +81,7 @@ struct Decided {
     answer: Answered,
     changes: Vec<Change>,
     evidence: Option<Evidence>,
+    requests: Vec<Request>,
     findings: Vec<Finding>,
 }
 
@@ -112,20 +114,24 @@ impl KnownStation {
 
 impl Writer {
     /// Journals a message with all that follows from it.
-    pub(super) fn message(&mut self, mut message: Message, outcome: &mut Outcome) -> Result<Answered, StoreError> {
+    pub(super) fn message(
+        &mut self,
+        mut message: Message,
+        outcome: &mut Outcome,
+    ) -> Result<(Answered, Vec<QueuedCall>), StoreError> {
         let received = message.received;
         let at = received.at;
         let station = self.station(&message.station, at)?.number;
         self.seen(&message.station, at)?;
         let id_hash = message.repeatable.as_deref().map(hash);
         if let Some(answer) = self.repeat(&message, id_hash)? {
-            return Ok(answer);
+            return Ok((answer, Vec::new()));
         }
         if let Some(refused) = self.bounded(&mut message)? {
-            return Ok(refused);
+            return Ok((refused, Vec::new()));
         }
         let action = message.action.as_deref();
-        let Decided { answer, changes, evidence, mut findings } =
+        let Decided { answer, changes, evidence, requests, mut findings } =
             self.decide(&message.station, station, action, received, message.version, message.content)?;
         findings.splice(0..0, message.findings);
         self.tell(&message.station, action, &findings);
@@ -144,7 +150,25 @@ impl Writer {
         for change in changes {
             self.change(&message.station, station, change, at, outcome)?;
         }
-        Ok(answer)
+        let calls = self.ask(&message.station, message.version, &requests, at)?;
+        Ok((answer, calls))
+    }
+
+    /// What a station answered to a call of our own; returns what to ask next. The answer is kept with its call.
+    pub(super) fn said(
+        &mut self,
+        id: &StationId,
+        version: Version,
+        fact: Fact,
+        received: Received,
+        outcome: &mut Outcome,
+    ) -> Result<Vec<QueuedCall>, StoreError> {
+        let station = self.station(id, received.at)?.number;
+        let effects = self.machine.handle(id, version, fact, received);
+        for change in effects.changes {
+            self.change(id, station, change, received.at, outcome)?;
+        }
+        self.ask(id, version, &effects.requests, received.at)
     }
 
     /// What of a message is kept. `Some`: nothing, and this is what comes back.
@@ -201,8 +225,8 @@ impl Writer {
             (effects, frame)
         }));
         if let Ok((effects, frame)) = decided {
-            let Effects { evidence, changes, findings, .. } = effects;
-            return Ok(Decided { answer: Answered::of(frame), changes, evidence, findings });
+            let Effects { evidence, changes, requests, findings, .. } = effects;
+            return Ok(Decided { answer: Answered::of(frame), changes, evidence, requests, findings });
         }
         error!(station = %id, "a message made the session machine panic; it is journaled");
         self.problem(hold::INTERNAL, Some(station), action.unwrap_or(""), "the message is in the journal, unanswered", at)?;

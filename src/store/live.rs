@@ -70,7 +70,8 @@ fn copy(job: &Job) -> Option<Job> {
             Some(Job::Problem { kind, station, subject, detail, at: *at })
         }
         Job::Link { up, error, sent, at } => Some(Job::Link { up: *up, error: error.clone(), sent: *sent, at: *at }),
-        Job::CallEnded { number, end, at } => Some(Job::CallEnded { number: *number, end: end.clone(), at: *at }),
+        // What the station said is in the row; the next boot asks again.
+        Job::CallEnded { number, end, at, .. } => Some(Job::CallEnded { number: *number, end: end.clone(), at: *at, said: None }),
         // Somebody waits for these and asks again; a late answer may be as long as a message, and is lost.
         Job::Message(..)
         | Job::Settle(_)

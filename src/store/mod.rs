@@ -35,13 +35,13 @@ mod sessions;
 pub mod writer;
 
 pub use bounds::Keep;
-pub use calls::{CallEnd, NewCall, QueuedCall, TooManyCalls};
+pub use calls::{CallEnd, CallText, NewCall, QueuedCall, TooManyCalls};
 pub use clock::{BEHIND, ClockNews};
 pub use copies::Copies;
 pub use failure::io_may_pass;
 pub use file::{Holder, holder};
 pub use handle::{Unavailable, WriterHandle};
-pub use jobs::{Bill, Content, Job, Message, NewTariffs, Reply, Settlement};
+pub use jobs::{Bill, Content, Job, Message, NewTariffs, Reply, Said, Settlement, Stored};
 pub use ledger::{ReceiptOutcome, Refusal};
 pub use open::{Begin, Epoch, OpenError, SiteFacts};
 pub use reader::{ClockFacts, Link, OutboxRow, Reader, Rows, StoredRecord, Summary, TakeRows, Values};

@@ -19,6 +19,7 @@ use rusqlite::{Connection, params};
 use tokio::sync::{mpsc as tokio_mpsc, watch};
 use tracing::{error, info, warn};
 
+use super::calls::Calls;
 use super::epoch_file::{self, ChainEnd};
 use super::failure::{is_damage, is_storage_failure};
 use super::file::StoreFile;
@@ -74,6 +75,7 @@ pub struct Writer {
     epoch_file: PathBuf,
     ends: watch::Sender<ChainEnd>,
     pub(super) machine: Machine,
+    pub(super) calls: Calls,
     pub(super) signing: Signing,
     pub(super) stations: HashMap<StationId, KnownStation>,
     signals: Signals,
@@ -92,6 +94,7 @@ pub struct Writer {
 /// What a writer works with.
 pub struct Parts {
     pub policy: Policy,
+    pub calls: Calls,
     pub signing: Signing,
     pub signals: Signals,
     /// Where replies go when their transaction is on disk.
@@ -112,7 +115,7 @@ pub(super) struct Outcome {
 impl Writer {
     /// Opens (creates, migrates) the store and restores the machine from it. Nothing runs yet.
     pub fn open(path: &Path, facts: &SiteFacts, parts: Parts) -> Result<Self, OpenError> {
-        let Parts { policy, signing, signals, released, now, begin } = parts;
+        let Parts { policy, calls, signing, signals, released, now, begin } = parts;
         let opened = open::open_for_writing(path, facts, begin)?;
         let bad = |error| OpenError::of(path, error);
         let Life { epoch, tx_offset } = opened.life;
@@ -126,6 +129,7 @@ impl Writer {
             epoch_file: facts.epoch_file.clone(),
             ends: watch::Sender::new(ChainEnd { epoch, seq: 0, hash: None }),
             machine: Machine::new(policy, Origin { next_number: 1, tx_offset: 0, day: None }),
+            calls,
             signing,
             stations: HashMap::new(),
             signals,

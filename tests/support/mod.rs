@@ -128,9 +128,11 @@ impl Site {
             daemon: None,
         };
         let Plan { ocpp, stations, default_tariff, mqtt_url, log_level, .. } = plan;
+        // What is sent unasked has tests of its own.
+        let onboarding = if ocpp.contains("onboarding") { "" } else { "onboarding = false" };
         let config = format!(
             "[site]\nid = \"{SITE}\"\nname = \"Test\"\ncountry_code = \"DE\"\nparty_id = \"TST\"\ntime_zone = \"Europe/Berlin\"\n\
-             currency = \"EUR\"\ncontrol_socket = \"control.sock\"\n[store]\npath = \"forecourt.db\"\n[ocpp]\nlisten = \"127.0.0.1:{port}\"\n{ocpp}\n\
+             currency = \"EUR\"\ncontrol_socket = \"control.sock\"\n[store]\npath = \"forecourt.db\"\n[ocpp]\nlisten = \"127.0.0.1:{port}\"\n{onboarding}\n{ocpp}\n\
              [tariff]\ndir = \"tariffs\"\ndefault = \"{default_tariff}\"\n[mqtt]\nurl = \"{mqtt_url}\"\n\
              [signing]\nkey_file = \"key.pem\"\n[log]\nlevel = \"{log_level}\"\n{stations}\n"
         );

@@ -166,7 +166,7 @@ fn configure(folder: &Path, stations: &[Station]) -> Result<()> {
     // A zone without summer time, one hour ahead of UTC (POSIX counts the other way round).
     let mut text = format!(
         "[site]\nid = \"model\"\nname = \"Model\"\ncountry_code = \"DE\"\nparty_id = \"FCT\"\ntime_zone = \"Etc/GMT-1\"\n\
-         currency = \"EUR\"\n[store]\npath = \"{STORE}\"\n[ocpp]\nlisten = \"127.0.0.1:0\"\n[tariff]\ndir = \"tariffs\"\n\
+         currency = \"EUR\"\n[store]\npath = \"{STORE}\"\n[ocpp]\nlisten = \"127.0.0.1:0\"\nonboarding = false\n[tariff]\ndir = \"tariffs\"\n\
          default = \"plain\"\n[mqtt]\nurl = \"\"\n[signing]\nkey_file = \"signing-key.pem\"\n"
     );
     for station in stations {

@@ -238,12 +238,6 @@ fn promised_keys_say_that_they_are_not_built_yet() {
             ],
         ),
         (
-            "[ocpp]\nonboarding = true",
-            &[
-                "forecourt.toml:2: `ocpp.onboarding` = true is reserved: this version sends stations nothing unasked; remove the line",
-            ],
-        ),
-        (
             "[ocpp]\nunknown_stations = \"inbox\"",
             &[
                 "forecourt.toml:2: `ocpp.unknown_stations` = \"inbox\" is reserved: this version has no inbox yet, only \"accept\" and \"reject\"; remove the line",

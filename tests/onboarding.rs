@@ -1,0 +1,156 @@
+//! What stations are asked and told after boot: the real binary, stations on real WebSockets.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+
+mod support;
+
+use serde_json::{Value, json};
+use support::socket::Socket;
+use support::{Plan, Site, until};
+
+const V16: &str = "ocpp1.6";
+const V201: &str = "ocpp2.0.1";
+
+/// A site that asks stations how they measure.
+async fn site() -> Site {
+    let mut site = Site::new(&Plan { ocpp: "onboarding = true\nmeter_interval_s = 30".to_owned(), ..Plan::default() });
+    site.start().await;
+    site
+}
+
+async fn boot(socket: &mut Socket, version: &str) {
+    let boot = match version {
+        V16 => json!({"chargePointVendor": "V", "chargePointModel": "M"}),
+        _ => json!({"reason": "PowerUp", "chargingStation": {"vendorName": "V", "model": "M"}}),
+    };
+    assert_eq!(socket.call("boot", "BootNotification", boot).await["status"], "Accepted");
+}
+
+/// The next call that the station gets: its id, action and payload.
+async fn next_call(socket: &mut Socket) -> (Value, String, Value) {
+    let frame: Value = serde_json::from_str(&socket.text().await.expect("a call")).unwrap();
+    assert_eq!(frame[0], 2, "{frame}");
+    (frame[1].clone(), frame[2].as_str().unwrap().to_owned(), frame[3].clone())
+}
+
+async fn answer(socket: &mut Socket, id: &Value, payload: Value) {
+    socket.send(&json!([3, id, payload]).to_string()).await;
+}
+
+fn calls(site: &Site) -> Vec<String> {
+    let rows = site.query(
+        "SELECT action || ' ' || state || ' ' || coalesce(status, '-') || ' ' || actor || ' ' || reason FROM v_call ORDER BY call_number",
+        &[],
+    );
+    rows.into_iter().map(|row| row[0].clone().unwrap()).collect()
+}
+
+fn variable(name: &str, more: Value) -> Value {
+    let mut item = json!({"component": {"name": "SampledDataCtrlr"}, "variable": {"name": name}});
+    item.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    item
+}
+
+#[tokio::test]
+async fn a_2x_station_is_told_to_send_registers_and_what_it_refuses_is_a_problem() {
+    let site = site().await;
+    let mut socket = Socket::station(site.port, "CP-2", V201).await;
+    boot(&mut socket, V201).await;
+    let (id, action, payload) = next_call(&mut socket).await;
+    let names = ["TxStartedMeasurands", "TxEndedMeasurands", "TxUpdatedMeasurands", "TxUpdatedInterval"];
+    assert_eq!(action, "GetVariables");
+    assert_eq!(payload, json!({"getVariableData": names.map(|name| variable(name, json!({})))}));
+    // While a call of ours is unanswered the station's own messages are answered.
+    assert!(socket.call("beat", "Heartbeat", json!({})).await["currentTime"].is_string());
+    let got = [
+        variable(names[0], json!({"attributeStatus": "Accepted", "attributeValue": "Voltage"})),
+        variable(names[1], json!({"attributeStatus": "Accepted", "attributeValue": "energy.active.import.register"})),
+        variable(names[2], json!({"attributeStatus": "UnknownVariable"})),
+        variable(names[3], json!({"attributeStatus": "Accepted", "attributeValue": "900"})),
+    ];
+    answer(&mut socket, &id, json!({"getVariableResult": got})).await;
+    let (id, action, payload) = next_call(&mut socket).await;
+    assert_eq!(action, "SetVariables");
+    let wanted = [(names[0], "Voltage,Energy.Active.Import.Register"), (names[3], "30")];
+    let set = wanted.map(|(name, value)| variable(name, json!({"attributeValue": value})));
+    assert_eq!(payload, json!({"setVariableData": set}));
+    let said =
+        [variable(names[0], json!({"attributeStatus": "Rejected"})), variable(names[3], json!({"attributeStatus": "Accepted"}))];
+    answer(&mut socket, &id, json!({"setVariableResult": said})).await;
+    until("both are problems", || site.count("SELECT count(*) FROM v_problem", &[]) == 2).await;
+    let problems = site.query("SELECT kind, station, subject, detail FROM v_problem ORDER BY subject", &[]);
+    let text = |row: usize| problems[row].iter().map(|cell| cell.clone().unwrap_or_default()).collect::<Vec<_>>().join(" | ");
+    assert_eq!(
+        text(0),
+        "setting-refused | CP-2 | SampledDataCtrlr.TxStartedMeasurands | should be Voltage,Energy.Active.Import.Register: the \
+         station answers Rejected; its sessions will be held (register-missing)"
+    );
+    assert_eq!(
+        text(1),
+        "setting-refused | CP-2 | SampledDataCtrlr.TxUpdatedMeasurands | should be Energy.Active.Import.Register,\
+         Power.Active.Import: it is unknown to it and cannot be changed; when energy flowed within a session is known coarsely"
+    );
+    assert_eq!(
+        calls(&site),
+        ["GetVariables answered UnknownVariable forecourt onboarding", "SetVariables answered Rejected forecourt onboarding"]
+    );
+    let audit = site.forecourt(&["audit", "list", "--json"]).ok().json();
+    assert_eq!(
+        (&audit[0]["actor"], &audit[0]["reason"], &audit[0]["object"]),
+        (&json!("forecourt"), &json!("onboarding"), &json!("CP-2"))
+    );
+    // A station that boots all the time is not asked each time: the next frame is the answer to what it says itself.
+    boot(&mut socket, V201).await;
+    assert!(socket.call("beat", "Heartbeat", json!({})).await["currentTime"].is_string());
+    assert_eq!(calls(&site).len(), 2);
+}
+
+#[tokio::test]
+async fn a_1_6_station_is_changed_key_by_key_and_one_that_measures_already_is_left_alone() {
+    let site = site().await;
+    let mut socket = Socket::station(site.port, "CP-1", V16).await;
+    boot(&mut socket, V16).await;
+    let (id, action, payload) = next_call(&mut socket).await;
+    assert_eq!(
+        (action.as_str(), payload),
+        ("GetConfiguration", json!({"key": ["MeterValuesSampledData", "MeterValueSampleInterval"]}))
+    );
+    let keys = json!({"configurationKey": [{"key": "MeterValuesSampledData", "readonly": false, "value": "Voltage"},
+        {"key": "MeterValueSampleInterval", "readonly": false, "value": "0"}]});
+    answer(&mut socket, &id, keys).await;
+    for (key, value) in [
+        ("MeterValuesSampledData", "Voltage,Energy.Active.Import.Register,Power.Active.Import"),
+        ("MeterValueSampleInterval", "30"),
+    ] {
+        let (id, action, payload) = next_call(&mut socket).await;
+        assert_eq!((action.as_str(), payload), ("ChangeConfiguration", json!({"key": key, "value": value})));
+        answer(&mut socket, &id, json!({"status": "Accepted"})).await;
+    }
+    let mut other = Socket::station(site.port, "CP-3", V16).await;
+    boot(&mut other, V16).await;
+    let (id, ..) = next_call(&mut other).await;
+    let keys = json!({"configurationKey": [
+        {"key": "MeterValuesSampledData", "readonly": true, "value": "Energy.Active.Import.Register, Power.Active.Import"},
+        {"key": "MeterValueSampleInterval", "readonly": false, "value": "30"}]});
+    answer(&mut other, &id, keys).await;
+    until("all calls have ended", || calls(&site).iter().filter(|call| call.contains(" answered ")).count() == 4).await;
+    assert!(other.call("beat", "Heartbeat", json!({})).await["currentTime"].is_string());
+    assert_eq!(site.count("SELECT count(*) FROM v_problem", &[]), 0);
+}
+
+#[tokio::test]
+async fn calls_of_a_connection_that_is_lost_are_not_left_behind() {
+    let mut site = site().await;
+    for round in 0..3 {
+        // Each start forgets when the station was asked.
+        let mut socket = Socket::station(site.port, "CP-1", V16).await;
+        boot(&mut socket, V16).await;
+        let (_, action, _) = next_call(&mut socket).await;
+        assert_eq!(action, "GetConfiguration", "round {round}");
+        drop(socket);
+        until("the call has ended", || calls(&site).iter().all(|call| call.contains(" unknown "))).await;
+        site.kill9();
+        site.start().await;
+    }
+    assert_eq!(site.count("SELECT count(*) FROM v_call WHERE state IN ('queued', 'sent')", &[]), 0);
+}
