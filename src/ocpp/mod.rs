@@ -1,15 +1,15 @@
 //! The protocol: OCPP 1.6-J, 2.0.1 and 2.1 to `Fact`, and `Answer`/`Refusal` to OCPP. No other module knows OCPP JSON.
 //!
 //! ```text
-//! text ─ read ─▶ Frame ─ to_fact ─▶ Decoded { Fact, findings }        Answer ─ answer ─▶ CALLRESULT text
-//!          └───▶ Broken ─ answer ─▶ CALLERROR text or nothing         Refusal ─ refuse ─▶ CALLERROR text
+//! text ─ read ─▶ Frame ─ to_fact ─▶ Decoded { Fact, findings, Reply }    Answer ─ Reply ─▶ CALLRESULT text
+//!          └───▶ Broken ─ answer ─▶ CALLERROR text or nothing            Refusal ─ refuse ─▶ CALLERROR text
 //! ```
 //!
 //! Invariants:
 //! - Lenient in: a field of the wrong type, an unknown field, an over-long text, an unknown enum value never fails one. What
 //!   was odd is a `Finding`, what was unreadable is absent with a finding, unknown fields are passed over.
 //! - A transaction message whose payload is a JSON object (or `null`, which stands for `{}`) always becomes a fact. The types see
-//!   to it: its decoder (`Decode::Transaction`) has no way to refuse.
+//!   to it: its decoder (`Kind::Transaction`) has no way to refuse.
 //! - Other messages are refused only for want of a field that names what they are about (BootNotification: its required fields).
 //! - Numbers come from their digits, exactly; there is no binary float on the way.
 //! - Strict out: see `answer.rs`.
@@ -49,7 +49,7 @@ mod v2;
 pub use answer::refuse;
 pub use frame::{Broken, Flaw, Frame, read};
 pub use message_id::MessageId;
-pub use messages::{Decoded, answer, is_transaction, to_fact};
+pub use messages::{Decoded, Reply, is_transaction, to_fact, unread};
 pub use schema::Violation;
 pub use text::text;
 

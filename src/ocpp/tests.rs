@@ -5,14 +5,19 @@ use proptest::prelude::*;
 use serde_json::Value as Json;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::messages::table;
+use super::incoming::Kind;
+use super::messages::{messages, sent_by_us};
 use super::*;
 use crate::fact::{Answer, ChargingState, Fact, Phase, Refusal, Status, TxFact};
 use crate::units::Version;
 use Version::{V16, V21, V201};
 
 fn decode(version: Version, action: &str, payload: &str) -> Result<Decoded, Refusal> {
-    to_fact(version, action, serde_json::from_str(payload).unwrap())
+    to_fact(version, action, serde_json::from_str(payload).unwrap(), now())
+}
+
+fn now() -> crate::units::Time {
+    crate::units::time::from_millis(1_795_266_420_750)
 }
 
 /// A fact as a line: what is absent is left out. Finding codes follow after `!`.
@@ -39,10 +44,19 @@ fn line(version: Version, action: &str, payload: &str) -> String {
             words.extend(parts.map(|part| part.clone().unwrap_or_else(|| "-".to_owned())));
         }
         Fact::Authorize { token } => words.push(format!("{}:{}", token.kind.as_str(), token.reveal())),
+        Fact::Noted => {
+            words.push("Noted".to_owned());
+            words.push(payload_of(&decoded.reply.text(&MessageId::from_text("7"), &Answer::Empty)));
+        }
         other => words.push(format!("{other:?}")),
     }
     words.extend(findings.iter().map(|finding| format!("!{}", finding.code)));
     words.join(" ")
+}
+
+/// The payload of a CALLRESULT.
+fn payload_of(text: &str) -> String {
+    text.strip_prefix(r#"[3,"7","#).unwrap().strip_suffix(']').unwrap().to_owned()
 }
 
 fn status_words(status: &Status) -> String {
@@ -81,8 +95,8 @@ fn tx_words(tx: &TxFact) -> Vec<String> {
 #[test]
 fn every_message_is_read_as_its_examples_say() {
     for version in [V16, V201, V21] {
-        for message in table(version) {
-            assert!(!message.examples.is_empty(), "{}", message.action);
+        for message in messages(version) {
+            assert!(!message.examples.is_empty() || matches!(message.kind, Kind::Noted(_)), "{}", message.action);
             for (payload, expected) in message.examples {
                 assert_eq!(line(version, message.action, payload), *expected, "{} {payload}", message.action);
             }
@@ -93,28 +107,95 @@ fn every_message_is_read_as_its_examples_say() {
 #[test]
 fn what_stations_do_not_send_is_refused() {
     for (version, action, expected) in [
-        (V16, "Reset", "refused NotSupported: only a CSMS sends this"),
-        (V16, "TransactionEvent", "refused NotImplemented: no such action here"),
-        (V16, "heartbeat", "refused NotImplemented: no such action here"),
-        (V201, "RequestStartTransaction", "refused NotSupported: only a CSMS sends this"),
-        (V201, "StartTransaction", "refused NotImplemented: no such action here"),
-        (V201, "GetTariffs", "refused NotImplemented: no such action here"),
-        (V21, "GetTariffs", "refused NotSupported: only a CSMS sends this"),
+        (V16, "Reset", "refused NotSupported: in OCPP 1.6 only the CSMS sends Reset"),
+        (V16, "TransactionEvent", "refused NotImplemented: OCPP 1.6 has no action \"TransactionEvent\""),
+        (V16, "heartbeat", "refused NotImplemented: OCPP 1.6 has no action \"heartbeat\""),
+        (V201, "RequestStartTransaction", "refused NotSupported: in OCPP 2.0.1 only the CSMS sends RequestStartTransaction"),
+        (V201, "StartTransaction", "refused NotImplemented: OCPP 2.0.1 has no action \"StartTransaction\""),
+        (V201, "GetTariffs", "refused NotImplemented: OCPP 2.0.1 has no action \"GetTariffs\""),
+        (V201, "BatterySwap", "refused NotImplemented: OCPP 2.0.1 has no action \"BatterySwap\""),
+        (V21, "GetTariffs", "refused NotSupported: in OCPP 2.1 only the CSMS sends GetTariffs"),
     ] {
         assert_eq!(line(version, action, "{}"), expected, "{action}");
     }
+    let long = line(V16, &"x".repeat(1000), "{}");
+    assert_eq!(long, format!("refused NotImplemented: OCPP 1.6 has no action \"{}\"", "x".repeat(60)));
 }
 
 #[test]
 fn an_answer_to_another_message_is_a_bug_of_ours() {
-    let id = MessageId::from_text("7");
     let authorized = Answer::Authorize { status: crate::fact::AuthStatus::Accepted };
     for version in [V16, V201, V21] {
-        for message in table(version).iter().filter(|message| message.action != "Authorize") {
-            let text = answer(version, message.action, &id, &authorized);
+        for message in messages(version).filter(|message| message.action != "Authorize") {
+            let Ok(decoded) = message
+                .examples
+                .first()
+                .map_or_else(|| decode(version, message.action, "{}"), |(payload, _)| decode(version, message.action, payload))
+            else {
+                panic!("{} is refused", message.action)
+            };
+            let text = decoded.reply.text(&MessageId::from_text("7"), &authorized);
             let expected = format!(r#"[4,"7","InternalError","no valid answer to {} could be made",{{}}]"#, message.action);
             assert_eq!(text, expected);
         }
+    }
+}
+
+#[test]
+fn what_cannot_be_read_of_a_transaction_is_answered_where_that_needs_nothing() {
+    for (version, action, expected) in [
+        (V16, "StopTransaction", Some("{}")),
+        (V16, "MeterValues", Some("{}")),
+        (V16, "StartTransaction", None),
+        (V16, "Heartbeat", None),
+        (V201, "TransactionEvent", Some("{}")),
+        (V21, "MeterValues", Some("{}")),
+        (V21, "NotifyReport", None),
+    ] {
+        let text = unread(version, action, &MessageId::from_text("7")).map(|text| payload_of(&text));
+        assert_eq!(text.as_deref(), expected, "{action}");
+    }
+}
+
+/// The rows of the tables in docs/messages.md by heading and by the first word of the table's head: cells without the outer bars.
+fn documented(heading: &str, from: &str) -> Vec<Vec<&'static str>> {
+    let document = include_str!("../../docs/messages.md");
+    let (_, section) = document.split_once(&format!("## {heading}\n")).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let rows = section.lines().skip_while(|row| !row.starts_with(&format!("| {from} a station |"))).skip(2);
+    rows.take_while(|row| row.starts_with('|'))
+        .map(|row| row.split('|').map(str::trim).filter(|cell| !cell.is_empty()).collect())
+        .collect()
+}
+
+#[test]
+fn the_document_lists_every_message_and_what_becomes_of_it() {
+    let sections = [(V16, vec!["OCPP 1.6"]), (V201, vec!["OCPP 2.0.1"]), (V21, vec!["OCPP 2.0.1", "What OCPP 2.1 adds"])];
+    for (version, headings) in sections {
+        let rows = |from| headings.iter().flat_map(|heading| documented(heading, from)).collect::<Vec<_>>();
+        let sorted = |mut names: Vec<&'static str>| {
+            names.sort_unstable();
+            names
+        };
+        let listed = rows("from");
+        let names = listed.iter().map(|row| row[0]).collect();
+        assert_eq!(sorted(names), sorted(messages(version).map(|message| message.action).collect()), "{version:?}");
+        for message in messages(version).filter(|message| matches!(message.kind, Kind::Noted(_))) {
+            let row = listed.iter().find(|row| row[0] == message.action).unwrap();
+            assert!(row[1].starts_with("kept"), "{row:?}");
+            let answer = line(version, message.action, "{}");
+            if message.examples.is_empty() && message.action != "NotifyPeriodicEventStream" {
+                assert_eq!(format!("Noted {}", row[2].trim_matches('`')), answer, "{row:?}");
+            }
+        }
+        let listed = rows("to");
+        let names = listed.iter().map(|row| row[0]).filter(|name| *name != "DataTransfer").collect();
+        assert_eq!(sorted(names), sorted(sent_by_us(version).collect()), "{version:?}");
+        let Err(call::NotSent::Action { known }) = call::check(version, "", &Json::Null) else {
+            panic!("there is no such action")
+        };
+        let sent = listed.iter().filter(|row| row[1] == "`station call`").map(|row| row[0]).collect();
+        assert_eq!(sorted(sent), sorted(known), "{version:?}");
     }
 }
 
@@ -138,10 +219,10 @@ fn transaction_messages_are_known_by_version() {
 fn a_start_from_text_to_answer() {
     let text = r#"[2,17,"StartTransaction",{"connectorId":1,"idTag":"04A1","meterStart":0,"timestamp":"2026-11-21T13:07:00Z"}]"#;
     let Ok(Frame::Call { id, action, payload, .. }) = read(text) else { panic!("a frame") };
-    let Ok(Decoded { fact: Fact::Tx(tx), .. }) = to_fact(V16, &action, &payload) else { panic!("a transaction") };
+    let Ok(Decoded { fact: Fact::Tx(tx), reply, .. }) = to_fact(V16, &action, &payload, now()) else { panic!("a transaction") };
     assert_eq!((tx.phase, tx.tx), (Phase::Start, None));
     let started = Answer::Started { tx: crate::units::TxRef::new("5"), status: crate::fact::AuthStatus::Accepted };
-    assert_eq!(answer(V16, &action, &id, &started), r#"[3,17,{"transactionId":5,"idTagInfo":{"status":"Accepted"}}]"#);
+    assert_eq!(reply.text(&id, &started), r#"[3,17,{"transactionId":5,"idTagInfo":{"status":"Accepted"}}]"#);
 }
 
 const FIELDS: &str = "connectorId transactionId idTag meterStart meterStop timestamp reservationId reason meterValue \
@@ -179,8 +260,8 @@ proptest! {
     fn an_object_is_never_refused_as_a_transaction_message(payload in payloads()) {
         let raw = to_raw_value(&payload).unwrap();
         for version in [V16, V201, V21] {
-            for message in table(version) {
-                let decoded = to_fact(version, message.action, &raw);
+            for message in messages(version) {
+                let decoded = to_fact(version, message.action, &raw, now());
                 prop_assert!(decoded.is_ok() || !message.is_transaction(), "{}", message.action);
             }
         }
@@ -193,7 +274,7 @@ proptest! {
         let mutated = format!("{}{insert}{}", &text[..at], &text[(at + cut).min(text.len())..]);
         match read(&mutated) {
             Ok(Frame::Call { action, payload, .. } | Frame::Send { action, payload, .. }) => {
-                let decoded = to_fact(V16, &action, &payload);
+                let decoded = to_fact(V16, &action, &payload, now());
                 let must_be_read = action == "StopTransaction" && payload.get().starts_with('{');
                 prop_assert!(decoded.is_ok() || !must_be_read);
             }

@@ -2,16 +2,15 @@
 
 use serde::Serialize;
 
+use crate::fact::{Answer, Fact, Refusal};
 use crate::ocpp::answer::result;
-use crate::ocpp::incoming::{Decode, Incoming};
+use crate::ocpp::incoming::{Incoming, Kind};
 use crate::ocpp::lenient::{Field, PayloadReader};
 use crate::ocpp::message_id::MessageId;
-use crate::fact::{Answer, Fact, Refusal};
 
 pub(in crate::ocpp) const DATA_TRANSFER: Incoming = Incoming {
     action: "DataTransfer",
-    decode: Decode::Message(decode),
-    encode,
+    kind: Kind::Message { decode, encode },
     examples: &[
         (r#"{"vendorId":"de.voltwerk","messageId":"m","data":{"x":1}}"#, r#"DataTransfer { vendor: "de.voltwerk" }"#),
         ("{}", "refused Missing: vendorId is required"),

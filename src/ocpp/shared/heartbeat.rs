@@ -2,17 +2,16 @@
 
 use serde::Serialize;
 
+use crate::fact::{Answer, Fact, Refusal};
 use crate::ocpp::answer::result;
-use crate::ocpp::incoming::{Decode, Incoming};
+use crate::ocpp::incoming::{Incoming, Kind};
 use crate::ocpp::lenient::PayloadReader;
 use crate::ocpp::message_id::MessageId;
-use crate::fact::{Answer, Fact, Refusal};
 use crate::units::time::rfc3339_seconds;
 
 pub(in crate::ocpp) const HEARTBEAT: Incoming = Incoming {
     action: "Heartbeat",
-    decode: Decode::Message(decode),
-    encode,
+    kind: Kind::Message { decode, encode },
     examples: &[
         ("{}", "Heartbeat"),
         ("null", "Heartbeat"),

@@ -1,13 +1,12 @@
 //! SecurityEventNotification (OCPP 1.6 security whitepaper A04, 2.0.1 A04). Stations send it unasked at boot.
 
-use crate::ocpp::incoming::{Decode, Incoming, acknowledge};
-use crate::ocpp::lenient::{Field, PayloadReader};
 use crate::fact::{Fact, Refusal};
+use crate::ocpp::incoming::{Incoming, Kind, acknowledge};
+use crate::ocpp::lenient::{Field, PayloadReader};
 
 pub(in crate::ocpp) const SECURITY_EVENT_NOTIFICATION: Incoming = Incoming {
     action: "SecurityEventNotification",
-    decode: Decode::Message(decode),
-    encode: acknowledge,
+    kind: Kind::Message { decode, encode: acknowledge },
     examples: &[
         (
             r#"{"type":"StartupOfTheDevice","timestamp":"2026-11-21T13:07:00.123456Z","techInfo":""}"#,

@@ -6,7 +6,7 @@ mod calls;
 mod messages;
 
 pub(super) use calls::CALLS;
-pub(super) use messages::MESSAGES;
+pub(super) use messages::{MESSAGES, MESSAGES_SINCE_21};
 
 /// Actions that only a CSMS sends (DataTransfer goes both ways).
 pub(super) const SENT_BY_US: &[&str] = &[

@@ -3,17 +3,16 @@
 use serde::Serialize;
 
 use super::id_tag::IdTagInfo;
+use crate::fact::{Answer, Fact, Refusal};
 use crate::ocpp::answer::result;
-use crate::ocpp::incoming::{Decode, Incoming};
+use crate::ocpp::incoming::{Incoming, Kind};
 use crate::ocpp::lenient::{Field, PayloadReader};
 use crate::ocpp::message_id::MessageId;
-use crate::fact::{Answer, Fact, Refusal};
 use crate::units::{Token, TokenKind};
 
 pub(super) const AUTHORIZE: Incoming = Incoming {
     action: "Authorize",
-    decode: Decode::Message(decode),
-    encode,
+    kind: Kind::Message { decode, encode },
     examples: &[
         (r#"{"idTag":" 04A1B2C3 ","connectorId":2}"#, "unstated:04A1B2C3"),
         (r#"{"idTag":1234567890123456789012345}"#, "unstated:1234567890123456789012345"),

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::ocpp::lenient::{Field, PayloadReader};
 use crate::fact::AuthStatus;
+use crate::ocpp::lenient::{Field, PayloadReader};
 use crate::units::{Token, TokenKind};
 
 /// An idTag; an empty one names nobody.

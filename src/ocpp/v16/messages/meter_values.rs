@@ -1,15 +1,14 @@
 //! MeterValues (OCPP 1.6 §6.31). Without a transactionId it belongs to what runs on its connector; that is no oddity.
 
 use super::transaction_id::transaction_id;
-use crate::ocpp::incoming::{Decode, Incoming, acknowledge_transaction};
+use crate::fact::{Phase, TxFact};
+use crate::ocpp::incoming::{Incoming, Kind, acknowledge_transaction};
 use crate::ocpp::lenient::PayloadReader;
 use crate::ocpp::sample::readings;
-use crate::fact::{Phase, TxFact};
 
 pub(super) const METER_VALUES: Incoming = Incoming {
     action: "MeterValues",
-    decode: Decode::Transaction(decode),
-    encode: acknowledge_transaction,
+    kind: Kind::Transaction { decode, encode: acknowledge_transaction },
     examples: &[
         (
             r#"{"meterValue":[{"timestamp":"2026-11-21T13:07:00Z","sampledValue":[{"value":"1.5","unit":"kWh"},{"value":""}]}],"transactionId":9,"connectorId":1}"#,

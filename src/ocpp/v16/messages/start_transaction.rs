@@ -3,16 +3,15 @@
 use serde::Serialize;
 
 use super::id_tag::{IdTagInfo, id_tag};
+use crate::fact::{Answer, Phase, TxFact};
 use crate::ocpp::answer::result;
-use crate::ocpp::incoming::{Decode, Incoming};
+use crate::ocpp::incoming::{Incoming, Kind};
 use crate::ocpp::lenient::{Field, PayloadReader};
 use crate::ocpp::message_id::MessageId;
-use crate::fact::{Answer, Phase, TxFact};
 
 pub(super) const START_TRANSACTION: Incoming = Incoming {
     action: "StartTransaction",
-    decode: Decode::Transaction(decode),
-    encode,
+    kind: Kind::Transaction { decode, encode },
     examples: &[
         (
             r#"{"connectorId":1,"idTag":"04A1","meterStart":4120,"timestamp":"2026-11-21T13:07:00Z","reservationId":0}"#,

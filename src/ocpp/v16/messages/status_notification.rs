@@ -1,13 +1,12 @@
 //! StatusNotification (OCPP 1.6 §6.47). Connector 0 is the station; every other connector is an EVSE of its own.
 
-use crate::ocpp::incoming::{Decode, Incoming, acknowledge};
-use crate::ocpp::lenient::{Field, PayloadReader, filled};
 use crate::fact::{ChargingState, Fact, Refusal, Status};
+use crate::ocpp::incoming::{Incoming, Kind, acknowledge};
+use crate::ocpp::lenient::{Field, PayloadReader, filled};
 
 pub(super) const STATUS_NOTIFICATION: Incoming = Incoming {
     action: "StatusNotification",
-    decode: Decode::Message(decode),
-    encode: acknowledge,
+    kind: Kind::Message { decode, encode: acknowledge },
     examples: &[
         (
             r#"{"connectorId":2,"errorCode":"NoError","status":"SuspendedEVSE","timestamp":"2026-11-21T13:07:00+01:00","info":"x"}"#,

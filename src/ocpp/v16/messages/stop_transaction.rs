@@ -4,17 +4,16 @@ use serde::Serialize;
 
 use super::id_tag::{IdTagInfo, id_tag};
 use super::transaction_id::transaction_id;
+use crate::fact::{Answer, Phase, TxFact};
 use crate::ocpp::answer::result;
-use crate::ocpp::incoming::{Decode, Incoming};
+use crate::ocpp::incoming::{Incoming, Kind};
 use crate::ocpp::lenient::{Field, PayloadReader};
 use crate::ocpp::message_id::MessageId;
 use crate::ocpp::sample::readings;
-use crate::fact::{Answer, Phase, TxFact};
 
 pub(super) const STOP_TRANSACTION: Incoming = Incoming {
     action: "StopTransaction",
-    decode: Decode::Transaction(decode),
-    encode,
+    kind: Kind::Transaction { decode, encode },
     examples: &[
         (
             r#"{"transactionId":9223372036854775807,"meterStop":5000.0,"timestamp":"2026-11-21T14:07:00","idTag":"04A1","reason":"EVDisconnected",

@@ -3,16 +3,15 @@
 use serde::Serialize;
 
 use super::id_token::{IdTokenInfo, id_token};
+use crate::fact::{Answer, Fact, Refusal};
 use crate::ocpp::answer::result;
-use crate::ocpp::incoming::{Decode, Incoming};
+use crate::ocpp::incoming::{Incoming, Kind};
 use crate::ocpp::lenient::{Field, PayloadReader};
 use crate::ocpp::message_id::MessageId;
-use crate::fact::{Answer, Fact, Refusal};
 
 pub(super) const AUTHORIZE: Incoming = Incoming {
     action: "Authorize",
-    decode: Decode::Message(decode),
-    encode,
+    kind: Kind::Message { decode, encode },
     examples: &[
         (r#"{"idToken":{"idToken":"04A1","type":"ISO14443"}}"#, "ISO14443:04A1"),
         (r#"{"idToken":{"idToken":"","type":"NoAuthorization"}}"#, "NoAuthorization:"),

@@ -2,17 +2,16 @@
 
 use serde::Serialize;
 
+use crate::fact::{Answer, Boot, Fact, Refusal};
 use crate::ocpp::answer::result;
-use crate::ocpp::incoming::{Decode, Incoming};
+use crate::ocpp::incoming::{Incoming, Kind};
 use crate::ocpp::lenient::{Field, PayloadReader, filled};
 use crate::ocpp::message_id::MessageId;
-use crate::fact::{Answer, Boot, Fact, Refusal};
 use crate::units::time::rfc3339_seconds;
 
 pub(super) const BOOT_NOTIFICATION: Incoming = Incoming {
     action: "BootNotification",
-    decode: Decode::Message(decode),
-    encode,
+    kind: Kind::Message { decode, encode },
     examples: &[
         (
             r#"{"reason":"PowerUp","chargingStation":{"vendorName":"Voltwerk","model":"V7","serialNumber":"S1","modem":{"iccid":"1"},"customData":{"vendorId":"x"}},"extra":1}"#,

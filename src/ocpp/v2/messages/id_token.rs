@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use crate::ocpp::lenient::{Field, PayloadReader};
 use crate::fact::AuthStatus;
+use crate::ocpp::lenient::{Field, PayloadReader};
 use crate::units::{Token, TokenKind};
 
 /// IdTokenType (2.0.1 C01, C02). A bare text, as 1.6 has it, is a token of unstated kind. A token without text is one only if

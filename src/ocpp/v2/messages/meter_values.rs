@@ -1,14 +1,13 @@
 //! MeterValues (OCPP 2.0.1 J01): outside transactions; evseId 0 is the main meter.
 
-use crate::ocpp::incoming::{Decode, Incoming, acknowledge_transaction};
+use crate::fact::{Phase, TxFact};
+use crate::ocpp::incoming::{Incoming, Kind, acknowledge_transaction};
 use crate::ocpp::lenient::{Field, PayloadReader};
 use crate::ocpp::sample::readings;
-use crate::fact::{Phase, TxFact};
 
 pub(super) const METER_VALUES: Incoming = Incoming {
     action: "MeterValues",
-    decode: Decode::Transaction(decode),
-    encode: acknowledge_transaction,
+    kind: Kind::Transaction { decode, encode: acknowledge_transaction },
     examples: &[
         (
             r#"{"evseId":0,"meterValue":[{"timestamp":"2026-11-21T13:08:00Z","sampledValue":[{"value":1.10}]}]}"#,

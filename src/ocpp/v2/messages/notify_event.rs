@@ -1,15 +1,14 @@
 //! NotifyEvent (OCPP 2.0.1 N07): every AvailabilityState in it is a status, which may stand in place of a StatusNotification (errata
 //! 2025-09); the rest stays in the journal.
 
-use crate::ocpp::incoming::{Decode, Incoming, acknowledge};
-use crate::ocpp::lenient::PayloadReader;
 use crate::fact::{ChargingState, Fact, Refusal, Status};
+use crate::ocpp::incoming::{Incoming, Kind, acknowledge};
+use crate::ocpp::lenient::PayloadReader;
 use crate::units::Time;
 
 pub(super) const NOTIFY_EVENT: Incoming = Incoming {
     action: "NotifyEvent",
-    decode: Decode::Message(decode),
-    encode: acknowledge,
+    kind: Kind::Message { decode, encode: acknowledge },
     examples: &[
         (
             r#"{"generatedAt":"2026-11-21T13:07:00Z","seqNo":0,"eventData":[

@@ -1,13 +1,12 @@
 //! StatusNotification (OCPP 2.0.1 G01).
 
-use crate::ocpp::incoming::{Decode, Incoming, acknowledge};
-use crate::ocpp::lenient::{Field, PayloadReader};
 use crate::fact::{ChargingState, Fact, Refusal, Status};
+use crate::ocpp::incoming::{Incoming, Kind, acknowledge};
+use crate::ocpp::lenient::{Field, PayloadReader};
 
 pub(super) const STATUS_NOTIFICATION: Incoming = Incoming {
     action: "StatusNotification",
-    decode: Decode::Message(decode),
-    encode: acknowledge,
+    kind: Kind::Message { decode, encode: acknowledge },
     examples: &[
         (
             r#"{"evseId":2,"connectorId":1,"connectorStatus":"Occupied","timestamp":"2026-11-21T13:07:00Z"}"#,

@@ -4,18 +4,17 @@
 use serde::Serialize;
 
 use super::id_token::{IdTokenInfo, id_token};
+use crate::fact::{Answer, ChargingState, Phase, TxFact};
 use crate::ocpp::answer::result;
-use crate::ocpp::incoming::{Decode, Incoming};
+use crate::ocpp::incoming::{Incoming, Kind};
 use crate::ocpp::lenient::{Field, PayloadReader};
 use crate::ocpp::message_id::MessageId;
 use crate::ocpp::sample::readings;
-use crate::fact::{Answer, ChargingState, Phase, TxFact};
 use crate::units::TxRef;
 
 pub(super) const TRANSACTION_EVENT: Incoming = Incoming {
     action: "TransactionEvent",
-    decode: Decode::Transaction(decode),
-    encode,
+    kind: Kind::Transaction { decode, encode },
     examples: &[
         (
             r#"{"eventType":"Started","timestamp":"2026-11-21T13:07:00Z","triggerReason":"Authorized","seqNo":0,"offline":true,
