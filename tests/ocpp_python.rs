@@ -1,5 +1,6 @@
 //! Stations of another hand: the charge-point classes of the PyPI package `ocpp` for 1.6, 2.0.1 and 2.1, which check our answers
-//! against the published schemas. What they did is looked for in the store, and their records are verified with Debian's `jose`.
+//! against the published schemas. What they did is looked for in the store, and their records are verified with Debian's `jose`. And every
+//! message that there is a schema for, against docs/messages.md.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
 
@@ -42,6 +43,35 @@ async fn python_stations_of_all_versions_charge_and_are_billed() {
         assert_eq!(tools::jose_verify(&jose, &tools::altered(&jws), &jwks), None, "an altered record must not verify");
     }
     site.forecourt(&["verify", "--all"]).ok();
+    site.stop().await;
+}
+
+/// The answers to all messages fit their schemas, and all messages are in the journal.
+#[tokio::test]
+async fn every_message_of_every_version_is_kept_and_answered() {
+    let Some(python) = tools::python() else { return };
+    let mut site = Site::running().await;
+    let root = env!("CARGO_MANIFEST_DIR");
+    let script = format!("{root}/tests/python/messages.py");
+    let document = format!("{root}/docs/messages.md");
+    let said = support::run_to_end(Command::new(python).arg(script).arg(site.url()).arg(document));
+    assert_eq!(said.code, 0, "{}", said.err);
+    let stations: Vec<Value> = said.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(stations.len(), 3, "{}", said.out);
+    for station in &stations {
+        let name = station["station"].as_str().unwrap();
+        let sent = station["messages"].as_array().unwrap().iter().map(|action| action.as_str().unwrap().to_owned());
+        let wanted: Vec<Vec<Option<String>>> = sent
+            .filter(|action| action != "Heartbeat")
+            .map(|action| {
+                let count = if action == "NotifyPeriodicEventStream" { "1" } else { "2" };
+                vec![Some(action), Some(count.to_owned())]
+            })
+            .collect();
+        let sql = "SELECT action, count(*) FROM v_message WHERE station = ?1 AND coalesce(findings, '') NOT LIKE '%refused%'
+            GROUP BY action ORDER BY action";
+        assert_eq!(site.query(sql, &[&name]), wanted, "{name}");
+    }
     site.stop().await;
 }
 

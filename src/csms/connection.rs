@@ -25,7 +25,7 @@ use super::{Csms, Settings};
 use crate::fact::{Answer, Fact};
 use crate::ocpp;
 use crate::store::{Content, Job, Keep, Message, Stored, WriterHandle};
-use crate::units::{Clock, Finding, StationId, Time, Version};
+use crate::units::{Clock, Finding, Received, StationId, Time, Version};
 
 /// Bytes beyond the largest message that may wait to be sent to one station: an answer echoes the message id.
 pub const OUT_BUFFER: usize = 256 * 1024;
@@ -357,7 +357,7 @@ impl<'a> Connection<'a> {
                 let transaction = action.is_some_and(|action| ocpp::is_transaction(self.version, action));
                 let keep = if transaction { Keep::Always } else { Keep::Sparingly };
                 let content = Content::Fixed { answer: self.answer_broken(&broken), keep };
-                Ok(self.message(action.map(Box::from), None, text, content, findings))
+                Ok(self.message(action.map(Box::from), None, text, content, findings, (self.clock)()))
             }
         }
     }
@@ -365,12 +365,9 @@ impl<'a> Connection<'a> {
     /// A transaction message that cannot be read is in the journal now; a CALLERROR would make the station forget it or block its
     /// queue with it. StartTransaction is the exception: its answer needs a transaction we could not open.
     fn answer_broken(&self, broken: &ocpp::Broken) -> Option<String> {
-        match (&broken.id, broken.action.as_deref()) {
-            (Some(id), Some(action)) if ocpp::is_transaction(self.version, action) && action != "StartTransaction" => {
-                Some(ocpp::answer(self.version, action, id, &Answer::Empty))
-            }
-            _ => broken.answer(self.version),
-        }
+        let head = broken.id.as_ref().zip(broken.action.as_deref());
+        let unread = head.and_then(|(id, action)| ocpp::unread(self.version, action, id));
+        unread.or_else(|| broken.answer(self.version))
     }
 
     /// What to store of a CALL or SEND; `Err`: the answer to a frame that needs no storing.
@@ -385,19 +382,20 @@ impl<'a> Connection<'a> {
     ) -> Result<Message, String> {
         let version = self.version;
         let repeatable = ocpp::is_transaction(version, action).then(|| Box::from(id.as_json()));
-        let content = match ocpp::to_fact(version, action, payload) {
+        let received = (self.clock)();
+        let content = match ocpp::to_fact(version, action, payload, received.at) {
             // A heartbeat says nothing worth a write to flash.
             Ok(decoded) if decoded.fact == Fact::Heartbeat => {
                 self.valid();
                 self.seen();
-                return Err(ocpp::answer(version, action, id, &Answer::Heartbeat { now: (self.clock)().at }));
+                return Err(decoded.reply.text(id, &Answer::Heartbeat { now: received.at }));
             }
-            Ok(decoded) => {
+            Ok(ocpp::Decoded { fact, findings: more, reply }) => {
                 self.valid();
-                findings.extend(decoded.findings);
-                let (id, action) = (id.clone().into_owned(), action.to_owned());
-                let encode = move |answer: &Answer| answered.then(|| ocpp::answer(version, &action, &id, answer));
-                Content::Fact { fact: decoded.fact, encode: Box::new(encode) }
+                findings.extend(more);
+                let id = id.clone().into_owned();
+                let encode = move |answer: &Answer| answered.then(|| reply.text(&id, answer));
+                Content::Fact { fact, encode: Box::new(encode) }
             }
             Err(refusal) => {
                 if self.noise() {
@@ -409,7 +407,7 @@ impl<'a> Connection<'a> {
                 Content::Fixed { answer: answered.then(|| ocpp::refuse(version, id, &refusal)), keep: Keep::Sparingly }
             }
         };
-        Ok(self.message(Some(action.into()), repeatable, text, content, findings))
+        Ok(self.message(Some(action.into()), repeatable, text, content, findings, received))
     }
 
     fn message(
@@ -419,11 +417,12 @@ impl<'a> Connection<'a> {
         text: &str,
         content: Content,
         findings: Vec<Finding>,
+        received: Received,
     ) -> Message {
         Message {
             station: self.station.clone(),
             version: self.version,
-            received: (self.clock)(),
+            received,
             action,
             repeatable,
             text: text.to_owned(),

@@ -36,7 +36,7 @@ use crate::control;
 use crate::csms::{self, Csms};
 use crate::fact::Request;
 use crate::mqtt::{self, SettingsError};
-use crate::ocpp::{call, settings};
+use crate::ocpp::{Outgoing, call, settings};
 use crate::record::{Hash, Signer as _};
 use crate::store::{CallText, OpenError, Parts, Reader, Reply, Signals, Signing, SiteFacts, StoreError, Writer, WriterHandle};
 use crate::units::{StationId, Version};
@@ -366,7 +366,7 @@ fn mqtt_settings(mqtt: &Mqtt) -> Result<Option<mqtt::Settings>, StartError> {
 
 /// What a request of ours takes: the store keeps calls as they are sent, and does not know OCPP.
 fn calls(version: Version, request: &Request) -> Vec<CallText> {
-    let text = |(message, payload): (&'static call::Outgoing, String)| CallText {
+    let text = |(message, payload): (&'static Outgoing, String)| CallText {
         action: message.action,
         shown: call::masked(&payload),
         payload,

@@ -1,64 +1,37 @@
-//! What we say to stations: CALLRESULT and CALLERROR as each version spells them (OCPP-J 1.6 §4.2, 2.0.1 Part 4 §4.2 and §4.3).
+//! The frames of our answers: CALLRESULT and CALLERROR (OCPP-J 1.6 §4.2, 2.0.1 Part 4 §4.2 and §4.3). What stands in a CALLRESULT is
+//! the matter of each message, in `v16/messages`, `v2/messages` and `shared`.
 //!
 //! Strict, unlike the reading side: optional fields that are empty are left out, a CALLERROR has all five elements, times are
 //! whole seconds with `Z` (stations reboot over anything else, docs/quirks.md Q35). A SEND has no answer; that nobody asks for one
-//! is the caller's part.
+//! is the caller's part. Every answer is written into its text in one pass; no tree is built.
 //! Limit: a CALLERROR description has at most 255 characters.
 
-use super::frame::MessageId;
-use crate::fact::{Answer, AuthStatus, Refusal, RefusalKind};
+use serde::Serialize;
+
+use super::message_id::MessageId;
+use crate::fact::{Refusal, RefusalKind};
 use crate::units::Version;
-use crate::units::time::rfc3339_seconds;
 
 const MAX_DESCRIPTION: usize = 255;
 
-/// The CALLRESULT to the CALL `id` of `action`.
-pub fn answer(version: Version, action: &str, id: &MessageId<'_>, answer: &Answer) -> String {
-    match payload(version, action, answer) {
-        Some(payload) => format!("[3,{},{payload}]", id.as_json()),
-        None => refuse(version, id, &Refusal { kind: RefusalKind::Internal, text: "no valid transaction id".to_owned() }),
-    }
-}
+/// A payload without a member.
+#[derive(Serialize)]
+pub(super) struct Empty {}
 
-/// `None` when the answer cannot be spelled in this version: a 1.6 transaction id of ours that is no number. That is our bug, and
-/// a station must not be told a made-up id.
-fn payload(version: Version, action: &str, answer: &Answer) -> Option<String> {
-    Some(match answer {
-        Answer::Boot { registration, now, interval_s } => format!(
-            r#"{{"status":"{}","currentTime":"{}","interval":{interval_s}}}"#,
-            registration.as_str(),
-            rfc3339_seconds(*now)
-        ),
-        Answer::Heartbeat { now } => format!(r#"{{"currentTime":"{}"}}"#, rfc3339_seconds(*now)),
-        Answer::Authorize { status } => format!("{{{}}}", token_info(version, *status)),
-        Answer::Started { tx, status } => {
-            let number: i64 = tx.as_str().parse().ok()?;
-            format!(r#"{{"transactionId":{number},{}}}"#, token_info(version, *status))
-        }
-        // MeterValues never carries a token status, whatever the session thought of the transaction.
-        Answer::Tx { status: Some(status) } if action != "MeterValues" => format!("{{{}}}", token_info(version, *status)),
-        Answer::Tx { .. } | Answer::Empty => "{}".to_owned(),
-        Answer::UnknownVendor => r#"{"status":"UnknownVendorId"}"#.to_owned(),
-    })
-}
-
-/// `idTagInfo` of 1.6 or `idTokenInfo` of 2.x.
-fn token_info(version: Version, status: AuthStatus) -> String {
-    match (version, status) {
-        (Version::V16, AuthStatus::Unknown) => token_info(version, AuthStatus::Invalid),
-        (Version::V16, _) => format!(r#""idTagInfo":{{"status":"{}"}}"#, status.as_str()),
-        (Version::V201 | Version::V21, _) => format!(r#""idTokenInfo":{{"status":"{}"}}"#, status.as_str()),
-    }
+/// The CALLRESULT to the CALL `id`.
+pub(super) fn result(id: &MessageId<'_>, payload: &impl Serialize) -> Option<String> {
+    serde_json::to_string(&(3, id, payload)).ok()
 }
 
 /// The CALLERROR to the CALL `id`.
 pub fn refuse(version: Version, id: &MessageId<'_>, refusal: &Refusal) -> String {
     let description: String = refusal.text.chars().take(MAX_DESCRIPTION).collect();
-    format!(r#"[4,{},"{}",{},{{}}]"#, id.as_json(), code(version, refusal.kind), quoted(&description))
+    // Texts always become JSON; there is nothing that could fail.
+    serde_json::to_string(&(4, id, code(version, refusal.kind), description, Empty {})).unwrap_or_default()
 }
 
 /// The code as the version spells it; `Occurence` in 1.6 is the standard's own mistake and part of the wire format.
-pub fn code(version: Version, kind: RefusalKind) -> &'static str {
+fn code(version: Version, kind: RefusalKind) -> &'static str {
     let is_v16 = version == Version::V16;
     match kind {
         RefusalKind::Framing if is_v16 => "FormationViolation",
@@ -78,54 +51,10 @@ pub fn code(version: Version, kind: RefusalKind) -> &'static str {
     }
 }
 
-/// A text as a JSON string.
-pub(super) fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fact::Registration;
-    use crate::units::TxRef;
-    use crate::units::time::from_millis;
     use Version::{V16, V21, V201};
-
-    fn reply(version: Version, action: &str, what: &Answer) -> String {
-        answer(version, action, &MessageId::from_text("7"), what)
-    }
-
-    #[test]
-    fn results_are_exact() {
-        let now = from_millis(1_795_266_420_750);
-        let boot = Answer::Boot { registration: Registration::Accepted, now, interval_s: 300 };
-        let tx = |status| Answer::Tx { status };
-        let started = Answer::Started { tx: TxRef::new("1000042"), status: AuthStatus::Unknown };
-        for (version, action, what, expected) in [
-            (
-                V16,
-                "BootNotification",
-                boot.clone(),
-                r#"{"status":"Accepted","currentTime":"2026-11-21T13:07:00Z","interval":300}"#,
-            ),
-            (V21, "BootNotification", boot, r#"{"status":"Accepted","currentTime":"2026-11-21T13:07:00Z","interval":300}"#),
-            (V201, "Heartbeat", Answer::Heartbeat { now }, r#"{"currentTime":"2026-11-21T13:07:00Z"}"#),
-            (V16, "Authorize", Answer::Authorize { status: AuthStatus::Unknown }, r#"{"idTagInfo":{"status":"Invalid"}}"#),
-            (V201, "Authorize", Answer::Authorize { status: AuthStatus::Unknown }, r#"{"idTokenInfo":{"status":"Unknown"}}"#),
-            (V16, "StartTransaction", started, r#"{"transactionId":1000042,"idTagInfo":{"status":"Invalid"}}"#),
-            (V16, "StopTransaction", tx(None), "{}"),
-            (V16, "StopTransaction", tx(Some(AuthStatus::Expired)), r#"{"idTagInfo":{"status":"Expired"}}"#),
-            (V16, "MeterValues", tx(Some(AuthStatus::Accepted)), "{}"),
-            (V201, "TransactionEvent", tx(None), "{}"),
-            (V21, "TransactionEvent", tx(Some(AuthStatus::Blocked)), r#"{"idTokenInfo":{"status":"Blocked"}}"#),
-            (V16, "StatusNotification", Answer::Empty, "{}"),
-            (V201, "DataTransfer", Answer::UnknownVendor, r#"{"status":"UnknownVendorId"}"#),
-        ] {
-            assert_eq!(reply(version, action, &what), format!(r#"[3,"7",{expected}]"#), "{action}");
-        }
-        let bug = Answer::Started { tx: TxRef::new("abc"), status: AuthStatus::Accepted };
-        assert_eq!(reply(V16, "StartTransaction", &bug), r#"[4,"7","InternalError","no valid transaction id",{}]"#);
-    }
 
     #[test]
     fn every_error_code_is_spelled_as_its_version_wants() {
@@ -152,5 +81,13 @@ mod tests {
         let refusal = Refusal { kind: RefusalKind::Format, text: format!("say \"no\"\n{}", "ü".repeat(400)) };
         let text = refuse(V201, &MessageId::from_text("a\"b"), &refusal);
         assert_eq!(text, format!(r#"[4,"a\"b","FormatViolation","say \"no\"\n{}",{{}}]"#, "ü".repeat(246)));
+    }
+
+    #[test]
+    fn an_id_is_echoed_as_it_came() {
+        for id in ["17", "-1.50e3", "\"a b\"", "\"\\u00e9\\/\""] {
+            let echoed = MessageId::from_token(id).and_then(|id| result(&id, &Empty {}));
+            assert_eq!(echoed, Some(format!("[3,{id},{{}}]")));
+        }
     }
 }

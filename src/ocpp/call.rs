@@ -8,21 +8,10 @@
 
 use serde_json::Value;
 
-use super::schema::{self, Member, Violation};
+use super::outgoing::Outgoing;
+use super::schema::{self, Violation};
 use super::{v2, v16};
 use crate::units::{Token, TokenKind, Version};
-
-/// A message that a CSMS sends.
-#[derive(Debug)]
-pub struct Outgoing {
-    pub action: &'static str,
-    pub(super) request: &'static [Member],
-    /// It only reads: a station that gets it twice does nothing twice.
-    pub harmless: bool,
-    /// Payloads, and for wrong ones the place and the rule that they break; a test goes through them.
-    #[cfg_attr(not(test), expect(dead_code, reason = "read by the test of all actions"))]
-    pub(super) examples: &'static [(&'static str, Option<&'static str>)],
-}
 
 /// Why a call is not sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +42,7 @@ pub fn check(version: Version, action: &str, payload: &Value) -> Result<&'static
 
 /// The frame of a call (OCPP-J 1.6 §4.2.1, 2.0.1 Part 4 §4.2.1). `payload` is JSON text.
 pub fn frame(id: &str, action: &str, payload: &str) -> String {
-    let [id, action] = [id, action].map(super::answer::quoted);
+    let [id, action] = [id, action].map(|text| Value::from(text).to_string());
     format!("[2,{id},{action},{payload}]")
 }
 

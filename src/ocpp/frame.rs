@@ -16,43 +16,12 @@ use serde_json::value::RawValue;
 
 use super::answer::refuse;
 use super::json::{Cursor, Token, is_json};
+use super::message_id::MessageId;
 use crate::fact::{Refusal, RefusalKind};
 use crate::units::{Finding, Version};
 
 /// A frame with more damage than this is not the known one (docs/quirks.md Q17) but something else.
 const MAX_REPAIRS: u32 = 16;
-
-/// A message id as its raw JSON token, string or number, so that it is echoed exactly as it came.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct MessageId<'a>(Cow<'a, str>);
-
-impl<'a> MessageId<'a> {
-    /// An id of ours, or one known as plain text.
-    pub fn from_text(text: &str) -> MessageId<'static> {
-        MessageId(Cow::Owned(super::answer::quoted(text)))
-    }
-
-    fn from_token(raw: &'a str) -> Option<Self> {
-        matches!(Token::of(raw), Token::Text(_) | Token::Number(_)).then_some(Self(Cow::Borrowed(raw)))
-    }
-
-    /// The JSON token.
-    pub fn as_json(&self) -> &str {
-        &self.0
-    }
-
-    /// The id as text: the content of a string, the digits of a number.
-    pub fn text(&self) -> Cow<'_, str> {
-        match Token::of(&self.0) {
-            Token::Text(text) => text,
-            _ => Cow::Borrowed(&self.0),
-        }
-    }
-
-    pub fn into_owned(self) -> MessageId<'static> {
-        MessageId(Cow::Owned(self.0.into_owned()))
-    }
-}
 
 /// One message. Everything is borrowed from the text unless it had to be repaired or unescaped.
 #[derive(Clone, Debug)]

@@ -1,8 +1,8 @@
 //! Reading fields as stations write them (OCPP-J 1.6 §4, 2.0.1 Part 2 §2.1; docs/quirks.md Q24 to Q30).
 //!
 //! A [`PayloadReader`] walks a payload and gives numbers, texts, times in whatever spelling has been seen. What cannot be read is
-//! [`Field::Unreadable`] and leaves a finding; it never fails the message. Unknown fields are counted (nobody looks at the count
-//! yet), `customData` is passed over (the journal keeps both). Of a field that occurs twice the last one counts.
+//! [`Field::Unreadable`] and leaves a finding; it never fails the message. Fields that nobody reads, `customData` and unknown ones
+//! among them, are passed over (the journal keeps them). Of a field that occurs twice the last one counts.
 //! Limit: [`MAX_FINDINGS`] findings per message, the last of which says that there were more.
 
 use std::borrow::Cow;
@@ -78,13 +78,12 @@ pub(super) fn filled(text: Cow<'_, str>) -> Option<String> {
 pub(super) struct PayloadReader<'a> {
     json: Cursor<'a>,
     pub(super) findings: Vec<Finding>,
-    pub(super) unknown_fields: u32,
 }
 
 impl<'a> PayloadReader<'a> {
     /// `text` is one JSON value.
     pub(super) fn new(text: &'a str) -> Self {
-        Self { json: Cursor::new(text), findings: Vec::new(), unknown_fields: 0 }
+        Self { json: Cursor::new(text), findings: Vec::new() }
     }
 
     pub(super) fn note(&mut self, code: Code, detail: impl Into<String>) {
@@ -104,15 +103,9 @@ impl<'a> PayloadReader<'a> {
         );
     }
 
-    /// Passes over a field that we know and do not use.
+    /// Passes over a field that we do not use.
     pub(super) fn skip(&mut self) {
         self.json.raw();
-    }
-
-    /// Passes over a field that we do not know.
-    pub(super) fn unknown(&mut self) {
-        self.json.raw();
-        self.unknown_fields = self.unknown_fields.saturating_add(1);
     }
 
     /// Calls `field` for each field of an object; it must take the value by one call of this reader. Anything but an object is
@@ -125,11 +118,7 @@ impl<'a> PayloadReader<'a> {
             return false;
         }
         while let Some(key) = self.json.key() {
-            if key == "customData" {
-                self.skip();
-            } else {
-                field(self, &key);
-            }
+            field(self, &key);
         }
         true
     }
@@ -333,12 +322,5 @@ mod tests {
         }
         assert_eq!(reader.findings.len(), MAX_FINDINGS);
         assert_eq!(reader.findings[MAX_FINDINGS - 1].code, "findings-cut");
-    }
-
-    #[test]
-    fn unknown_fields_are_counted_and_custom_data_is_not() {
-        let mut reader = PayloadReader::new(r#"{"a":1,"customData":{"vendorId":"x"},"b":[{"c":2}]}"#);
-        assert!(reader.object("", |r, _| r.unknown()));
-        assert_eq!(reader.unknown_fields, 2);
     }
 }

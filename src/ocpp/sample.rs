@@ -45,7 +45,7 @@ pub(super) fn readings(r: &mut PayloadReader<'_>, path: &str, readings: &mut Vec
         let is_object = r.object(path, |r, key| match key {
             "timestamp" => measured_at = r.time("meterValue.timestamp"),
             "sampledValue" => r.list("sampledValue", |r| sample(r, &mut samples)),
-            _ => r.unknown(),
+            _ => r.skip(),
         });
         if !is_object {
             return;
@@ -71,12 +71,12 @@ fn sample(r: &mut PayloadReader<'_>, samples: &mut Vec<Sample>) {
             r.object(key, |r, key| match key {
                 "unit" => wire.unit = r.text(key).ok(),
                 "multiplier" => wire.multiplier = r.integer(key),
-                _ => r.unknown(),
+                _ => r.skip(),
             });
         }
         "unitOfMeasure" => wire.unit = r.text(key).ok(),
         "signedMeterValue" => wire.signed = r.raw().filter(|raw| !matches!(*raw, "{}" | "\"\"")),
-        _ => r.unknown(),
+        _ => r.skip(),
     });
     if is_object {
         normalise(r, &wire, samples);

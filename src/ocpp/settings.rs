@@ -6,7 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::call::{self, Outgoing};
+use super::call;
+use super::outgoing::Outgoing;
 use crate::fact::{Fact, Request, Setting, SettingName, SettingState};
 use crate::units::Version;
 

@@ -5,15 +5,22 @@ use proptest::prelude::*;
 use serde_json::Value as Json;
 use serde_json::value::{RawValue, to_raw_value};
 
+use super::incoming::Kind;
+use super::messages::{messages, sent_by_us};
 use super::*;
-use crate::fact::{ChargingState, Phase, Status};
+use crate::fact::{Answer, ChargingState, Fact, Phase, Refusal, Status, TxFact};
+use crate::units::Version;
 use Version::{V16, V21, V201};
 
 fn decode(version: Version, action: &str, payload: &str) -> Result<Decoded, Refusal> {
-    to_fact(version, action, serde_json::from_str(payload).unwrap())
+    to_fact(version, action, serde_json::from_str(payload).unwrap(), now())
 }
 
-/// A fact as a line: what is absent is left out. Finding codes follow after `!`, unknown fields after `?`.
+fn now() -> crate::units::Time {
+    crate::units::time::from_millis(1_795_266_420_750)
+}
+
+/// A fact as a line: what is absent is left out. Finding codes follow after `!`.
 fn line(version: Version, action: &str, payload: &str) -> String {
     let decoded = match decode(version, action, payload) {
         Ok(decoded) => decoded,
@@ -37,13 +44,19 @@ fn line(version: Version, action: &str, payload: &str) -> String {
             words.extend(parts.map(|part| part.clone().unwrap_or_else(|| "-".to_owned())));
         }
         Fact::Authorize { token } => words.push(format!("{}:{}", token.kind.as_str(), token.reveal())),
+        Fact::Noted => {
+            words.push("Noted".to_owned());
+            words.push(payload_of(&decoded.reply.text(&MessageId::from_text("7"), &Answer::Empty)));
+        }
         other => words.push(format!("{other:?}")),
     }
     words.extend(findings.iter().map(|finding| format!("!{}", finding.code)));
-    if decoded.unknown_fields > 0 {
-        words.push(format!("?{}", decoded.unknown_fields));
-    }
     words.join(" ")
+}
+
+/// The payload of a CALLRESULT.
+fn payload_of(text: &str) -> String {
+    text.strip_prefix(r#"[3,"7","#).unwrap().strip_suffix(']').unwrap().to_owned()
 }
 
 fn status_words(status: &Status) -> String {
@@ -80,222 +93,109 @@ fn tx_words(tx: &TxFact) -> Vec<String> {
 }
 
 #[test]
-fn messages_of_1_6() {
-    for (action, payload, expected) in [
-        (
-            "BootNotification",
-            r#"{"chargePointVendor":"Voltwerk","chargePointModel":"V7","chargeBoxSerialNumber":"B1","firmwareVersion":"1.2","meterType":"M","iccid":"","imsi":1}"#,
-            "Voltwerk V7 B1 1.2 - M -",
-        ),
-        (
-            "BootNotification",
-            r#"{"chargePointVendor":"","chargePointModel":["V7"],"chargePointSerialNumber":4711,"chargeBoxSerialNumber":"B1"}"#,
-            "- - 4711 - - - - !field-unreadable",
-        ),
-        ("BootNotification", r#"{"chargePointModel":"V7"}"#, "refused Missing: chargePointVendor is required"),
-        ("Heartbeat", "{}", "Heartbeat"),
-        ("Heartbeat", "null", "Heartbeat"),
-        ("Heartbeat", "[]", "refused Format: the payload is not an object"),
-        (
-            "StatusNotification",
-            r#"{"connectorId":2,"errorCode":"NoError","status":"SuspendedEVSE","timestamp":"2026-11-21T13:07:00+01:00","info":"x"}"#,
-            "2/1 SuspendedEVSE SuspendedEVSE - 2026-11-21T12:07:00Z",
-        ),
-        (
-            "StatusNotification",
-            r#"{"connectorId":"0","errorCode":"Error","status":"Faultd","timestamp":"2026-11-21T13:07"}"#,
-            "0/0 Faultd - Error 2026-11-21T13:07:00Z !time-without-zone",
-        ),
-        (
-            "StatusNotification",
-            r#"{"connectorId":1,"status":" charging ","timestamp":""}"#,
-            "1/1 charging Charging - - !field-missing",
-        ),
-        ("StatusNotification", r#"{"connectorId":1,"errorCode":"NoError"}"#, "refused Missing: status is required"),
-        (
-            "StatusNotification",
-            r#"{"connectorId":[],"errorCode":"NoError","status":"Available"}"#,
-            "refused WrongType: connectorId cannot be read",
-        ),
-        ("Authorize", r#"{"idTag":" 04A1B2C3 ","connectorId":2}"#, "unstated:04A1B2C3 ?1"),
-        ("Authorize", r#"{"idTag":1234567890123456789012345}"#, "unstated:1234567890123456789012345"),
-        ("Authorize", r#"{"idTag":""}"#, "unstated: !token-empty"),
-        ("Authorize", r#"{"idTag":null}"#, "refused Missing: idTag is required"),
-        (
-            "DataTransfer",
-            r#"{"vendorId":"de.voltwerk","messageId":"m","data":{"x":1}}"#,
-            r#"DataTransfer { vendor: "de.voltwerk" }"#,
-        ),
-        ("DataTransfer", "{}", "refused Missing: vendorId is required"),
-        (
-            "SecurityEventNotification",
-            r#"{"type":"StartupOfTheDevice","timestamp":"2026-11-21T13:07:00.123456Z","techInfo":""}"#,
-            r#"SecurityEvent { kind: "StartupOfTheDevice", detail: None, reported_at: Some(2026-11-21T13:07:00.123Z) }"#,
-        ),
-        ("Reset", "{}", "refused NotSupported: only a CSMS sends this"),
-        ("TransactionEvent", "{}", "refused NotImplemented: no such action here"),
-        ("heartbeat", "{}", "refused NotImplemented: no such action here"),
-    ] {
-        assert_eq!(line(V16, action, payload), expected, "{action} {payload}");
+fn every_message_is_read_as_its_examples_say() {
+    for version in [V16, V201, V21] {
+        for message in messages(version) {
+            assert!(!message.examples.is_empty() || matches!(message.kind, Kind::Noted(_)), "{}", message.action);
+            for (payload, expected) in message.examples {
+                assert_eq!(line(version, message.action, payload), *expected, "{} {payload}", message.action);
+            }
+        }
     }
 }
 
 #[test]
-fn transactions_of_1_6() {
-    for (action, payload, expected) in [
-        (
-            "StartTransaction",
-            r#"{"connectorId":1,"idTag":"04A1","meterStart":4120,"timestamp":"2026-11-21T13:07:00Z","reservationId":0}"#,
-            "Start evse=1 at=2026-11-21T13:07:00Z token=unstated:04A1 register=4120",
-        ),
-        (
-            "StartTransaction",
-            r#"{"connectorId":"1","idTag":"","meterStart":"-12.75","timestamp":"0000-00-00","reservationId":"7"}"#,
-            "Start evse=1 register=-12.75 reservation=7 !token-empty !field-unreadable",
-        ),
-        ("StartTransaction", "{}", "Start !field-missing !field-missing !field-missing !field-missing"),
-        (
-            "StartTransaction",
-            r#"{"connectorId":-1,"idTag":{},"meterStart":"x","timestamp":true}"#,
-            "Start !field-unreadable !field-unreadable !field-unreadable !field-unreadable",
-        ),
-        (
-            "MeterValues",
-            r#"{"meterValue":[{"timestamp":"2026-11-21T13:07:00Z","sampledValue":[{"value":"1.5","unit":"kWh"},{"value":""}]}],"transactionId":9,"connectorId":1}"#,
-            "Update tx=9 evse=1 2026-11-21T13:07:00Z[1500] !sample-skipped",
-        ),
-        (
-            "MeterValues",
-            r#"{"connectorId":0,"transactionId":null,"meterValue":{"timestamp":"2026-11-21T13:07:00Z","sampledValue":[]}}"#,
-            "Update evse=0 2026-11-21T13:07:00Z[] !list-of-one",
-        ),
-        ("MeterValues", r#"{"connectorId":1,"transactionId":0}"#, "Update evse=1 !tx-id-not-positive"),
-        ("MeterValues", r#"{"connectorId":1,"meterValue":"none"}"#, "Update evse=1 !field-unreadable"),
-        ("MeterValues", "null", "Update"),
-        (
-            "StopTransaction",
-            r#"{"transactionId":9223372036854775807,"meterStop":5000.0,"timestamp":"2026-11-21T14:07:00","idTag":"04A1","reason":"EVDisconnected",
-               "transactionData":[{"timestamp":"2026-11-21T14:07:00Z","sampledValue":[{"value":"OCMF|{}|{}","format":"SignedData","context":"Transaction.End"}]}]}"#,
-            "Stop tx=9223372036854775807 at=2026-11-21T14:07:00Z token=unstated:04A1 register=5000.0 reason=EVDisconnected \
-             2026-11-21T14:07:00Z[<OCMF|{}|{}>] !time-without-zone",
-        ),
-        (
-            "StopTransaction",
-            r#"{"transactionId":-1,"connectorId":2,"disconnectReason":"x","meterStop":4,"timestamp":"2026-11-21T14:07:00Z","transactionData":[]}"#,
-            "Stop evse=2 at=2026-11-21T14:07:00Z register=4 !tx-id-not-positive ?1",
-        ),
-        (
-            "StopTransaction",
-            r#"{"transactionId":"042","meterStop":4,"timestamp":"2026-11-21T14:07:00Z"}"#,
-            "Stop tx=42 at=2026-11-21T14:07:00Z register=4",
-        ),
-        ("StopTransaction", r#"{"transactionId":null}"#, "Stop !tx-id-missing !field-missing !field-missing"),
-        (
-            "StopTransaction",
-            r#"{"transactionId":99999999999999999999,"meterStop":1,"timestamp":"2026-11-21T14:07:00Z"}"#,
-            "Stop at=2026-11-21T14:07:00Z register=1 !field-unreadable",
-        ),
+fn what_stations_do_not_send_is_refused() {
+    for (version, action, expected) in [
+        (V16, "Reset", "refused NotSupported: in OCPP 1.6 only the CSMS sends Reset"),
+        (V16, "TransactionEvent", "refused NotImplemented: OCPP 1.6 has no action \"TransactionEvent\""),
+        (V16, "heartbeat", "refused NotImplemented: OCPP 1.6 has no action \"heartbeat\""),
+        (V201, "RequestStartTransaction", "refused NotSupported: in OCPP 2.0.1 only the CSMS sends RequestStartTransaction"),
+        (V201, "StartTransaction", "refused NotImplemented: OCPP 2.0.1 has no action \"StartTransaction\""),
+        (V201, "GetTariffs", "refused NotImplemented: OCPP 2.0.1 has no action \"GetTariffs\""),
+        (V201, "BatterySwap", "refused NotImplemented: OCPP 2.0.1 has no action \"BatterySwap\""),
+        (V21, "GetTariffs", "refused NotSupported: in OCPP 2.1 only the CSMS sends GetTariffs"),
     ] {
-        assert_eq!(line(V16, action, payload), expected, "{action} {payload}");
+        assert_eq!(line(version, action, "{}"), expected, "{action}");
+    }
+    let long = line(V16, &"x".repeat(1000), "{}");
+    assert_eq!(long, format!("refused NotImplemented: OCPP 1.6 has no action \"{}\"", "x".repeat(60)));
+}
+
+#[test]
+fn an_answer_to_another_message_is_a_bug_of_ours() {
+    let authorized = Answer::Authorize { status: crate::fact::AuthStatus::Accepted };
+    for version in [V16, V201, V21] {
+        for message in messages(version).filter(|message| message.action != "Authorize") {
+            let Ok(decoded) = message
+                .examples
+                .first()
+                .map_or_else(|| decode(version, message.action, "{}"), |(payload, _)| decode(version, message.action, payload))
+            else {
+                panic!("{} is refused", message.action)
+            };
+            let text = decoded.reply.text(&MessageId::from_text("7"), &authorized);
+            let expected = format!(r#"[4,"7","InternalError","no valid answer to {} could be made",{{}}]"#, message.action);
+            assert_eq!(text, expected);
+        }
     }
 }
 
 #[test]
-fn messages_of_2() {
-    for (action, payload, expected) in [
-        (
-            "BootNotification",
-            r#"{"reason":"PowerUp","chargingStation":{"vendorName":"Voltwerk","model":"V7","serialNumber":"S1","modem":{"iccid":"1"},"customData":{"vendorId":"x"}},"extra":1}"#,
-            "Voltwerk V7 S1 - - - PowerUp ?1",
-        ),
-        (
-            "BootNotification",
-            r#"{"reason":"PowerUp","chargingStation":{"model":"V7"}}"#,
-            "refused Missing: chargingStation.vendorName is required",
-        ),
-        (
-            "BootNotification",
-            r#"{"chargePointVendor":"Voltwerk","chargePointModel":"V7"}"#,
-            "refused Missing: chargingStation is required",
-        ),
-        (
-            "StatusNotification",
-            r#"{"evseId":2,"connectorId":1,"connectorStatus":"Occupied","timestamp":"2026-11-21T13:07:00Z"}"#,
-            "2/1 Occupied - - 2026-11-21T13:07:00Z",
-        ),
-        (
-            "StatusNotification",
-            r#"{"evseId":2,"connectorStatus":"Occupied"}"#,
-            "2/1 Occupied - - - !field-missing !field-missing",
-        ),
-        (
-            "StatusNotification",
-            r#"{"evseId":0,"connectorId":0,"connectorStatus":"Available","timestamp":"2026-11-21T13:07:00Z"}"#,
-            "0/0 Available Idle - 2026-11-21T13:07:00Z",
-        ),
-        (
-            "NotifyEvent",
-            r#"{"generatedAt":"2026-11-21T13:07:00Z","seqNo":0,"eventData":[
-               {"eventId":1,"timestamp":"2026-11-21T13:07:00Z","trigger":"Delta","actualValue":"Available","component":{"name":"Connector","evse":{"id":1,"connectorId":2}},"variable":{"name":"AvailabilityState"}},
-               {"actualValue":"Faulted","component":{"name":"EVSE","evse":{"id":3}},"variable":{"name":"availabilityState"}},
-               {"actualValue":"Unavailable","component":{"name":"ChargingStation"},"variable":{"name":"AvailabilityState"}},
-               {"actualValue":"true","component":{"name":"ConnectorPlugRetentionLock"},"variable":{"name":"Problem"}},
-               {"actualValue":"Available","component":{"name":"Connector"},"variable":{"name":"AvailabilityState"}}]}"#,
-            "1/2 Available Idle - 2026-11-21T13:07:00Z 3/0 Faulted OutOfService - - 0/0 Unavailable OutOfService - -",
-        ),
-        ("NotifyEvent", "{}", ""),
-        ("NotifyReport", r#"{"requestId":1,"seqNo":0,"reportData":[]}"#, "Noted"),
-        ("Authorize", r#"{"idToken":{"idToken":"04A1","type":"ISO14443"}}"#, "ISO14443:04A1"),
-        ("Authorize", r#"{"idToken":{"idToken":"","type":"NoAuthorization"}}"#, "NoAuthorization:"),
-        ("Authorize", r#"{"idToken":{"idToken":"","type":"ISO14443"}}"#, "refused WrongType: idToken cannot be read"),
-        ("Authorize", r#"{"idToken":"04A1"}"#, "unstated:04A1 !token-kind-missing"),
-        ("Authorize", "{}", "refused Missing: idToken is required"),
-        ("RequestStartTransaction", "{}", "refused NotSupported: only a CSMS sends this"),
-        ("StartTransaction", "{}", "refused NotImplemented: no such action here"),
+fn what_cannot_be_read_of_a_transaction_is_answered_where_that_needs_nothing() {
+    for (version, action, expected) in [
+        (V16, "StopTransaction", Some("{}")),
+        (V16, "MeterValues", Some("{}")),
+        (V16, "StartTransaction", None),
+        (V16, "Heartbeat", None),
+        (V201, "TransactionEvent", Some("{}")),
+        (V21, "MeterValues", Some("{}")),
+        (V21, "NotifyReport", None),
     ] {
-        assert_eq!(line(V201, action, payload), expected, "{action} {payload}");
-        assert_eq!(line(V21, action, payload), expected, "{action} {payload}");
+        let text = unread(version, action, &MessageId::from_text("7")).map(|text| payload_of(&text));
+        assert_eq!(text.as_deref(), expected, "{action}");
     }
-    assert_eq!(line(V201, "GetTariffs", "{}"), "refused NotImplemented: no such action here");
-    assert_eq!(line(V21, "GetTariffs", "{}"), "refused NotSupported: only a CSMS sends this");
+}
+
+/// The rows of the tables in docs/messages.md by heading and by the first word of the table's head: cells without the outer bars.
+fn documented(heading: &str, from: &str) -> Vec<Vec<&'static str>> {
+    let document = include_str!("../../docs/messages.md");
+    let (_, section) = document.split_once(&format!("## {heading}\n")).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let rows = section.lines().skip_while(|row| !row.starts_with(&format!("| {from} a station |"))).skip(2);
+    rows.take_while(|row| row.starts_with('|'))
+        .map(|row| row.split('|').map(str::trim).filter(|cell| !cell.is_empty()).collect())
+        .collect()
 }
 
 #[test]
-fn transactions_of_2() {
-    for (action, payload, expected) in [
-        (
-            "TransactionEvent",
-            r#"{"eventType":"Started","timestamp":"2026-11-21T13:07:00Z","triggerReason":"Authorized","seqNo":0,"offline":true,
-               "transactionInfo":{"transactionId":"b9f6","chargingState":"EVConnected","remoteStartId":17},
-               "idToken":{"idToken":"04A1","type":"ISO14443"},"evse":{"id":1,"connectorId":2},"reservationId":5}"#,
-            "Start tx=b9f6 seq=0 offline=yes evse=1 connector=2 at=2026-11-21T13:07:00Z token=ISO14443:04A1 charging=EVConnected trigger=Authorized remote=17 reservation=5",
-        ),
-        (
-            "TransactionEvent",
-            r#"{"eventType":"Updated","timestamp":"2026-11-21T13:08:00Z","triggerReason":"MeterValuePeriodic","seqNo":"1","transactionInfo":{"transactionId":77,"stoppedReason":"Local"},"evse":3,
-               "meterValue":[{"timestamp":"2026-11-21T13:08:00Z","sampledValue":[{"value":"12.5","unitOfMeasure":{"unit":"kWh"},"signedMeterValue":{"signedMeterData":"YQ=="}}]}],"surprise":1}"#,
-            r#"Update tx=77 seq=1 evse=3 at=2026-11-21T13:08:00Z trigger=MeterValuePeriodic 2026-11-21T13:08:00Z[12500,<{"signedMeterData":"YQ=="}>] ?1"#,
-        ),
-        (
-            "TransactionEvent",
-            r#"{"eventType":"ended","timestamp":"2026-11-21T13:09:00Z","triggerReason":"StopAuthorized","seqNo":2,"transactionInfo":{"transactionId":"b9f6","stoppedReason":"VendorMood","chargingState":"Sleeping"},
-               "idToken":{"idToken":"","type":"NoAuthorization"},"costDetails":{}}"#,
-            "Stop tx=b9f6 seq=2 at=2026-11-21T13:09:00Z token=NoAuthorization: reason=VendorMood trigger=StopAuthorized !field-unreadable",
-        ),
-        ("TransactionEvent", "{}", "Update !event-type-unknown !tx-id-missing !field-missing !field-missing"),
-        (
-            "TransactionEvent",
-            r#"{"eventType":7,"timestamp":[],"seqNo":{},"transactionInfo":"b9f6","evse":"two","idToken":[],"meterValue":17,"offline":"maybe"}"#,
-            "Update !field-unreadable !field-unreadable !field-unreadable !field-unreadable !field-unreadable \
-             !field-unreadable !field-unreadable !event-type-unknown !tx-id-missing",
-        ),
-        (
-            "MeterValues",
-            r#"{"evseId":0,"meterValue":[{"timestamp":"2026-11-21T13:08:00Z","sampledValue":[{"value":1.10}]}]}"#,
-            "Update evse=0 2026-11-21T13:08:00Z[1.10]",
-        ),
-    ] {
-        assert_eq!(line(V201, action, payload), expected, "{action} {payload}");
+fn the_document_lists_every_message_and_what_becomes_of_it() {
+    let sections = [(V16, vec!["OCPP 1.6"]), (V201, vec!["OCPP 2.0.1"]), (V21, vec!["OCPP 2.0.1", "What OCPP 2.1 adds"])];
+    for (version, headings) in sections {
+        let rows = |from| headings.iter().flat_map(|heading| documented(heading, from)).collect::<Vec<_>>();
+        let sorted = |mut names: Vec<&'static str>| {
+            names.sort_unstable();
+            names
+        };
+        let listed = rows("from");
+        let names = listed.iter().map(|row| row[0]).collect();
+        assert_eq!(sorted(names), sorted(messages(version).map(|message| message.action).collect()), "{version:?}");
+        for message in messages(version).filter(|message| matches!(message.kind, Kind::Noted(_))) {
+            let row = listed.iter().find(|row| row[0] == message.action).unwrap();
+            assert!(row[1].starts_with("kept"), "{row:?}");
+            let answer = line(version, message.action, "{}");
+            if message.examples.is_empty() && message.action != "NotifyPeriodicEventStream" {
+                assert_eq!(format!("Noted {}", row[2].trim_matches('`')), answer, "{row:?}");
+            }
+        }
+        let listed = rows("to");
+        let names = listed.iter().map(|row| row[0]).filter(|name| *name != "DataTransfer").collect();
+        assert_eq!(sorted(names), sorted(sent_by_us(version).collect()), "{version:?}");
+        let Err(call::NotSent::Action { known }) = call::check(version, "", &Json::Null) else {
+            panic!("there is no such action")
+        };
+        let sent = listed.iter().filter(|row| row[1] == "`station call`").map(|row| row[0]).collect();
+        assert_eq!(sorted(sent), sorted(known), "{version:?}");
     }
 }
 
@@ -319,10 +219,10 @@ fn transaction_messages_are_known_by_version() {
 fn a_start_from_text_to_answer() {
     let text = r#"[2,17,"StartTransaction",{"connectorId":1,"idTag":"04A1","meterStart":0,"timestamp":"2026-11-21T13:07:00Z"}]"#;
     let Ok(Frame::Call { id, action, payload, .. }) = read(text) else { panic!("a frame") };
-    let Ok(Decoded { fact: Fact::Tx(tx), .. }) = to_fact(V16, &action, &payload) else { panic!("a transaction") };
+    let Ok(Decoded { fact: Fact::Tx(tx), reply, .. }) = to_fact(V16, &action, &payload, now()) else { panic!("a transaction") };
     assert_eq!((tx.phase, tx.tx), (Phase::Start, None));
-    let started = crate::fact::Answer::Started { tx: crate::units::TxRef::new("5"), status: crate::fact::AuthStatus::Accepted };
-    assert_eq!(answer(V16, &action, &id, &started), r#"[3,17,{"transactionId":5,"idTagInfo":{"status":"Accepted"}}]"#);
+    let started = Answer::Started { tx: crate::units::TxRef::new("5"), status: crate::fact::AuthStatus::Accepted };
+    assert_eq!(reply.text(&id, &started), r#"[3,17,{"transactionId":5,"idTagInfo":{"status":"Accepted"}}]"#);
 }
 
 const FIELDS: &str = "connectorId transactionId idTag meterStart meterStop timestamp reservationId reason meterValue \
@@ -359,10 +259,10 @@ proptest! {
     #[test]
     fn an_object_is_never_refused_as_a_transaction_message(payload in payloads()) {
         let raw = to_raw_value(&payload).unwrap();
-        for (version, actions) in [(V16, v16::ACTIONS), (V201, v2::ACTIONS), (V21, v2::ACTIONS)] {
-            for (action, _) in actions {
-                let decoded = to_fact(version, action, &raw);
-                prop_assert!(decoded.is_ok() || !is_transaction(version, action), "{action}");
+        for version in [V16, V201, V21] {
+            for message in messages(version) {
+                let decoded = to_fact(version, message.action, &raw, now());
+                prop_assert!(decoded.is_ok() || !message.is_transaction(), "{}", message.action);
             }
         }
     }
@@ -374,7 +274,7 @@ proptest! {
         let mutated = format!("{}{insert}{}", &text[..at], &text[(at + cut).min(text.len())..]);
         match read(&mutated) {
             Ok(Frame::Call { action, payload, .. } | Frame::Send { action, payload, .. }) => {
-                let decoded = to_fact(V16, &action, &payload);
+                let decoded = to_fact(V16, &action, &payload, now());
                 let must_be_read = action == "StopTransaction" && payload.get().starts_with('{');
                 prop_assert!(decoded.is_ok() || !must_be_read);
             }

@@ -119,7 +119,7 @@ fn too_much_damage_is_not_repaired() {
 fn depth_costs_no_stack() {
     let deep = format!(r#"[2,"a","MeterValues",{{"x":{}1{}}}]"#, "[".repeat(400_000), "]".repeat(400_000));
     let Ok(Frame::Call { action, payload, .. }) = read(&deep) else { panic!("a frame") };
-    assert!(crate::ocpp::to_fact(V16, &action, &payload).is_ok());
+    assert!(crate::ocpp::to_fact(V16, &action, &payload, crate::units::time::from_millis(0)).is_ok());
     assert_eq!(read(&"[".repeat(1_000_000)).unwrap_err().flaw, Flaw::NotJson);
 }
 

@@ -1,6 +1,6 @@
 //! ChangeAvailability (OCPP 1.6 §5.2); connector 0 is the whole station.
 
-use crate::ocpp::call::Outgoing;
+use crate::ocpp::outgoing::Outgoing;
 use crate::ocpp::schema::{Rule, required};
 
 pub(super) const CHANGE_AVAILABILITY: Outgoing = Outgoing {

@@ -1,6 +1,6 @@
 //! ChangeConfiguration (OCPP 1.6 §5.3).
 
-use crate::ocpp::call::Outgoing;
+use crate::ocpp::outgoing::Outgoing;
 use crate::ocpp::schema::{Rule, required};
 
 pub(super) const CHANGE_CONFIGURATION: Outgoing = Outgoing {

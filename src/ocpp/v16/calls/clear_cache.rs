@@ -1,6 +1,6 @@
 //! ClearCache (OCPP 1.6 §5.4).
 
-use crate::ocpp::call::Outgoing;
+use crate::ocpp::outgoing::Outgoing;
 
 pub(super) const CLEAR_CACHE: Outgoing = Outgoing {
     action: "ClearCache",

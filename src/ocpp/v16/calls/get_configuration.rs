@@ -1,6 +1,6 @@
 //! GetConfiguration (OCPP 1.6 §5.8).
 
-use crate::ocpp::call::Outgoing;
+use crate::ocpp::outgoing::Outgoing;
 use crate::ocpp::schema::{Rule, optional};
 
 pub(super) const GET_CONFIGURATION: Outgoing = Outgoing {

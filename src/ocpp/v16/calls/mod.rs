@@ -11,7 +11,7 @@ mod reset;
 mod trigger_message;
 mod unlock_connector;
 
-use crate::ocpp::call::Outgoing;
+use crate::ocpp::outgoing::Outgoing;
 
 pub(in crate::ocpp) const CALLS: &[&Outgoing] = &[
     &change_availability::CHANGE_AVAILABILITY,

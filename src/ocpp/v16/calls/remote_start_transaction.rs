@@ -1,6 +1,6 @@
 //! RemoteStartTransaction (OCPP 1.6 §5.11). Charging profiles are not sent yet.
 
-use crate::ocpp::call::Outgoing;
+use crate::ocpp::outgoing::Outgoing;
 use crate::ocpp::schema::{Rule, optional, required};
 
 pub(super) const REMOTE_START_TRANSACTION: Outgoing = Outgoing {

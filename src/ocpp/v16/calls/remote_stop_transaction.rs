@@ -1,6 +1,6 @@
 //! RemoteStopTransaction (OCPP 1.6 §5.12).
 
-use crate::ocpp::call::Outgoing;
+use crate::ocpp::outgoing::Outgoing;
 use crate::ocpp::schema::{Rule, required};
 
 pub(super) const REMOTE_STOP_TRANSACTION: Outgoing = Outgoing {

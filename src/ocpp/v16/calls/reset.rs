@@ -1,6 +1,6 @@
 //! Reset (OCPP 1.6 §5.14).
 
-use crate::ocpp::call::Outgoing;
+use crate::ocpp::outgoing::Outgoing;
 use crate::ocpp::schema::{Rule, required};
 
 pub(super) const RESET: Outgoing = Outgoing {

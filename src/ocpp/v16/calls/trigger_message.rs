@@ -1,6 +1,6 @@
 //! TriggerMessage (OCPP 1.6 §5.17).
 
-use crate::ocpp::call::Outgoing;
+use crate::ocpp::outgoing::Outgoing;
 use crate::ocpp::schema::{Rule, optional, required};
 
 pub(super) const TRIGGER_MESSAGE: Outgoing = Outgoing {

@@ -1,6 +1,6 @@
 //! UnlockConnector (OCPP 1.6 §5.18).
 
-use crate::ocpp::call::Outgoing;
+use crate::ocpp::outgoing::Outgoing;
 use crate::ocpp::schema::{Rule, required};
 
 pub(super) const UNLOCK_CONNECTOR: Outgoing = Outgoing {

@@ -1,6 +1,6 @@
 //! ClearCache (OCPP 2.0.1 C11).
 
-use crate::ocpp::call::Outgoing;
+use crate::ocpp::outgoing::Outgoing;
 
 pub(super) const CLEAR_CACHE: Outgoing = Outgoing {
     action: "ClearCache",

@@ -1,6 +1,6 @@
 //! DataTransfer (OCPP 2.0.1 P01).
 
-use crate::ocpp::call::Outgoing;
+use crate::ocpp::outgoing::Outgoing;
 use crate::ocpp::schema::{Rule, optional, required};
 
 pub(super) const DATA_TRANSFER: Outgoing = Outgoing {

@@ -9,10 +9,10 @@ mod request_stop_transaction;
 mod reset;
 mod set_variables;
 mod trigger_message;
+mod types;
 mod unlock_connector;
 
-use crate::ocpp::call::Outgoing;
-use crate::ocpp::schema::{Rule, optional, required};
+use crate::ocpp::outgoing::Outgoing;
 
 pub(in crate::ocpp) const CALLS: &[&Outgoing] = &[
     &change_availability::CHANGE_AVAILABILITY,
@@ -26,22 +26,3 @@ pub(in crate::ocpp) const CALLS: &[&Outgoing] = &[
     &trigger_message::TRIGGER_MESSAGE,
     &unlock_connector::UNLOCK_CONNECTOR,
 ];
-
-/// EVSEType.
-const EVSE: Rule = Rule::Object(&[required("id", Rule::Integer(0)), optional("connectorId", Rule::Integer(0))]);
-/// ComponentType.
-const COMPONENT: Rule =
-    Rule::Object(&[required("name", Rule::Text(50)), optional("instance", Rule::Text(50)), optional("evse", EVSE)]);
-/// VariableType.
-const VARIABLE: Rule = Rule::Object(&[required("name", Rule::Text(50)), optional("instance", Rule::Text(50))]);
-/// AttributeEnumType.
-const ATTRIBUTE: Rule = Rule::OneOf(&["Actual", "Target", "MinSet", "MaxSet"]);
-/// IdTokenType; 2.1 has more types than 2.0.1, as free text.
-const ID_TOKEN: Rule = Rule::Object(&[
-    required("idToken", Rule::Text(255)),
-    required("type", Rule::Text(20)),
-    optional(
-        "additionalInfo",
-        Rule::List(&Rule::Object(&[required("additionalIdToken", Rule::Text(255)), required("type", Rule::Text(50))])),
-    ),
-]);

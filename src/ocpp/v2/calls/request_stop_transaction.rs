@@ -1,6 +1,6 @@
 //! RequestStopTransaction (OCPP 2.0.1 F03).
 
-use crate::ocpp::call::Outgoing;
+use crate::ocpp::outgoing::Outgoing;
 use crate::ocpp::schema::{Rule, required};
 
 pub(super) const REQUEST_STOP_TRANSACTION: Outgoing = Outgoing {

@@ -1,6 +1,6 @@
 //! Reset (OCPP 2.0.1 B11, B12).
 
-use crate::ocpp::call::Outgoing;
+use crate::ocpp::outgoing::Outgoing;
 use crate::ocpp::schema::{Rule, optional, required};
 
 pub(super) const RESET: Outgoing = Outgoing {

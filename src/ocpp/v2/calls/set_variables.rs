@@ -1,6 +1,7 @@
 //! SetVariables (OCPP 2.0.1 B05).
 
-use crate::ocpp::call::Outgoing;
+use super::types::{ATTRIBUTE, COMPONENT, VARIABLE};
+use crate::ocpp::outgoing::Outgoing;
 use crate::ocpp::schema::{Rule, optional, required};
 
 pub(super) const SET_VARIABLES: Outgoing = Outgoing {
@@ -8,9 +9,9 @@ pub(super) const SET_VARIABLES: Outgoing = Outgoing {
     request: &[required(
         "setVariableData",
         Rule::List(&Rule::Object(&[
-            required("component", super::COMPONENT),
-            required("variable", super::VARIABLE),
-            optional("attributeType", super::ATTRIBUTE),
+            required("component", COMPONENT),
+            required("variable", VARIABLE),
+            optional("attributeType", ATTRIBUTE),
             required("attributeValue", Rule::Text(2500)),
         ])),
     )],

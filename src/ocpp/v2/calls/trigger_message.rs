@@ -1,6 +1,7 @@
 //! TriggerMessage (OCPP 2.0.1 F06).
 
-use crate::ocpp::call::Outgoing;
+use super::types::EVSE;
+use crate::ocpp::outgoing::Outgoing;
 use crate::ocpp::schema::{Rule, optional, required};
 
 pub(super) const TRIGGER_MESSAGE: Outgoing = Outgoing {
@@ -22,7 +23,7 @@ pub(super) const TRIGGER_MESSAGE: Outgoing = Outgoing {
                 "PublishFirmwareStatusNotification",
             ]),
         ),
-        optional("evse", super::EVSE),
+        optional("evse", EVSE),
     ],
     harmless: true,
     examples: &[

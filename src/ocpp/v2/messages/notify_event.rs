@@ -1,29 +1,27 @@
-//! StatusNotification, and NotifyEvent, which may stand in its place (2.0.1 G01, N07, errata 2025-09).
+//! NotifyEvent (OCPP 2.0.1 N07): every AvailabilityState in it is a status, which may stand in place of a StatusNotification (errata
+//! 2025-09); the rest stays in the journal.
 
 use crate::fact::{ChargingState, Fact, Refusal, Status};
-use crate::ocpp::lenient::{Field, PayloadReader};
+use crate::ocpp::incoming::{Incoming, Kind, acknowledge};
+use crate::ocpp::lenient::PayloadReader;
 use crate::units::Time;
 
-/// StatusNotification (2.0.1 G01).
-pub(super) fn status_notification(r: &mut PayloadReader<'_>) -> Result<Fact, Refusal> {
-    let (mut evse, mut connector) = (Field::Absent, Field::Absent);
-    let (mut state, mut reported_at) = (Field::Absent, Field::Absent);
-    r.object("StatusNotification", |r, key| match key {
-        "evseId" => evse = r.evse_or_connector(key),
-        "connectorId" => connector = r.evse_or_connector(key),
-        "connectorStatus" => state = r.text(key),
-        "timestamp" => reported_at = r.time(key),
-        _ => r.unknown(),
-    });
-    let evse = evse.required("evseId")?;
-    let state = state.required("connectorStatus")?.trim().to_owned();
-    // Stations with one connector per EVSE leave it out (docs/quirks.md Q61).
-    let connector = connector.expected(r, "connectorId").unwrap_or(evse.min(1));
-    let reported_at = reported_at.expected(r, "timestamp");
-    let findings = std::mem::take(&mut r.findings);
-    let charging = ChargingState::of_connector(&state);
-    Ok(Fact::Status(Status { evse, connector, state, charging, error: None, reported_at, findings }))
-}
+pub(super) const NOTIFY_EVENT: Incoming = Incoming {
+    action: "NotifyEvent",
+    kind: Kind::Message { decode, encode: acknowledge },
+    examples: &[
+        (
+            r#"{"generatedAt":"2026-11-21T13:07:00Z","seqNo":0,"eventData":[
+               {"eventId":1,"timestamp":"2026-11-21T13:07:00Z","trigger":"Delta","actualValue":"Available","component":{"name":"Connector","evse":{"id":1,"connectorId":2}},"variable":{"name":"AvailabilityState"}},
+               {"actualValue":"Faulted","component":{"name":"EVSE","evse":{"id":3}},"variable":{"name":"availabilityState"}},
+               {"actualValue":"Unavailable","component":{"name":"ChargingStation"},"variable":{"name":"AvailabilityState"}},
+               {"actualValue":"true","component":{"name":"ConnectorPlugRetentionLock"},"variable":{"name":"Problem"}},
+               {"actualValue":"Available","component":{"name":"Connector"},"variable":{"name":"AvailabilityState"}}]}"#,
+            "1/2 Available Idle - 2026-11-21T13:07:00Z 3/0 Faulted OutOfService - - 0/0 Unavailable OutOfService - -",
+        ),
+        ("{}", ""),
+    ],
+};
 
 /// One element of `eventData`, as far as we look at it.
 #[derive(Default)]
@@ -36,13 +34,11 @@ struct Event {
     reported_at: Option<Time>,
 }
 
-/// NotifyEvent (2.0.1 N07): every AvailabilityState in it is a status; the rest stays in the journal.
-pub(super) fn notify_event(r: &mut PayloadReader<'_>) -> Result<Fact, Refusal> {
+fn decode(r: &mut PayloadReader<'_>) -> Result<Fact, Refusal> {
     let mut statuses = Vec::new();
     r.object("NotifyEvent", |r, key| match key {
         "eventData" => r.list(key, |r| statuses.extend(event(r).status())),
-        "generatedAt" | "seqNo" | "tbc" => r.skip(),
-        _ => r.unknown(),
+        _ => r.skip(),
     });
     Ok(Fact::Events { statuses })
 }
@@ -61,7 +57,7 @@ fn event(r: &mut PayloadReader<'_>) -> Event {
             "evse" => drop(r.object(key, |r, key| match key {
                 "id" => event.evse = r.evse_or_connector(key).ok(),
                 "connectorId" => event.connector = r.evse_or_connector(key).ok(),
-                _ => r.unknown(),
+                _ => r.skip(),
             })),
             _ => r.skip(),
         })),
