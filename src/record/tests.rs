@@ -10,7 +10,7 @@ use super::{
     open, verify_one,
 };
 use crate::rating::{Activity, Dimension, Line, LineSource, Period, Price, Rated, Totals};
-use crate::units::{Decimal, MilliWh, Token, TokenKind};
+use crate::units::{Decimal, Finding, MilliWh, Token, TokenKind};
 
 /// One member per line there, none of the white space at line ends here.
 fn golden() -> String {
@@ -34,6 +34,19 @@ fn payload_is_exactly_this() {
     assert!(!shown.contains("04A1B2C3D4A1F3"), "{shown}");
     let payload = open(&record.jws, &keys()).expect("opens").payload;
     assert!(!format!("{payload:?}").contains("04A1B2C3D4A1F3"));
+}
+
+#[test]
+fn the_first_record_of_a_new_epoch_is_exactly_this() {
+    let draft = Draft::gateway_change(vec![Finding::new("store-copied", "the file was copied")]);
+    let record = draft.seal(&place(EPOCH, 1, None), &key()).expect("seals");
+    let expected = concat!(
+        r#"{"schema":"forecourt.record/1","kind":"gateway-change","site":"site-1","epoch":1795000000000,"seq":1,"prev":null,"#,
+        r#""record_id":"0199aa00-0000-7000-8000-000000000001","created_at":"2026-11-21T12:00:02.250Z","#,
+        r#""findings":[{"code":"store-copied","detail":"the file was copied"}]}"#
+    );
+    assert_eq!(record.payload, expected);
+    assert!(verify_one(&record.jws, &keys()).is_ok());
 }
 
 #[test]
