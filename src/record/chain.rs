@@ -28,9 +28,8 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use super::check;
-use super::hash::Hash;
-use super::jwk::JwkSet;
+use super::document::check;
+use super::sign::{Hash, JwkSet};
 use super::verify::{Verified, VerifyError, claimed_place, open};
 
 const REMEMBERED: usize = 1024;

@@ -20,23 +20,12 @@
 //! The only randomness is the nonce of an ECDSA signature, drawn inside `ring`. Sealing one draft twice therefore gives two
 //! different records; the store's commit decides which one exists.
 //!
-//! Limits: a JWS of 8 MiB ([`MAX_RECORD_BYTES`]), 256 keys in a set, 1,024 recent records remembered by a [`Chain`].
+//! Limits: a JWS of 8 MiB ([`MAX_JWS_BYTES`]), 256 keys in a set, 1,024 recent records remembered by a [`Chain`].
 
-mod cdr;
 mod chain;
-mod charge;
-mod check;
-mod country;
-mod draft;
-mod exact;
-mod hash;
-mod jwk;
-mod jws;
-mod key;
-mod kind;
-mod payload;
+mod document;
 mod seal;
-mod signed;
+mod sign;
 mod verify;
 
 #[cfg(test)]
@@ -44,16 +33,14 @@ mod examples;
 #[cfg(test)]
 mod tests;
 
-pub use cdr::{Cdr, CdrLocation, CdrPrice, CdrToken, ChargingPeriod, Coordinates, PeriodDimension, SignedData, SignedValue};
 pub use chain::{Chain, Head, Problem, Severity, Step, Summary};
-pub use charge::{AuthMethod, Charge, Connector, Nature, Party, SignedReading, Site, TariffSource, TariffSourceError, Verdict};
-pub use draft::Draft;
-pub use exact::{Number, Quoted, Stamp};
-pub use hash::{Hash, HashError};
-pub use jwk::{Jwk, JwkError, JwkSet};
-pub use jws::MAX_RECORD_BYTES;
-pub use key::{Algorithm, KeyError, SignError, Signer, SigningKey};
-pub use kind::Kind;
-pub use payload::{BillLine, LinePeriod, Meter, Payload, Rating, SCHEMA, SessionFacts, SignedEntry};
+pub use document::{
+    AuthMethod, BillLine, Cdr, CdrLocation, CdrPrice, CdrToken, Charge, ChargingPeriod, Connector, Coordinates, Draft, Kind,
+    LinePeriod, Meter, Nature, Number, Party, Payload, PeriodDimension, Quoted, Rating, SCHEMA, SessionFacts, SignedData,
+    SignedEntry, SignedReading, SignedValue, Site, Stamp, TariffSource, TariffSourceError, Verdict,
+};
 pub use seal::{Place, Record, SealError};
+pub use sign::{
+    Algorithm, Hash, HashError, Jwk, JwkError, JwkSet, JwsError, KeyError, MAX_JWS_BYTES, SignError, Signer, SigningKey,
+};
 pub use verify::{Verified, VerifyError, open, verify_one};

@@ -4,14 +4,8 @@ use std::fmt;
 
 use uuid::Uuid;
 
-use super::check;
-use super::draft::Draft;
-use super::exact::Stamp;
-use super::hash::Hash;
-use super::jws::{self, MAX_RECORD_BYTES};
-use super::key::{SignError, Signer};
-use super::kind::Kind;
-use super::payload::{Payload, SCHEMA};
+use super::document::{Draft, Kind, Payload, SCHEMA, Stamp, TYP, check};
+use super::sign::{self, Hash, MAX_JWS_BYTES, SignError, Signer};
 use super::verify::{self, VerifyError};
 use crate::units::{Finding, Time};
 
@@ -56,7 +50,7 @@ pub enum SealError {
     Place { seq: u64, reason: &'static str },
     #[error("the record contradicts itself: {}", summary(.0))]
     Inconsistent(Vec<Finding>),
-    #[error("the record would have {bytes} bytes, more than {MAX_RECORD_BYTES}")]
+    #[error("the record would have {bytes} bytes, more than {MAX_JWS_BYTES}")]
     TooLarge { bytes: usize },
     #[error("the record cannot be written as JSON")]
     Encode(#[source] serde_json::Error),
@@ -83,8 +77,8 @@ impl Draft {
         if !contradictions.is_empty() {
             return Err(SealError::Inconsistent(contradictions));
         }
-        let jws = jws::compact(&payload, signer)?;
-        if jws.len() > MAX_RECORD_BYTES {
+        let jws = sign::compact(&payload, TYP, signer)?;
+        if jws.len() > MAX_JWS_BYTES {
             return Err(SealError::TooLarge { bytes: jws.len() });
         }
         let hash = Hash::of(jws.as_bytes());

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::examples::{EPOCH, TARIFF, at, charge, dec, key, keys, line_of, place, rated, records, seal};
 use super::{
-    Algorithm, Chain, Charge, Draft, Hash, Head, JwkSet, Record, SCHEMA, SealError, Severity, SignError, Signer, SigningKey, jws,
+    Algorithm, Chain, Charge, Draft, Hash, Head, JwkSet, Record, SCHEMA, SealError, Severity, SignError, Signer, SigningKey,
     open, verify_one,
 };
 use crate::rating::{Activity, Dimension, Line, LineSource, Period, Price, Rated, Totals};
@@ -15,7 +15,7 @@ use crate::units::{Decimal, Finding, MilliWh, Token, TokenKind};
 /// One member per line there, none of the white space at line ends here.
 fn golden() -> String {
     let text: String = include_str!("golden/charge.txt").lines().map(str::trim_start).collect();
-    text.replace("@ENGINE@", super::draft::ENGINE)
+    text.replace("@ENGINE@", super::document::ENGINE)
 }
 
 /// The payload keeps the tariff's line breaks; the golden file cannot.
@@ -121,7 +121,7 @@ fn each_alteration_is_refused_with_its_code() {
     assert_eq!(refusal(""), "jws-shape");
     assert_eq!(refusal(&format!("{}=", record.jws)), "jws-base64");
     assert_eq!(refusal(&format!("{}\n", record.jws)), "jws-base64");
-    assert_eq!(refusal(&"A".repeat(super::MAX_RECORD_BYTES + 1)), "record-too-large");
+    assert_eq!(refusal(&"A".repeat(super::MAX_JWS_BYTES + 1)), "record-too-large");
 
     let (unknown, _) = SigningKey::generate().expect("key");
     let refused = verify_one(&record.jws, &JwkSet::from(unknown.jwk().clone())).expect_err("unknown");
@@ -130,7 +130,7 @@ fn each_alteration_is_refused_with_its_code() {
 
 /// What a holder of our key might sign.
 fn signed(payload: &str) -> String {
-    jws::compact(payload, &key()).expect("signed")
+    super::sign::compact(payload, super::document::TYP, &key()).expect("signed")
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use super::hash::Hash;
+use crate::record::sign::Hash;
 use crate::units::{Finding, MilliWh, SessionId, StationId, Time, Token, TxRef, Version};
 
 #[derive(Clone, Debug)]

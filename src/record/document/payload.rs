@@ -1,5 +1,5 @@
-//! The payload of a record: what is signed. Written by [`Draft::seal`](super::Draft::seal), read back by
-//! [`open`](super::open), by the same types.
+//! The payload of a record: what is signed. Written by [`Draft::seal`](crate::record::Draft::seal), read back by
+//! [`open`](crate::record::open), by the same types.
 //!
 //! Member order is that of the struct and fixed: `schema, kind, site, epoch, seq, prev, record_id, created_at, cdr, session,
 //! lines, meter, findings, rating`. Readers ignore members they do not know; a member never changes its meaning within
@@ -11,8 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::cdr::Cdr;
 use super::exact::{Quoted, Stamp};
-use super::hash::Hash;
 use super::kind::Kind;
+use crate::record::sign::Hash;
 use crate::units::Finding;
 
 pub const SCHEMA: &str = "forecourt.record/1";

@@ -105,7 +105,7 @@ pub(super) fn to_ocpi(readings: &[SignedReading], findings: &mut Vec<Finding>) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::charge::{Nature, Verdict};
+    use crate::record::document::charge::{Nature, Verdict};
 
     fn reading(nature: Nature, data: &str) -> SignedReading {
         SignedReading { nature, at: None, encoding: None, data: data.to_owned(), verdict: Verdict::NotChecked }

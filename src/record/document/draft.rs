@@ -11,21 +11,21 @@ use crate::rating::{Activity, Dimension, Line, LineSource, Period, Rated};
 use crate::units::{Finding, MilliWh, Time, Token};
 
 /// Named in every priced record, so that a price can be traced to the code that made it.
-pub(super) const ENGINE: &str = concat!("forecourt ", env!("CARGO_PKG_VERSION"));
+pub(in crate::record) const ENGINE: &str = concat!("forecourt ", env!("CARGO_PKG_VERSION"));
 
 /// `dimension` of the bill line that brings the total to the tariff's least or greatest price.
 pub(super) const PRICE_LIMIT: &str = "PRICE_LIMIT";
 
 #[derive(Clone, Debug)]
 pub struct Draft {
-    pub(super) kind: Kind,
+    pub(in crate::record) kind: Kind,
     /// `id` and `last_updated` are filled in when the draft is sealed.
-    pub(super) cdr: Option<Cdr>,
-    pub(super) session: Option<SessionFacts>,
-    pub(super) lines: Option<Vec<BillLine>>,
-    pub(super) meter: Option<Meter>,
-    pub(super) findings: Vec<Finding>,
-    pub(super) rating: Option<Rating>,
+    pub(in crate::record) cdr: Option<Cdr>,
+    pub(in crate::record) session: Option<SessionFacts>,
+    pub(in crate::record) lines: Option<Vec<BillLine>>,
+    pub(in crate::record) meter: Option<Meter>,
+    pub(in crate::record) findings: Vec<Finding>,
+    pub(in crate::record) rating: Option<Rating>,
 }
 
 impl Draft {

@@ -23,13 +23,13 @@
 use super::cdr::{Cdr, CdrPrice};
 use super::draft::PRICE_LIMIT;
 use super::exact::{Stamp, hours};
-use super::hash::Hash;
 use super::kind::Kind;
 use super::payload::{BillLine, Meter, Payload, Rating};
 use crate::rating::Dimension;
+use crate::record::sign::Hash;
 use crate::units::{Code, Decimal, Finding};
 
-pub(super) fn payload(payload: &Payload) -> Vec<Finding> {
+pub(in crate::record) fn payload(payload: &Payload) -> Vec<Finding> {
     if !payload.kind.has_cdr() {
         return Vec::new();
     }
