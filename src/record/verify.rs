@@ -10,9 +10,8 @@
 use std::fmt;
 
 use serde::Deserialize;
-use uuid::Uuid;
 
-use super::document::{Payload, SCHEMA, TYP, check};
+use super::document::{Header, Payload, PayloadError, TYP, check};
 use super::sign::{self, Hash, JwkSet, JwsError};
 use crate::units::Finding;
 
@@ -30,7 +29,8 @@ pub struct Verified {
 /// The text names the driver's token, so it is not shown.
 impl fmt::Debug for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Verified({} {}/{} {})", self.payload.kind, self.payload.epoch, self.payload.seq, self.hash)
+        let Header { kind, epoch, seq, .. } = &self.payload.header;
+        write!(f, "Verified({kind} {epoch}/{seq} {})", self.hash)
     }
 }
 
@@ -39,10 +39,8 @@ impl fmt::Debug for Verified {
 pub enum VerifyError {
     #[error(transparent)]
     Jws(#[from] JwsError),
-    #[error("schema \"{0}\" is not {SCHEMA}: a newer program may read it")]
-    Schema(String),
-    #[error("the payload cannot be read: {0}")]
-    Payload(String),
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
     #[error("signed, but it contradicts itself: {}", details(.0))]
     Arithmetic(Vec<Finding>),
 }
@@ -56,8 +54,7 @@ impl VerifyError {
     pub fn code(&self) -> &str {
         match self {
             Self::Jws(error) => error.code(),
-            Self::Schema(_) => "schema-unknown",
-            Self::Payload(_) => "payload-unreadable",
+            Self::Payload(error) => error.code(),
             Self::Arithmetic(findings) => findings.first().map_or("arithmetic", |finding| finding.code.as_ref()),
         }
     }
@@ -73,29 +70,9 @@ pub fn verify_one(jws: &str, keys: &JwkSet) -> Result<Verified, VerifyError> {
 /// Signature and structure only: for showing a record, and for those who judge its arithmetic themselves.
 pub fn open(jws: &str, keys: &JwkSet) -> Result<Verified, VerifyError> {
     let (kid, payload) = sign::open(jws, TYP, keys)?;
-    let text = String::from_utf8(payload).map_err(|_| VerifyError::Payload("not UTF-8".to_owned()))?;
-    let payload = read(&text)?;
+    let text = String::from_utf8(payload).map_err(|_| PayloadError::Unreadable("not UTF-8".to_owned()))?;
+    let payload = Payload::parse(&text)?;
     Ok(Verified { kid, hash: Hash::of(jws.as_bytes()), text, payload })
-}
-
-pub(super) fn read(text: &str) -> Result<Payload, VerifyError> {
-    #[derive(Deserialize)]
-    struct Schema {
-        schema: String,
-    }
-    let unreadable = |error: serde_json::Error| VerifyError::Payload(error.to_string());
-    let Schema { schema } = serde_json::from_str(text).map_err(unreadable)?;
-    if schema != SCHEMA {
-        return Err(VerifyError::Schema(schema.chars().take(40).collect()));
-    }
-    let payload: Payload = serde_json::from_str(text).map_err(unreadable)?;
-    if Uuid::try_parse(&payload.record_id).is_err() {
-        return Err(VerifyError::Payload(format!("record_id {} is not a UUID", payload.record_id)));
-    }
-    if payload.seq == 0 || payload.site.is_empty() {
-        return Err(VerifyError::Payload("seq starts at 1 and site is not empty".to_owned()));
-    }
-    Ok(payload)
 }
 
 /// What an unauthenticated record says about its own place: enough to go on looking for what else is wrong with a chain.

@@ -6,11 +6,10 @@ use super::bounds::Keep;
 use super::calls::{CallEnd, NewCall, QueuedCall, TooManyCalls};
 use super::clock::ClockNews;
 use super::ledger::{ReceiptOutcome, Refusal};
+use crate::billing::{Bill, Held};
 use crate::fact::{Answer, Fact};
-use crate::record::Draft;
-use crate::session::overlap::Span;
 use crate::station::Policy;
-use crate::units::{Decimal, Finding, Received, StationId, Time, Version};
+use crate::units::{Finding, Received, StationId, Time, Version};
 
 /// Turns the machine's answer into the frame to send; `None` when none is due.
 pub type Encode = Box<dyn FnOnce(&Answer) -> Option<String> + Send>;
@@ -65,7 +64,7 @@ pub struct Said {
 /// The verdict on an ended session.
 pub struct Settlement {
     pub session: i64,
-    pub outcome: Result<Bill, (&'static str, String)>,
+    pub outcome: Result<Bill, Held>,
     /// The last message the verdict rests on: when another came since, the session is judged again.
     pub last_message: Option<i64>,
     pub at: Time,
@@ -81,14 +80,6 @@ pub struct NewTariffs {
     pub before: String,
     pub after: String,
     pub at: Time,
-}
-
-/// What becomes a record.
-pub struct Bill {
-    pub draft: Draft,
-    pub span: Span,
-    /// The most power that the station measured, in kW.
-    pub highest_kw: Option<Decimal>,
 }
 
 pub enum Job {

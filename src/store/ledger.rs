@@ -1,5 +1,6 @@
 //! Records: the end of the chain, and what head office confirmed of it.
 
+use rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER;
 use rusqlite::{OptionalExtension, params};
 use tracing::{error, info, warn};
 
@@ -7,7 +8,8 @@ use super::copies::Copies;
 use super::jobs::Settlement;
 use super::writer::{Outcome, Writer};
 use super::{StoreError, life, restore, sessions};
-use crate::record::{Draft, Hash, Place, Record, SealError};
+use crate::billing::Bill;
+use crate::record::{Body, GatewayChange, Hash, Header, Place, Record, SealError};
 use crate::session::{hold, overlap};
 use crate::units::{Decimal, Finding, Time, time};
 
@@ -29,6 +31,17 @@ pub enum ReceiptOutcome {
     Refused {
         why: String,
     },
+}
+
+/// Why a record was not appended.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// A mistake of ours.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// The schema forbids it: a second charge of a session while the first stands.
+    #[error("the record is refused: {0}")]
+    Refused(String),
 }
 
 /// A UUIDv7 of the time at which the record is made, not of the system clock.
@@ -60,16 +73,14 @@ impl Writer {
             }
             held => held,
         };
-        let mut tail = restore::chain_tail(&self.connection, self.epoch)?;
-        if judged.is_ok() {
-            tail = self.begun(tail, at, outcome)?;
-        }
-        let sealed = judged.and_then(|bill| {
-            let (span, highest_kw) = (bill.span, bill.highest_kw);
-            let sealed = self.seal(bill.draft, tail, at);
-            sealed.map(|record| (record, span, highest_kw)).map_err(|error| (hold::INTERNAL, error.to_string()))
-        });
-        let (record, span, highest_kw) = match sealed {
+        let sealed = match judged {
+            Ok(Bill { body, span, highest_kw }) => match self.append(body, Some(session), at, outcome)? {
+                Ok(seq) => Ok((seq, span, highest_kw)),
+                Err(failure) => Err((hold::INTERNAL, failure.to_string())),
+            },
+            Err(held) => Err(held),
+        };
+        let (seq, span, highest_kw) = match sealed {
             Ok(sealed) => sealed,
             Err((code, detail)) => {
                 warn!(station, session = id, reason = code, detail, "session held");
@@ -80,15 +91,13 @@ impl Writer {
                 return Ok(());
             }
         };
-        let seq = self.append(&record, Some(session), at)?;
         self.connection
             .prepare_cached(
-                "UPDATE session SET settled = ?2, start_register = ?3, stop_register = ?4, started_at = ?5, stopped_at = ?6 WHERE number = ?1",
+                "UPDATE session SET start_register = ?2, stop_register = ?3, started_at = ?4, stopped_at = ?5 WHERE number = ?1",
             )?
-            .execute(params![session, seq, span.first.0, span.last.0, time::to_millis(span.start), time::to_millis(span.end)])?;
+            .execute(params![session, span.first.0, span.last.0, time::to_millis(span.start), time::to_millis(span.end)])?;
         self.learn_power(session, highest_kw)?;
-        info!(station, session = id, seq, kind = record.kind.as_str(), "record sealed");
-        outcome.sealed = true;
+        info!(station, session = id, seq, "session billed");
         Ok(())
     }
 
@@ -106,35 +115,57 @@ impl Writer {
         Ok(())
     }
 
-    /// An epoch that did not begin with the store begins with a record that says why. Returns the end of the chain.
-    fn begun(&self, tail: (u64, Option<Hash>), at: Time, outcome: &mut Outcome) -> Result<(u64, Option<Hash>), StoreError> {
-        if tail.0 > 0 {
-            return Ok(tail);
-        }
-        let Some((reason, detail)) = life::reason(&self.connection, self.epoch)? else { return Ok(tail) };
-        let draft = Draft::gateway_change(vec![Finding { code: reason.into(), detail }]);
-        match self.seal(draft, tail, at) {
-            Ok(record) => {
-                outcome.sealed = true;
-                Ok((self.append(&record, None, at)?, Some(record.hash)))
+    /// Numbers, links, signs and stores a record of any kind at the end of the chain, in the running transaction. Returns its
+    /// number, or why nothing was written of it.
+    pub(super) fn append(
+        &mut self,
+        body: Body,
+        session: Option<i64>,
+        at: Time,
+        outcome: &mut Outcome,
+    ) -> Result<Result<u64, AppendError>, StoreError> {
+        if restore::chain_tail(&self.connection, self.epoch)?.0 == 0
+            && let Some((reason, detail)) = life::reason(&self.connection, self.epoch)?
+        {
+            // An epoch that did not begin with the store begins with a record that says why.
+            let change = Body::GatewayChange(GatewayChange { findings: vec![Finding { code: reason.into(), detail }] });
+            match self.append_here(change, None, at)? {
+                Ok(_) => outcome.sealed = true,
+                // The problem says it, too; bills do not wait for it.
+                Err(failure) => error!(error = %failure, "the first record of the epoch cannot be made"),
             }
-            // The problem says it, too; bills do not wait for it.
-            Err(failure) => {
-                error!(error = %failure, "the first record of the epoch cannot be made");
-                Ok(tail)
-            }
         }
+        let appended = self.append_here(body, session, at)?;
+        outcome.sealed |= appended.is_ok();
+        Ok(appended)
     }
 
-    /// Numbers, links and signs a draft for the end of the chain.
-    fn seal(&self, draft: Draft, (last, prev): (u64, Option<Hash>), at: Time) -> Result<Record, SealError> {
+    fn append_here(&self, body: Body, session: Option<i64>, at: Time) -> Result<Result<u64, AppendError>, StoreError> {
+        let (last, prev) = restore::chain_tail(&self.connection, self.epoch)?;
         let (epoch, record_id) = (self.epoch.unsigned_abs(), uuid_of(at));
         let place = Place { site: self.site.clone(), epoch, seq: last + 1, prev, record_id, created_at: at };
-        draft.seal(&place, self.signing.signer.as_ref())
+        let record = match body.seal(&place, self.signing.signer.as_ref()) {
+            Ok(record) => record,
+            Err(failure) => return Ok(Err(failure.into())),
+        };
+        let (kind, seq) = (&record.payload.header.kind, place.seq);
+        match self.insert_record(&record, session) {
+            Err(rusqlite::Error::SqliteFailure(error, why)) if error.extended_code == SQLITE_CONSTRAINT_TRIGGER => {
+                return Ok(Err(AppendError::Refused(why.unwrap_or_default())));
+            }
+            inserted => inserted?,
+        }
+        if let (Some(session), Some(_)) = (session, record.payload.charge()) {
+            self.connection
+                .prepare_cached("UPDATE session SET settled = ?2 WHERE number = ?1")?
+                .execute(params![session, seq])?;
+        }
+        info!(seq, kind, "record sealed");
+        Ok(Ok(seq))
     }
 
-    /// Writes a record into the running transaction.
-    fn append(&self, record: &Record, session: Option<i64>, at: Time) -> Result<u64, StoreError> {
+    fn insert_record(&self, record: &Record, session: Option<i64>) -> rusqlite::Result<()> {
+        let Header { kind, seq, record_id, created_at, .. } = &record.payload.header;
         let copies = Copies::of(&record.payload);
         self.connection
             .prepare_cached(
@@ -143,11 +174,11 @@ impl Writer {
             )?
             .execute(params![
                 self.epoch,
-                record.seq,
-                record.kind.as_str(),
-                record.record_id.to_string(),
+                seq,
+                kind,
+                record_id,
                 session,
-                time::to_millis(at),
+                time::to_millis(created_at.0),
                 record.hash.to_string(),
                 copies.station,
                 copies.energy_wh,
@@ -157,8 +188,8 @@ impl Writer {
                 copies.prev,
                 copies.lines,
                 record.jws
-            ])?;
-        Ok(record.seq)
+            ])
+            .map(drop)
     }
 
     /// Head office says that it has committed everything up to `through`; believed only when it names the same bytes.

@@ -41,11 +41,10 @@ pub use copies::Copies;
 pub use failure::io_may_pass;
 pub use file::{Holder, holder};
 pub use handle::{Unavailable, WriterHandle};
-pub use jobs::{Bill, Content, Job, Message, NewTariffs, Reply, Said, Settlement, Stored};
+pub use jobs::{Content, Job, Message, NewTariffs, Reply, Said, Settlement, Stored};
 pub use ledger::{ReceiptOutcome, Refusal};
 pub use open::{Begin, Epoch, OpenError, SiteFacts};
 pub use reader::{ClockFacts, Link, OutboxRow, Reader, Rows, StoredRecord, Summary, TakeRows, Values};
-pub use sessions::Due;
 pub use writer::{Parts, Signals, Signing, Writer};
 
 /// What went wrong while working with an open store.

@@ -1,192 +1,122 @@
-//! The facts of one ended session, as the caller gathers them for its record. Plain data: nothing here is decided.
+//! The body of a charge: one ended session and its bill. Built by [`billing`](crate::billing).
 
-use serde_json::value::RawValue;
+use serde::{Deserialize, Serialize};
 
+use super::cdr::Cdr;
+use super::exact::{Quoted, Stamp, findings};
 use crate::record::sign::Hash;
-use crate::units::{Finding, MilliWh, SessionId, StationId, Time, Token, TxRef, Version};
+use crate::units::Finding;
 
-#[derive(Clone, Debug)]
-pub struct Charge {
-    pub session_id: SessionId,
-    pub version: Version,
-    pub tx: TxRef,
-    pub station: StationId,
-    /// OCPP EVSE number; with 1.6 the connector number.
-    pub evse: u32,
-    pub connector: Connector,
-    /// OCPI technical name of the EVSE, at most 36 characters.
-    pub evse_uid: String,
-    /// eMI3 EVSE id, at most 48 characters.
-    pub evse_id: String,
-    /// `None`: nobody presented a token (free vend).
-    pub token: Option<Token>,
-    /// The eMSP that owns the token; `None`: the site's own party.
-    pub token_owner: Option<Party>,
-    pub auth_method: AuthMethod,
-    /// What the eMSP gave with its authorization, to be returned in the CDR.
-    pub authorization_reference: Option<String>,
-    /// How it is paid, in the site's words: `contract`, `card`, `free`, ...
-    pub payment_method: String,
-    pub contract: Option<String>,
-    /// Plug-in or authorization to the end of occupancy: what the CDR covers.
-    pub started_at: Time,
-    pub ended_at: Time,
-    pub meter_serial: Option<String>,
-    pub start_register: MilliWh,
-    pub stop_register: MilliWh,
-    /// Where the registers come from: `start-stop`, `transaction-samples`, ...
-    pub register_source: String,
-    pub signed: Vec<SignedReading>,
-    pub stop_reason: Option<String>,
+/// `dimension` of the bill line that brings the total to the tariff's least or greatest price.
+pub const PRICE_LIMIT: &str = "PRICE_LIMIT";
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ChargeBody {
+    /// `id` and `last_updated` are filled in when the record is sealed.
+    pub cdr: Cdr,
+    pub session: SessionFacts,
+    /// The bill; empty when nothing was priced.
+    pub lines: Vec<BillLine>,
+    pub meter: Meter,
+    #[serde(deserialize_with = "findings")]
     pub findings: Vec<Finding>,
-    pub site: Site,
-    pub tariff: TariffSource,
+    pub rating: Rating,
 }
 
-/// OCPI 2.2.1 cdrs, AuthMethod.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AuthMethod {
-    /// The eMSP was asked.
-    AuthRequest,
-    /// A command (StartSession, ReserveNow) carried the token.
-    Command,
-    /// Judged here, nobody was asked.
-    Whitelist,
+impl ChargeBody {
+    /// Without these it is no charge.
+    pub(super) const MEMBERS: &[&str] = &["cdr", "session", "lines", "meter", "rating"];
 }
 
-impl AuthMethod {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::AuthRequest => "AUTH_REQUEST",
-            Self::Command => "COMMAND",
-            Self::Whitelist => "WHITELIST",
-        }
-    }
+/// The name of a tariff version, in records and in the store: SHA-256 of its JSON text, without the white space around it.
+pub fn tariff_hash(json: &str) -> Hash {
+    Hash::of(json.as_bytes())
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Party {
-    /// ISO 3166-1 alpha-2.
-    pub country_code: String,
-    pub party_id: String,
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SessionFacts {
+    pub session_id: String,
+    pub ocpp_version: String,
+    /// 1.6 `transactionId`, 2.x `transactionId`: the station's name for it.
+    pub transaction_id: String,
+    pub station: String,
+    pub evse: u32,
+    pub connector: u32,
+    pub evse_uid: String,
+    pub evse_id: String,
+    /// OCPP token type, `unstated` for 1.6; `null`: no token.
+    pub token_class: Option<String>,
+    /// All but the last four characters hidden; of a PIN everything.
+    pub token_masked: Option<String>,
+    pub auth_method: String,
+    pub contract: Option<String>,
+    pub payment_method: String,
+    pub started_at: Stamp,
+    pub ended_at: Stamp,
+    pub stop_reason: Option<String>,
 }
 
-/// The connector used. The three OCPI names (`IEC_62196_T2`, `SOCKET`, `AC_3_PHASE`) are left out of the CDR when unknown:
-/// their lists have no word for that.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Connector {
-    pub number: u32,
-    pub standard: Option<String>,
-    pub format: Option<String>,
-    pub power_type: Option<String>,
+/// One line of the bill. The sums of the amounts are `cdr.total_cost`, to the last digit.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BillLine {
+    /// `FLAT`, `ENERGY`, `TIME`, `PARKING_TIME`; `PRICE_LIMIT` for the adjustment to the tariff's least or greatest price.
+    pub dimension: String,
+    /// First and last instant at which the price applied.
+    pub period: LinePeriod,
+    /// What was metered, and what is billed after step_size.
+    pub measured: Quoted,
+    pub quantity: Quoted,
+    pub unit: String,
+    /// Per unit, excl. VAT.
+    pub unit_price: Quoted,
+    /// Before rounding, excl. VAT.
+    pub exact_excl_vat: Quoted,
+    pub amount_excl_vat: Quoted,
+    /// `null`: no VAT applies, which is not the same as 0 %.
+    pub vat_percent: Option<Quoted>,
+    pub vat: Quoted,
+    pub amount_incl_vat: Quoted,
+    /// Indices from 0 into the tariff's `elements` and the element's `price_components`; `null` for a price limit.
+    pub tariff_element: Option<usize>,
+    pub price_component: Option<usize>,
+    pub reason: String,
 }
 
-/// Where the session took place and who sells there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Site {
-    pub id: String,
-    pub name: String,
-    pub party: Party,
-    /// IANA name; tariff times are civil times there.
-    pub time_zone: String,
-    /// ISO 4217.
-    pub currency: String,
-    /// Written as `#NA` (OCPI: not available) when unknown.
-    pub address: Option<String>,
-    pub city: Option<String>,
-    pub postal_code: Option<String>,
-    /// ISO 3166-1 alpha-3; derived from the party's country when absent.
-    pub country: Option<String>,
-    /// Latitude and longitude of the site in decimal degrees, as text.
-    pub coordinates: Option<(String, String)>,
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct LinePeriod {
+    pub start: Stamp,
+    pub end: Stamp,
 }
 
-/// When in the session a signed value was taken (OCPI 2.2.1 cdrs, SignedValue.nature).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Nature {
-    Start,
-    Intermediate,
-    End,
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Meter {
+    pub serial: Option<String>,
+    pub start_register_wh: Quoted,
+    pub stop_register_wh: Quoted,
+    pub energy_wh: Quoted,
+    pub source: String,
+    pub signed: Vec<SignedEntry>,
 }
 
-impl Nature {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Start => "Start",
-            Self::Intermediate => "Intermediate",
-            Self::End => "End",
-        }
-    }
-}
-
-/// One signed meter value, byte for byte as the station sent it: the meter's own text, or the OCPP object around it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SignedReading {
-    pub nature: Nature,
-    pub at: Option<Time>,
-    /// `OCMF`, `Alfen Eichrecht`, ...; `None`: taken from the OCPP object or from the look of the data.
-    pub encoding: Option<String>,
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SignedEntry {
+    pub nature: String,
+    pub at: Stamp,
+    pub encoding: String,
+    /// As the station sent it.
     pub data: String,
-    pub verdict: Verdict,
+    pub verdict: String,
 }
 
-/// What checking a signed meter value against our own key registry gave. Nothing checks them yet: all are `NotChecked`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Verdict {
-    #[default]
-    NotChecked,
-    Valid,
-    Invalid,
-    /// No key is on file for this meter; a key inside the message proves nothing.
-    KeyUnknown,
-    /// Format or curve that we cannot check.
-    Unsupported,
-}
-
-impl Verdict {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NotChecked => "not-checked",
-            Self::Valid => "valid",
-            Self::Invalid => "invalid",
-            Self::KeyUnknown => "key-unknown",
-            Self::Unsupported => "unsupported",
-        }
-    }
-}
-
-/// The tariff as it was locked for the session: its JSON text goes into the CDR as it stands.
-#[derive(Clone, Debug)]
-pub struct TariffSource {
-    id: String,
-    json: Box<RawValue>,
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("tariff {id} is not JSON")]
-pub struct TariffSourceError {
-    id: String,
-    source: serde_json::Error,
-}
-
-impl TariffSource {
-    /// White space around the JSON text is not part of it.
-    pub fn parse(id: &str, json: &str) -> Result<Self, TariffSourceError> {
-        let attempt = RawValue::from_string(json.trim().to_owned());
-        let json = attempt.map_err(|source| TariffSourceError { id: id.to_owned(), source })?;
-        Ok(Self { id: id.to_owned(), json })
-    }
-
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
-    pub fn json(&self) -> &RawValue {
-        &self.json
-    }
-
-    /// SHA-256 of the text as embedded. Computed rather than carried, so that it cannot name another text.
-    pub fn sha256(&self) -> Hash {
-        Hash::of(self.json.get().as_bytes())
-    }
+/// By what the session was priced: enough to do it again and get the same bytes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Rating {
+    /// Name of the rounding policy.
+    pub policy: String,
+    /// Program and version that priced.
+    pub engine: String,
+    pub time_zone: String,
+    pub tariff_id: String,
+    /// [`tariff_hash`] of the tariff in `cdr.tariffs`.
+    pub tariff_sha256: Hash,
 }
