@@ -7,8 +7,8 @@ use super::{Body, ChargeBody, Hash, JwkSet, Place, Record, SigningKey};
 use crate::billing::{self, Due, SiteTerms};
 use crate::fact::Context;
 use crate::rating::{Activity, Dimension, Line, LineSource, Metered, Period, Price, Rated, Tariff, Totals};
-use crate::session::metering::{Metering, Signed};
 use crate::session::Session;
+use crate::session::metering::{Metering, Signed};
 use crate::units::{Decimal, Finding, MilliWh, SessionId, StationId, Time, Token, TokenKind, TxRef, Version};
 
 pub const EPOCH: u64 = 1_795_000_000_000;

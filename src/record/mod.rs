@@ -31,7 +31,7 @@ mod sign;
 mod verify;
 
 #[cfg(test)]
-mod examples;
+pub(crate) mod examples;
 #[cfg(test)]
 mod tests;
 

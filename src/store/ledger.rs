@@ -1,17 +1,15 @@
-//! Records: the end of the chain, and what head office confirmed of it.
+//! From a bill to its record, and what head office confirmed of the records.
 
-use rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER;
 use rusqlite::{OptionalExtension, params};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
-use super::copies::Copies;
 use super::jobs::Settlement;
 use super::writer::{Outcome, Writer};
 use super::{StoreError, life, restore, sessions};
 use crate::billing::Bill;
-use crate::record::{Body, GatewayChange, Hash, Header, Place, Record, SealError};
+use crate::record::Hash;
 use crate::session::{hold, overlap};
-use crate::units::{Decimal, Finding, Time, time};
+use crate::units::{Decimal, Time, time};
 
 /// Why a record does not leave.
 #[derive(Clone, Debug)]
@@ -31,23 +29,6 @@ pub enum ReceiptOutcome {
     Refused {
         why: String,
     },
-}
-
-/// Why a record was not appended.
-#[derive(Debug, thiserror::Error)]
-pub enum AppendError {
-    /// A mistake of ours.
-    #[error(transparent)]
-    Seal(#[from] SealError),
-    /// The schema forbids it: a second charge of a session while the first stands.
-    #[error("the record is refused: {0}")]
-    Refused(String),
-}
-
-/// A UUIDv7 of the time at which the record is made, not of the system clock.
-fn uuid_of(at: Time) -> uuid::Uuid {
-    let seconds = u64::try_from(at.timestamp()).unwrap_or_default();
-    uuid::Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, at.timestamp_subsec_nanos()))
 }
 
 impl Writer {
@@ -113,83 +94,6 @@ impl Writer {
                 .execute(params![station, kw.normalize().to_string()])?;
         }
         Ok(())
-    }
-
-    /// Numbers, links, signs and stores a record of any kind at the end of the chain, in the running transaction. Returns its
-    /// number, or why nothing was written of it.
-    pub(super) fn append(
-        &mut self,
-        body: Body,
-        session: Option<i64>,
-        at: Time,
-        outcome: &mut Outcome,
-    ) -> Result<Result<u64, AppendError>, StoreError> {
-        if restore::chain_tail(&self.connection, self.epoch)?.0 == 0
-            && let Some((reason, detail)) = life::reason(&self.connection, self.epoch)?
-        {
-            // An epoch that did not begin with the store begins with a record that says why.
-            let change = Body::GatewayChange(GatewayChange { findings: vec![Finding { code: reason.into(), detail }] });
-            match self.append_here(change, None, at)? {
-                Ok(_) => outcome.sealed = true,
-                // The problem says it, too; bills do not wait for it.
-                Err(failure) => error!(error = %failure, "the first record of the epoch cannot be made"),
-            }
-        }
-        let appended = self.append_here(body, session, at)?;
-        outcome.sealed |= appended.is_ok();
-        Ok(appended)
-    }
-
-    fn append_here(&self, body: Body, session: Option<i64>, at: Time) -> Result<Result<u64, AppendError>, StoreError> {
-        let (last, prev) = restore::chain_tail(&self.connection, self.epoch)?;
-        let (epoch, record_id) = (self.epoch.unsigned_abs(), uuid_of(at));
-        let place = Place { site: self.site.clone(), epoch, seq: last + 1, prev, record_id, created_at: at };
-        let record = match body.seal(&place, self.signing.signer.as_ref()) {
-            Ok(record) => record,
-            Err(failure) => return Ok(Err(failure.into())),
-        };
-        let (kind, seq) = (&record.payload.header.kind, place.seq);
-        match self.insert_record(&record, session) {
-            Err(rusqlite::Error::SqliteFailure(error, why)) if error.extended_code == SQLITE_CONSTRAINT_TRIGGER => {
-                return Ok(Err(AppendError::Refused(why.unwrap_or_default())));
-            }
-            inserted => inserted?,
-        }
-        if let (Some(session), Some(_)) = (session, record.payload.charge()) {
-            self.connection
-                .prepare_cached("UPDATE session SET settled = ?2 WHERE number = ?1")?
-                .execute(params![session, seq])?;
-        }
-        info!(seq, kind, "record sealed");
-        Ok(Ok(seq))
-    }
-
-    fn insert_record(&self, record: &Record, session: Option<i64>) -> rusqlite::Result<()> {
-        let Header { kind, seq, record_id, created_at, .. } = &record.payload.header;
-        let copies = Copies::of(&record.payload);
-        self.connection
-            .prepare_cached(
-                "INSERT INTO record (epoch, seq, kind, record_id, session, created_at, hash, station, energy_wh, cost_excl_vat, cost_incl_vat, \
-                 currency, prev, lines, jws) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
-            )?
-            .execute(params![
-                self.epoch,
-                seq,
-                kind,
-                record_id,
-                session,
-                time::to_millis(created_at.0),
-                record.hash.to_string(),
-                copies.station,
-                copies.energy_wh,
-                copies.cost_excl_vat,
-                copies.cost_incl_vat,
-                copies.currency,
-                copies.prev,
-                copies.lines,
-                record.jws
-            ])
-            .map(drop)
     }
 
     /// Head office says that it has committed everything up to `through`; believed only when it names the same bytes.

@@ -418,3 +418,16 @@ struct StoredFinding {
     code: String,
     detail: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tariff_goes_by_its_hash_or_by_the_older_one_of_its_file() {
+        // printf ' {} \n' | sha256sum
+        let older = "6b65faf6d4d8b853f947ba8dd448e1ff04d64d5a1779232763babd488ee15e21";
+        assert!(is_tariff(older, " {} \n") && is_tariff(&tariff_hash("{}").to_string(), "{}"));
+        assert!(!is_tariff(older, "{}") && !is_tariff(&tariff_hash("{}").to_string(), "[]"));
+    }
+}

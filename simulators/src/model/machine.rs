@@ -17,9 +17,7 @@ use forecourt::session::metering::{self, StationPower};
 use forecourt::session::overlap::{self, Neighbour};
 use forecourt::session::{self, JournalEntry, Lookup, Memory, Origin, Session, State as SessionState, TariffChoice};
 use forecourt::station::{Authorizer, Change, Machine, Policy, UnknownTokens};
-use forecourt::units::{
-    Decimal, MilliWh as Energy, Received, StationId, Time, Token, TokenKind, TxRef, Version as OcppVersion, time,
-};
+use forecourt::units::{Decimal, MilliWh as Energy, Received, StationId, Token, TokenKind, TxRef, Version as OcppVersion, time};
 
 use super::script::{Body, Context, Message, Name, Phase, Quantity, State, Status, Tx, Version};
 use super::world::{Tariff, World, offset};
