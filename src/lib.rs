@@ -1,5 +1,6 @@
 //! Forecourt: the station controller of an EV charging site. ARCHITECTURE.md describes it.
 
+pub mod billing;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -394,6 +394,31 @@ async fn what_may_have_been_billed_already_is_held() {
     site.stop().await;
 }
 
+/// The schema itself forbids it, whoever writes: a session is charged once, and once more for each credit of a charge.
+#[tokio::test]
+async fn a_second_charge_is_refused_while_the_first_stands() {
+    let mut site = Site::running().await;
+    one_session(&site).await;
+    let shown = site.query("SELECT * FROM v_session", &[]);
+    site.stop().await;
+    let store = Connection::open(site.store()).unwrap();
+    let insert = |seq: i64, kind: &str, id: &str, reference: Option<&str>| {
+        let sql = "INSERT INTO record (epoch, seq, kind, record_id, session, created_at, hash, jws, reference) \
+             SELECT epoch, ?1, ?2, ?3, session, created_at, hash, jws, ?4 FROM record WHERE seq = 1";
+        store.execute(sql, rusqlite::params![seq, kind, id, reference]).map_err(|error| error.to_string())
+    };
+    let stands = Err("the session has a charge that no credit takes back".to_owned());
+    let first: String = store.query_row("SELECT record_id FROM record", [], |row| row.get(0)).unwrap();
+    assert_eq!(insert(2, "charge", "second", None), stands);
+    assert_eq!(insert(2, "credit", "back", Some("another")), Err("a credit names a charge of its session".to_owned()));
+    assert_eq!(insert(2, "credit", "back", Some(&first)), Ok(1));
+    assert_eq!(insert(3, "credit", "again", Some(&first)), Err("the charge is taken back already".to_owned()));
+    assert_eq!(insert(3, "charge", "second", None), Ok(1));
+    assert_eq!(insert(4, "charge", "third", None), stands);
+    // Two charges are not two sessions.
+    assert_eq!(site.query("SELECT * FROM v_session", &[]), shown);
+}
+
 /// Moved by copying: nobody knows whether the other one went on.
 #[tokio::test]
 async fn a_copied_store_and_a_missing_epoch_file_begin_new_epochs() {

@@ -68,3 +68,21 @@ async fn a_wrong_file_changes_nothing_and_is_named_and_sighup_reads_the_tariffs_
     site.inner.settled().await;
     assert_eq!(costs(&site), ["5.20", "5.00"]);
 }
+
+/// Head office can ask for the version that a record names.
+#[tokio::test]
+async fn a_tariff_version_goes_by_one_hash_in_records_and_in_the_store() {
+    let site = ScriptedSite::open().await;
+    // As an editor writes it.
+    std::fs::write(site.inner.dir.path().join("tariffs/plain.json"), format!("{}\n", plain("0.50"))).unwrap();
+    site.inner.forecourt(&["tariff", "reload"]).ok();
+    site.at(200 * MIN);
+    let mut station = site.station("CP-1", "ocpp1.6").await;
+    let tx = station.start(0, 1, "04-AAAA", 0).await;
+    station.stop(60 * MIN, tx, "04-AAAA", 10_000).await;
+    site.inner.settled().await;
+    let record = site.inner.forecourt(&["record", "show", "1", "--json"]).ok().json();
+    let kept = site.inner.value("SELECT t.hash FROM session s JOIN tariff t ON t.hash = s.tariff", &[]);
+    assert_eq!(record["rating"]["tariff_sha256"].as_str(), kept.as_deref());
+    assert!(site.inner.forecourt(&["verify", "--all"]).ok().out.contains("chain intact"));
+}

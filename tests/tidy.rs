@@ -42,6 +42,7 @@ const MODULES: &[Module] = &[
     module("session", 1, LowerAndPeers),
     module("rating", 1, LowerAndPeers),
     module("record", 1, LowerAndPeers),
+    module("billing", 1, LowerAndPeers),
     module("store", 2, Lower),
     module("ocpp", 2, Lower),
     module("csms", 3, Lower),
@@ -54,7 +55,7 @@ const MODULES: &[Module] = &[
 ];
 const SHELL: u8 = 4;
 /// Modules that decide and do nothing else: the domain, and the protocol.
-const PURE: &[&str] = &["units", "fact", "station", "session", "rating", "record", "ocpp"];
+const PURE: &[&str] = &["units", "fact", "station", "session", "rating", "record", "billing", "ocpp"];
 const MAX_LINES: usize = 500;
 
 /// Names of OCPP JSON that mean nothing elsewhere. Not complete: enough to notice a wire type that escapes.

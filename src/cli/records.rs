@@ -247,18 +247,18 @@ impl<'k> Walk<'k> {
     fn stored(&mut self, stored: &StoredRecord) -> Option<record::Verified> {
         let place = format!("record {} of epoch {}", stored.seq, stored.epoch);
         let verified = self.feed(&stored.jws)?;
-        let (seq, epoch) = (verified.payload.seq, verified.payload.epoch);
+        let signed = &verified.payload.header;
+        let (seq, epoch) = (signed.seq, signed.epoch);
         if seq != stored.seq || epoch != stored.epoch.unsigned_abs() {
             self.fault(format!("{place}: the row says so, the signed text says {seq} of epoch {epoch}"));
         }
         if verified.hash.to_string() != stored.hash {
             self.fault(format!("{place}: the stored hash is not that of the record"));
         }
-        let signed = &verified.payload;
-        let session = signed.session.as_ref().map(|session| &session.session_id);
+        let session = verified.payload.charge().map(|charge| &charge.session.session_id);
         let same = (signed.kind.as_str(), &signed.record_id, signed.created_at.0, session)
             == (stored.kind.as_str(), &stored.record_id, stored.created_at, stored.session_id.as_ref());
-        if !same || Copies::of(&verified.text) != stored.copies {
+        if !same || Copies::of(&verified.payload) != stored.copies {
             self.fault(format!("{place}: its readable columns differ from the signed text; the signed text counts"));
         }
         Some(verified)

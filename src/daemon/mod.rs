@@ -135,6 +135,7 @@ impl Daemon {
 
         let (stop, stopping) = watch::channel(false);
         let settler = settle::Settler {
+            site: settle::site_terms(&config),
             config: config.clone(),
             reader: Reader::open(path)?,
             store: store.clone(),

@@ -1,5 +1,5 @@
-//! From an ended session to its bill: a thread that asks the store for ended sessions without a record, judges and prices
-//! each (pure), and hands the verdict back to the writer. Run twice it gives the same result; killed at any point, the next
+//! The thread that bills: asks the store for ended sessions without a record, lets [`billing`] make the bill of each (pure), and
+//! hands it, or the reason to hold the session, back to the writer. Run twice it gives the same result; killed at any point, the next
 //! start finds the same sessions again. While the system clock is wrong nothing is judged or sealed: ended sessions wait.
 
 use std::cell::RefCell;
@@ -12,15 +12,12 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tracing::error;
 
-use crate::config::{Config, Station};
-use crate::fact::Context;
-use crate::rating::{self, LoadSample, Metered, Tariff};
-use crate::record::{AuthMethod, Charge, Connector, Draft, Nature, Party, SignedReading, Site, TariffSource, Verdict};
-use crate::session::metering::{self, Curve, Signed};
-use crate::session::overlap::Span;
-use crate::session::{Session, TariffRef, hold};
-use crate::store::{Bill, Due, Job, Reader, Settlement, StoreError, WriterHandle};
-use crate::units::{Clock, MilliWh, Time};
+use crate::billing::{self, Bill, Due, Held, SiteTerms, StationTerms};
+use crate::config::Config;
+use crate::rating::Tariff;
+use crate::session::{TariffRef, hold};
+use crate::store::{Job, Reader, Settlement, StoreError, WriterHandle};
+use crate::units::{Clock, Time};
 
 /// Sessions judged between two looks at the queue.
 const BATCH: usize = 32;
@@ -33,22 +30,14 @@ const AFTER_FAILURE: Duration = Duration::from_secs(2);
 const WAITING_SLEEP: Duration = Duration::from_secs(5);
 const MIN_SLEEP: Duration = Duration::from_millis(50);
 
-/// Why a session is held instead of billed: code and detail.
-type Held = (&'static str, String);
-
 pub struct Settler {
     pub config: Config,
+    pub site: SiteTerms,
     pub reader: Reader,
     pub store: WriterHandle,
     pub clock: Clock,
     pub stop: watch::Receiver<bool>,
-    pub tariffs: RefCell<HashMap<TariffRef, Arc<LockedTariff>>>,
-}
-
-/// A tariff version that sessions were locked to, parsed once.
-pub struct LockedTariff {
-    tariff: Tariff,
-    source: TariffSource,
+    pub tariffs: RefCell<HashMap<TariffRef, Arc<Tariff>>>,
 }
 
 impl Settler {
@@ -94,11 +83,10 @@ impl Settler {
                 }
                 Err(failure) => return Err(failure),
             };
-            let outcome =
-                catch_unwind(AssertUnwindSafe(|| make_bill(&self.config, &due, tariff.as_deref()))).unwrap_or_else(|_| {
-                    error!(session = %due.session.id, station = %due.session.station, "rating panicked; the session is held");
-                    Err((hold::INTERNAL, hold::meaning(hold::INTERNAL).to_owned()))
-                });
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.bill(&due, tariff.as_deref()))).unwrap_or_else(|_| {
+                error!(session = %due.session.id, station = %due.session.station, "rating panicked; the session is held");
+                Err((hold::INTERNAL, hold::meaning(hold::INTERNAL).to_owned()))
+            });
             self.store.submit(Job::Settle(Box::new(Settlement {
                 session: *number,
                 outcome,
@@ -118,6 +106,12 @@ impl Settler {
         Ok(!due.is_empty())
     }
 
+    fn bill(&self, due: &Due, tariff: Option<&Tariff>) -> Result<Bill, Held> {
+        let station = self.config.station(due.session.station.as_str());
+        let station = station.map(|station| StationTerms { max_power_kw: station.max_power_kw, evse_ids: &station.evse_ids });
+        billing::bill(due, tariff, &self.site, station.unwrap_or_default())
+    }
+
     fn hold_damaged(&self, session: i64, damage: String, at: Time) -> Result<(), StoreError> {
         error!(session, damage, "an ended session is damaged; it is held");
         self.store.submit(Job::Settle(Box::new(Settlement {
@@ -129,13 +123,13 @@ impl Settler {
         Ok(())
     }
 
-    fn tariff(&self, wanted: &TariffRef) -> Result<Option<Arc<LockedTariff>>, StoreError> {
+    fn tariff(&self, wanted: &TariffRef) -> Result<Option<Arc<Tariff>>, StoreError> {
         if let Some(known) = self.tariffs.borrow().get(wanted) {
             return Ok(Some(Arc::clone(known)));
         }
         let Some(json) = self.reader.tariff(wanted)? else { return Ok(None) };
         // Parsed when it was loaded; a text that no longer parses leaves its sessions without a tariff, which holds them.
-        let Some(locked) = LockedTariff::parse(&json).map(Arc::new) else { return Ok(None) };
+        let Some(locked) = Tariff::parse(&json).ok().map(Arc::new) else { return Ok(None) };
         let mut tariffs = self.tariffs.borrow_mut();
         if tariffs.len() >= MAX_TARIFFS {
             tariffs.clear();
@@ -151,100 +145,15 @@ impl Settler {
     }
 }
 
-impl LockedTariff {
-    fn parse(json: &str) -> Option<Self> {
-        let tariff = Tariff::parse(json).ok()?;
-        let source = TariffSource::parse(&tariff.id, json).ok()?;
-        Some(Self { tariff, source })
+pub(super) fn site_terms(config: &Config) -> SiteTerms {
+    let site = &config.site;
+    SiteTerms {
+        id: site.id.clone(),
+        name: site.name.clone(),
+        country_code: site.country_code.clone(),
+        party_id: site.party_id.clone(),
+        time_zone: site.time_zone,
+        currency: site.currency.code.to_owned(),
+        minor_digits: site.currency.minor_digits,
     }
-}
-
-/// Meters, prices and drafts one session.
-pub fn make_bill(config: &Config, due: &Due, tariff: Option<&LockedTariff>) -> Result<Bill, Held> {
-    if !due.damaged.is_empty() {
-        return Err((hold::EVIDENCE_DAMAGED, format!("altered on the disk: {}", due.damaged.join(", "))));
-    }
-    let session = &due.session;
-    let station = config.station(session.station.as_str());
-    let power = due.station_power(station.and_then(|station| station.max_power_kw));
-    let curve = metering::meter(session, &due.entries, &power)?;
-    let Some(locked) = tariff else { return Err((hold::NO_TARIFF, hold::meaning(hold::NO_TARIFF).to_owned())) };
-    let failed = |what: String| (hold::RATING_FAILED, what);
-    let loads = curve.power.iter().map(|(at, kw, amperes)| LoadSample { at: *at, kw: *kw, amperes: *amperes }).collect();
-    let metered = Metered::new(curve.start, curve.end, curve.registers.clone(), curve.activity.clone(), loads)
-        .map_err(|error| failed(error.to_string()))?;
-    let rated = rating::price(&locked.tariff, &metered, config.site.time_zone, config.site.currency.minor_digits)
-        .map_err(|error| failed(error.to_string()))?;
-    let (first, last) = ends(&curve);
-    let charge = charge(config, station, due, &curve, locked.source.clone());
-    let span = Span { start: curve.start, end: curve.end, first, last };
-    Ok(Bill { draft: Draft::charge(&charge, &rated), span, highest_kw: curve.highest_kw })
-}
-
-fn ends(curve: &Curve) -> (MilliWh, MilliWh) {
-    let register = |point: Option<&(_, MilliWh)>| point.map(|(_, register)| *register).unwrap_or_default();
-    (register(curve.registers.first()), register(curve.registers.last()))
-}
-
-fn charge(config: &Config, station: Option<&Station>, due: &Due, curve: &Curve, tariff: TariffSource) -> Charge {
-    let session = &due.session;
-    let (start_register, stop_register) = ends(curve);
-    let mut findings = session.findings.clone();
-    findings.extend(curve.findings.iter().cloned());
-    let (evse_uid, evse_id) = evse_names(station, session);
-    Charge {
-        session_id: session.id.clone(),
-        version: session.version,
-        tx: session.tx.clone(),
-        station: session.station.clone(),
-        evse: session.evse,
-        connector: Connector { number: session.connector_number(), ..Connector::default() },
-        evse_uid,
-        evse_id,
-        token: session.token.clone(),
-        token_owner: None,
-        auth_method: AuthMethod::Whitelist,
-        authorization_reference: None,
-        payment_method: if session.token.is_some() { "token" } else { "none" }.to_owned(),
-        contract: None,
-        started_at: curve.start,
-        ended_at: curve.end,
-        meter_serial: due.meter_serial.clone(),
-        start_register,
-        stop_register,
-        register_source: curve.source.to_owned(),
-        signed: curve.signed.iter().map(signed).collect(),
-        stop_reason: session.stop_reason.clone(),
-        findings,
-        site: Site {
-            id: config.site.id.clone(),
-            name: config.site.name.clone(),
-            party: Party { country_code: config.site.country_code.clone(), party_id: config.site.party_id.clone() },
-            time_zone: config.site.time_zone.name().to_owned(),
-            currency: config.site.currency.code.to_owned(),
-            address: None,
-            city: None,
-            postal_code: None,
-            country: None,
-            coordinates: None,
-        },
-        tariff,
-    }
-}
-
-/// The EVSE's name within the site, and its eMI3 id when the configuration gives one.
-fn evse_names(station: Option<&Station>, session: &Session) -> (String, String) {
-    let uid = format!("{}-{}", session.station, session.evse);
-    let place = usize::try_from(session.evse).ok().and_then(|evse| evse.checked_sub(1));
-    let configured = station.zip(place).and_then(|(station, place)| station.evse_ids.get(place)).cloned();
-    (uid.clone(), configured.unwrap_or(uid))
-}
-
-fn signed(signed: &Signed) -> SignedReading {
-    let nature = match signed.context {
-        Context::TransactionBegin => Nature::Start,
-        Context::TransactionEnd => Nature::End,
-        _ => Nature::Intermediate,
-    };
-    SignedReading { nature, at: Some(signed.at), encoding: None, data: signed.data.clone(), verdict: Verdict::NotChecked }
 }

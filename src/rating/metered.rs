@@ -4,7 +4,7 @@
 //! start ├──register──────register───────────register──┤ end      (time, mWh), both never fall
 //!       ├──Charging───────────┼──Idle─────────────────┤          (from, Activity)
 //! ```
-//! Cleaning (resets, wrong units, missing ends) is the session's affair; this type only refuses what it could not bill.
+//! Cleaning (resets, wrong units, missing ends) is done by `session::metering`, which makes it; this type only refuses what it could not bill.
 //! Registers of the same instant are accepted: the energy between them counts as delivered at that instant.
 //! All instants are cut to whole milliseconds. Limits: [`MAX_SESSION_DAYS`], [`MilliWh::MAX_REGISTER`].
 
@@ -162,11 +162,11 @@ impl Metered {
 
     // The constructor refuses empty lists, so the fall-backs below are never used.
 
-    pub(super) fn first_register(&self) -> MilliWh {
+    pub fn first_register(&self) -> MilliWh {
         self.registers.first().map_or(MilliWh(0), |(_, register)| *register)
     }
 
-    fn last_register(&self) -> MilliWh {
+    pub fn last_register(&self) -> MilliWh {
         self.registers.last().map_or(MilliWh(0), |(_, register)| *register)
     }
 

@@ -53,7 +53,7 @@ impl Tariff {
             min_price: bound("min_price")?,
             max_price: bound("max_price")?,
             elements: filled(&members.required("elements")?)?.iter().map(element).collect::<Result<_, _>>()?,
-            source: json.into(),
+            source: raw.to_owned(),
             lacking: ["country_code", "party_id", "last_updated"]
                 .into_iter()
                 .filter(|name| members.optional(name).is_none())

@@ -2,16 +2,17 @@
 //!
 //! A tariff is a list of elements in order of precedence; an element is a list of price components that count while all of its
 //! restrictions hold. Only [`Tariff::parse`] makes one, so whatever holds a `Tariff` holds a checked one. The JSON text it came
-//! from is kept byte for byte, for the record and its hash. (OCPI 2.2.1 bugfix edition, tariffs: Tariff, TariffElement,
+//! from is kept byte for byte, without the white space around it, for the record and its hash. (OCPI 2.2.1 bugfix edition, tariffs: Tariff, TariffElement,
 //! PriceComponent, TariffRestrictions.)
 
 use chrono::{NaiveDate, NaiveTime, Weekday};
+use serde_json::value::RawValue;
 
 use super::rated::Dimension;
 use crate::units::{Decimal, Time};
 
 /// A checked tariff.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Tariff {
     /// OCPI CiString(36): compared without regard to case.
     pub id: String,
@@ -27,7 +28,8 @@ pub struct Tariff {
     pub max_price: Option<PriceBound>,
     /// Never empty.
     pub elements: Vec<Element>,
-    pub(super) source: Box<str>,
+    /// The JSON text that it came from, without the white space around it.
+    pub(super) source: Box<RawValue>,
     /// OCPI's required members that rating does not need and the file lacks.
     pub(super) lacking: Vec<&'static str>,
 }
@@ -123,6 +125,11 @@ pub enum TariffError {
 impl Tariff {
     /// The JSON text this tariff was read from, byte for byte.
     pub fn source(&self) -> &str {
+        self.source.get()
+    }
+
+    /// The same, to be embedded in other JSON.
+    pub fn json(&self) -> &RawValue {
         &self.source
     }
 

@@ -19,6 +19,7 @@
 //! | `site-changed` | fault | a record of another site |
 //! | `anchor-mismatch` | fault | another record than the expected one stands at that number |
 //! | `tail-missing` | fault | the walk ended before an expected record |
+//! | `kind-unknown` | notice | only signature and place could be checked |
 //! | `duplicate` | notice | the same record once more |
 //! | `epoch-changed` | notice | a new store: restore or new gateway |
 //! | `starts-late` | notice | the first record seen is not number 1 |
@@ -28,9 +29,8 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use super::check;
-use super::hash::Hash;
-use super::jwk::JwkSet;
+use super::document::check;
+use super::sign::{Hash, JwkSet};
 use super::verify::{Verified, VerifyError, claimed_place, open};
 
 const REMEMBERED: usize = 1024;
@@ -114,8 +114,8 @@ impl<'k> Chain<'k> {
         let hash = Hash::of(jws.as_bytes());
         let (verified, place) = match open(jws, self.keys) {
             Ok(verified) => {
-                let payload = &verified.payload;
-                let place = Some((payload.epoch, payload.seq, payload.prev));
+                let header = &verified.payload.header;
+                let place = Some((header.epoch, header.seq, header.prev));
                 (Some(verified), place)
             }
             Err(error) => {
@@ -173,19 +173,26 @@ impl<'k> Chain<'k> {
     }
 
     fn judge_content(&mut self, verified: &Verified, problems: &mut Vec<Problem>) {
-        let payload = &verified.payload;
-        let here = Head { epoch: payload.epoch, seq: payload.seq, hash: verified.hash };
-        for finding in check::payload(payload) {
+        let header = &verified.payload.header;
+        let here = Head { epoch: header.epoch, seq: header.seq, hash: verified.hash };
+        if verified.payload.body.is_none() {
+            let text = format!(
+                "record {}: of kind {}, which this version does not know: signature and place were checked, its contents were not",
+                here.seq, header.kind
+            );
+            problems.push(notice("kind-unknown", &here, text));
+        }
+        for finding in check::payload(&verified.payload) {
             let text = format!("record {}: {}", here.seq, finding.detail);
             problems.push(Problem { code: finding.code, ..fault("", &here, text) });
         }
         match &self.site {
-            Some(site) if *site != payload.site => {
-                let text = format!("record {}: it is of site {}, the walk is of site {site}", here.seq, payload.site);
+            Some(site) if *site != header.site => {
+                let text = format!("record {}: it is of site {}, the walk is of site {site}", here.seq, header.site);
                 problems.push(fault("site-changed", &here, text));
             }
             Some(_) => {}
-            None => self.site = Some(payload.site.clone()),
+            None => self.site = Some(header.site.clone()),
         }
     }
 

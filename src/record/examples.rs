@@ -3,11 +3,12 @@
 use chrono::TimeDelta;
 use uuid::Uuid;
 
-use super::{
-    AuthMethod, Charge, Connector, Draft, Hash, JwkSet, Nature, Party, Place, Record, SignedReading, SigningKey, Site,
-    TariffSource, Verdict,
-};
-use crate::rating::{Activity, Dimension, Line, LineSource, Period, Price, Rated, Totals};
+use super::{Body, ChargeBody, Hash, JwkSet, Place, Record, SigningKey};
+use crate::billing::{self, Due, SiteTerms};
+use crate::fact::Context;
+use crate::rating::{Activity, Dimension, Line, LineSource, Metered, Period, Price, Rated, Tariff, Totals};
+use crate::session::Session;
+use crate::session::metering::{Metering, Signed};
 use crate::units::{Decimal, Finding, MilliWh, SessionId, StationId, Time, Token, TokenKind, TxRef, Version};
 
 pub const EPOCH: u64 = 1_795_000_000_000;
@@ -35,55 +36,57 @@ pub fn at(text: &str) -> Time {
     text.parse().expect("time")
 }
 
-pub fn charge() -> Charge {
-    Charge {
-        session_id: SessionId::new("S-20261121-0042"),
-        version: Version::V201,
-        tx: TxRef::new("a7f0"),
-        station: StationId::new("CP-07"),
-        evse: 1,
-        connector: Connector {
-            number: 1,
-            standard: Some("IEC_62196_T2".to_owned()),
-            format: Some("SOCKET".to_owned()),
-            power_type: Some("AC_3_PHASE".to_owned()),
-        },
-        evse_uid: "CP-07-1".to_owned(),
-        evse_id: "NL*FCT*E07*1".to_owned(),
-        token: Some(Token::new(TokenKind::Named("ISO14443".into()), "04A1B2C3D4A1F3")),
-        token_owner: None,
-        auth_method: AuthMethod::Whitelist,
-        authorization_reference: None,
-        payment_method: "contract".to_owned(),
-        contract: Some("NL-FCT-C0000123".to_owned()),
-        started_at: at("2026-11-21T10:00:00Z"),
-        ended_at: at("2026-11-21T12:00:00Z"),
-        meter_serial: Some("EM-1234".to_owned()),
-        start_register: MilliWh(1_000_000_000),
-        stop_register: MilliWh(1_010_500_250),
-        register_source: "transaction-samples".to_owned(),
-        signed: vec![SignedReading {
-            nature: Nature::Start,
-            at: Some(at("2026-11-21T10:00:00Z")),
-            encoding: None,
-            data: "OCMF|{\"FV\":\"1.0\"}|{\"SD\":\"30\"}".to_owned(),
-            verdict: Verdict::NotChecked,
-        }],
-        stop_reason: Some("EVDisconnected".to_owned()),
-        findings: vec![Finding::new("clock-offset", "the station's clock is 3 s ahead")],
-        site: Site {
+/// A session and what was metered in it.
+pub struct Example {
+    pub session: Session,
+    pub start: Time,
+    pub end: Time,
+    pub energy: MilliWh,
+    pub signed: Vec<Signed>,
+}
+
+pub fn example() -> Example {
+    let (start, end) = (at("2026-11-21T10:00:00Z"), at("2026-11-21T12:00:00Z"));
+    let id = SessionId::new("S-20261121-0042");
+    let mut session = Session::new(42, id, StationId::new("CP-07"), Version::V201, TxRef::new("a7f0"), start);
+    session.evse = 1;
+    session.token = Some(Token::new(TokenKind::Named("ISO14443".into()), "04A1B2C3D4A1F3"));
+    session.stop_reason = Some("EVDisconnected".to_owned());
+    session.findings = vec![Finding::new("clock-offset", "the station's clock is 3 s ahead")];
+    let data = "OCMF|{\"FV\":\"1.0\"}|{\"SD\":\"30\"}".to_owned();
+    Example {
+        session,
+        start,
+        end,
+        energy: MilliWh(10_500_250),
+        signed: vec![Signed { at: start, context: Context::TransactionBegin, data }],
+    }
+}
+
+impl Example {
+    pub fn charge(self, rated: &Rated) -> ChargeBody {
+        let Self { session, start, end, energy, signed } = self;
+        let first = MilliWh(1_000_000_000);
+        let registers = vec![(start, first), (end, first + energy)];
+        let metered = Metered::new(start, end, registers, vec![(start, Activity::Charging)], Vec::new()).expect("metered");
+        let metering = Metering { metered, highest_kw: None, source: "transaction-samples", signed, findings: Vec::new() };
+        let meter_serial = Some("EM-1234".to_owned());
+        let due = Due { session, entries: Vec::new(), last_message: None, damaged: Vec::new(), meter_serial, learned_kw: None };
+        let site = SiteTerms {
             id: "site-1".to_owned(),
             name: "Forecourt \"West\"".to_owned(),
-            party: Party { country_code: "NL".to_owned(), party_id: "FCT".to_owned() },
-            time_zone: "Europe/Amsterdam".to_owned(),
+            country_code: "NL".to_owned(),
+            party_id: "FCT".to_owned(),
+            time_zone: chrono_tz::Europe::Amsterdam,
             currency: "EUR".to_owned(),
-            address: None,
-            city: Some("Utrecht".to_owned()),
-            postal_code: None,
-            country: None,
-            coordinates: None,
-        },
-        tariff: TariffSource::parse("T1", &format!("\n{TARIFF}\n")).expect("tariff"),
+            minor_digits: 2,
+        };
+        let tariff = Tariff::parse(&format!("\n{TARIFF}\n")).expect("tariff");
+        billing::charge(&due, &metering, rated, &tariff, &site, &["NL*FCT*E07*1".to_owned()])
+    }
+
+    pub fn body(self, rated: &Rated) -> Body {
+        Body::Charge(Box::new(self.charge(rated)))
     }
 }
 
@@ -161,7 +164,7 @@ pub fn place(epoch: u64, seq: u64, prev: Option<Hash>) -> Place {
 }
 
 pub fn seal(epoch: u64, seq: u64, prev: Option<Hash>) -> Record {
-    Draft::charge(&charge(), &rated()).seal(&place(epoch, seq, prev), &key()).expect("sealed")
+    example().body(&rated()).seal(&place(epoch, seq, prev), &key()).expect("sealed")
 }
 
 /// Records 1 to `count` of one epoch.

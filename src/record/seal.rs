@@ -1,18 +1,11 @@
-//! Sealing: a draft gets its place in the chain, is checked, serialised once, and signed.
+//! Sealing: a body gets its place in the chain, is checked, serialised once, and signed.
 
 use std::fmt;
 
 use uuid::Uuid;
 
-use super::check;
-use super::draft::Draft;
-use super::exact::Stamp;
-use super::hash::Hash;
-use super::jws::{self, MAX_RECORD_BYTES};
-use super::key::{SignError, Signer};
-use super::kind::Kind;
-use super::payload::{Payload, SCHEMA};
-use super::verify::{self, VerifyError};
+use super::document::{Body, Header, Payload, PayloadError, SCHEMA, Stamp, TYP, check};
+use super::sign::{self, Hash, MAX_JWS_BYTES, SignError, Signer};
 use crate::units::{Finding, Time};
 
 /// Where a record stands. The store's single writer hands these out, inside the transaction that keeps the record.
@@ -29,23 +22,23 @@ pub struct Place {
     pub created_at: Time,
 }
 
-/// A finished record. `jws` is what is stored and published; `payload` is the text inside it.
-#[derive(Clone, PartialEq, Eq)]
+/// A finished record. `jws` is what is stored and published.
+#[derive(Clone)]
 pub struct Record {
-    pub kind: Kind,
-    pub epoch: u64,
-    pub seq: u64,
-    pub record_id: Uuid,
     pub jws: String,
-    pub payload: String,
     /// Of the JWS text: `prev` of the next record, `root` of a receipt.
     pub hash: Hash,
+    /// The signed text.
+    pub text: String,
+    /// The same, as it was read back before it was signed.
+    pub payload: Payload,
 }
 
-/// Both texts name the driver's token, so neither is shown.
+/// The texts name the driver's token, so they are not shown.
 impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Record({} {}/{} {} {})", self.kind, self.epoch, self.seq, self.record_id, self.hash)
+        let Header { kind, epoch, seq, record_id, .. } = &self.payload.header;
+        write!(f, "Record({kind} {epoch}/{seq} {record_id} {})", self.hash)
     }
 }
 
@@ -56,12 +49,12 @@ pub enum SealError {
     Place { seq: u64, reason: &'static str },
     #[error("the record contradicts itself: {}", summary(.0))]
     Inconsistent(Vec<Finding>),
-    #[error("the record would have {bytes} bytes, more than {MAX_RECORD_BYTES}")]
+    #[error("the record would have {bytes} bytes, more than {MAX_JWS_BYTES}")]
     TooLarge { bytes: usize },
     #[error("the record cannot be written as JSON")]
     Encode(#[source] serde_json::Error),
     #[error("the record cannot be read back")]
-    ReadBack(#[from] VerifyError),
+    ReadBack(#[from] PayloadError),
     #[error(transparent)]
     Sign(#[from] SignError),
 }
@@ -70,50 +63,35 @@ fn summary(findings: &[Finding]) -> String {
     findings.iter().map(|finding| format!("{} ({})", finding.detail, finding.code)).collect::<Vec<_>>().join("; ")
 }
 
-impl Draft {
+impl Body {
     /// Serialises and signs. Nothing is signed that [`verify_one`](super::verify_one) would refuse.
-    pub fn seal(self, place: &Place, signer: &dyn Signer) -> Result<Record, SealError> {
+    pub fn seal(mut self, place: &Place, signer: &dyn Signer) -> Result<Record, SealError> {
         if let Some(reason) = misplaced(place) {
             return Err(SealError::Place { seq: place.seq, reason });
         }
-        let kind = self.kind;
-        let payload = serde_json::to_string(&self.place(place)).map_err(SealError::Encode)?;
-        // Judged as read back, not as built: what the text does not keep (microseconds, say) must not hide a contradiction.
-        let contradictions = check::payload(&verify::read(&payload)?);
-        if !contradictions.is_empty() {
-            return Err(SealError::Inconsistent(contradictions));
-        }
-        let jws = jws::compact(&payload, signer)?;
-        if jws.len() > MAX_RECORD_BYTES {
-            return Err(SealError::TooLarge { bytes: jws.len() });
-        }
-        let hash = Hash::of(jws.as_bytes());
-        Ok(Record { kind, epoch: place.epoch, seq: place.seq, record_id: place.record_id, jws, payload, hash })
-    }
-
-    fn place(self, place: &Place) -> Payload {
-        let record_id = place.record_id.to_string();
-        let cdr = self.cdr.map(|mut cdr| {
-            cdr.id.clone_from(&record_id);
-            cdr.last_updated = Stamp(place.created_at);
-            cdr
-        });
-        Payload {
+        let header = Header {
             schema: SCHEMA.to_owned(),
-            kind: self.kind,
+            kind: self.kind().to_owned(),
             site: place.site.clone(),
             epoch: place.epoch,
             seq: place.seq,
             prev: place.prev,
-            record_id,
+            record_id: place.record_id.to_string(),
             created_at: Stamp(place.created_at),
-            cdr,
-            session: self.session,
-            lines: self.lines,
-            meter: self.meter,
-            findings: self.findings,
-            rating: self.rating,
+        };
+        self.place(&header.record_id, place.created_at);
+        let text = serde_json::to_string(&Payload { header, body: Some(self) }).map_err(SealError::Encode)?;
+        // Judged as read back, not as built: what the text does not keep (microseconds, say) must not hide a contradiction.
+        let payload = Payload::parse(&text)?;
+        let contradictions = check::payload(&payload);
+        if !contradictions.is_empty() {
+            return Err(SealError::Inconsistent(contradictions));
         }
+        let jws = sign::compact(&text, TYP, signer)?;
+        if jws.len() > MAX_JWS_BYTES {
+            return Err(SealError::TooLarge { bytes: jws.len() });
+        }
+        Ok(Record { hash: Hash::of(jws.as_bytes()), jws, text, payload })
     }
 }
 

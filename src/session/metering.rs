@@ -1,4 +1,4 @@
-//! From the evidence of an ended session to a register curve that can be priced, or to a reason not to. Pure.
+//! From the evidence of an ended session to what can be priced, or to a reason not to. Pure.
 //!
 //! The registers at start and stop make the bill; samples between say when the energy flowed, and whether the ends can be true.
 //! A wrong sample is left out and noted; a wrong end is replaced by a sample close by, or holds the session. Nothing is smoothed
@@ -19,25 +19,20 @@ mod vehicle;
 use self::activity::Course;
 use self::clock::Timed;
 use self::registers::Ends;
+use super::overlap::Span;
 use super::session::Session;
 use super::{JournalEntry, OFFLINE_TIME, hold};
 use crate::fact::{AuthStatus, ChargingState, Context, Measurand, Phase, Value};
-use crate::rating::Activity;
+use crate::rating::Metered;
 use crate::units::{Decimal, Finding, MilliWh, Time, Version};
 
 pub use self::limit::{Limit, StationPower};
 
 /// A session that can be priced.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Curve {
-    pub start: Time,
-    pub end: Time,
-    /// Monotone; the first is at `start`, the last at `end`.
-    pub registers: Vec<(Time, MilliWh)>,
-    /// Changes of what the vehicle does; the first is at `start`.
-    pub activity: Vec<(Time, Activity)>,
-    /// Measured power in kW and current in A (sum of phases), where the station sent them.
-    pub power: Vec<(Time, Option<Decimal>, Option<Decimal>)>,
+pub struct Metering {
+    /// Register curve, activity, and the measured power in kW and current in A (sum of phases), where the station sent them.
+    pub metered: Metered,
     /// The most power that the station measured at the outlet, in kW: what it can deliver is learned from it.
     pub highest_kw: Option<Decimal>,
     /// `start-stop` (1.6 meterStart/meterStop), `transaction-samples` (Transaction.Begin/End), `samples`, `intervals`.
@@ -45,6 +40,14 @@ pub struct Curve {
     /// Signed meter data, byte for byte, each once, in the order of the events.
     pub signed: Vec<Signed>,
     pub findings: Vec<Finding>,
+}
+
+impl Metering {
+    /// What the bill covers, for the comparison with the connector's other sessions.
+    pub fn span(&self) -> Span {
+        let metered = &self.metered;
+        Span { start: metered.start(), end: metered.end(), first: metered.first_register(), last: metered.last_register() }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -59,7 +62,7 @@ type Held = (&'static str, String);
 
 /// Judges an ended session. `entries` is all its evidence, in the order of the journal. `Err` holds a reason code of
 /// [`super::hold`] and a detail.
-pub fn meter(session: &Session, entries: &[JournalEntry], power: &StationPower) -> Result<Curve, Held> {
+pub fn meter(session: &Session, entries: &[JournalEntry], power: &StationPower) -> Result<Metering, Held> {
     check_session(session)?;
     let mut findings = Vec::new();
     let timed = clock::correct(entries, session.clock_lag, &mut findings)?;
@@ -94,7 +97,9 @@ pub fn meter(session: &Session, entries: &[JournalEntry], power: &StationPower) 
     let activity = course.activity(&mut findings);
     // What was measured after the end flowed before it.
     let registers = measured.into_iter().map(|(at, register)| (at.min(end), register)).collect();
-    Ok(Curve { start, end, registers, activity, power: loads, highest_kw, source: ends.source, signed: signed(&timed), findings })
+    let metered = Metered::new(start, end, registers, activity, loads);
+    let metered = metered.map_err(|error| (hold::RATING_FAILED, error.to_string()))?;
+    Ok(Metering { metered, highest_kw, source: ends.source, signed: signed(&timed), findings })
 }
 
 /// A session that somebody may be billed for.

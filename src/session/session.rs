@@ -4,11 +4,11 @@
 //! enough to keep for every open session.
 
 use chrono::TimeDelta;
-use ring::digest;
 
 use super::memory::Memory;
 use crate::fact::AuthStatus;
 use crate::rating::Tariff;
+use crate::record;
 use crate::units::{Finding, MilliWh, SessionId, StationId, Time, Token, TxRef, Version};
 
 /// A session and everything the machine decides on.
@@ -50,14 +50,13 @@ pub struct Session {
     pub memory: Memory,
 }
 
-/// A tariff version by the SHA-256 of its JSON text (hex).
+/// A tariff version by the hash of its JSON text, as records name it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TariffRef(pub Box<str>);
 
 impl TariffRef {
     pub fn of(tariff: &Tariff) -> Self {
-        let digest = digest::digest(&digest::SHA256, tariff.source().as_bytes());
-        Self(digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
+        Self(record::tariff_hash(tariff.source()).to_string().into())
     }
 }
 

@@ -52,6 +52,10 @@ impl Writer {
                 self.problem(kind, number, &subject, &detail, at)?;
             }
             Job::Settle(settlement) => self.settle(*settlement, outcome)?,
+            Job::Append { body, session, at, reply } => {
+                let appended = self.append(*body, session, at, outcome)?;
+                outcome.released.push(Reply::Append(reply, appended));
+            }
             Job::Receipt { epoch, through, root, rejected, at, reply } => {
                 let verdict = self.receipt(epoch, through, &root, &rejected, at, outcome)?;
                 outcome.released.push(Reply::Receipt(reply, verdict));

@@ -2,15 +2,16 @@
 
 use tokio::sync::oneshot;
 
+use super::append::AppendError;
 use super::bounds::Keep;
 use super::calls::{CallEnd, NewCall, QueuedCall, TooManyCalls};
 use super::clock::ClockNews;
 use super::ledger::{ReceiptOutcome, Refusal};
+use crate::billing::{Bill, Held};
 use crate::fact::{Answer, Fact};
-use crate::record::Draft;
-use crate::session::overlap::Span;
+use crate::record::Body;
 use crate::station::Policy;
-use crate::units::{Decimal, Finding, Received, StationId, Time, Version};
+use crate::units::{Finding, Received, StationId, Time, Version};
 
 /// Turns the machine's answer into the frame to send; `None` when none is due.
 pub type Encode = Box<dyn FnOnce(&Answer) -> Option<String> + Send>;
@@ -65,7 +66,7 @@ pub struct Said {
 /// The verdict on an ended session.
 pub struct Settlement {
     pub session: i64,
-    pub outcome: Result<Bill, (&'static str, String)>,
+    pub outcome: Result<Bill, Held>,
     /// The last message the verdict rests on: when another came since, the session is judged again.
     pub last_message: Option<i64>,
     pub at: Time,
@@ -81,14 +82,6 @@ pub struct NewTariffs {
     pub before: String,
     pub after: String,
     pub at: Time,
-}
-
-/// What becomes a record.
-pub struct Bill {
-    pub draft: Draft,
-    pub span: Span,
-    /// The most power that the station measured, in kW.
-    pub highest_kw: Option<Decimal>,
 }
 
 pub enum Job {
@@ -116,6 +109,13 @@ pub enum Job {
         at: Time,
     },
     Settle(Box<Settlement>),
+    /// A record of any kind, of a session or not; the reply is its number. Its author makes sure that the clock is right.
+    Append {
+        body: Box<Body>,
+        session: Option<i64>,
+        at: Time,
+        reply: oneshot::Sender<Result<u64, AppendError>>,
+    },
     Receipt {
         epoch: i64,
         through: u64,
@@ -175,6 +175,7 @@ pub enum Job {
 /// A reply whose transaction is on disk, and who waits for it.
 pub enum Reply {
     Message(oneshot::Sender<Stored>, Stored),
+    Append(oneshot::Sender<Result<u64, AppendError>>, Result<u64, AppendError>),
     Receipt(oneshot::Sender<ReceiptOutcome>, ReceiptOutcome),
     Call(oneshot::Sender<Result<QueuedCall, TooManyCalls>>, Result<QueuedCall, TooManyCalls>),
     Calls(oneshot::Sender<Vec<QueuedCall>>, Vec<QueuedCall>),
@@ -186,6 +187,7 @@ impl Reply {
     pub fn send(self) {
         match self {
             Self::Message(reply, answer) => drop(reply.send(answer)),
+            Self::Append(reply, appended) => drop(reply.send(appended)),
             Self::Receipt(reply, verdict) => drop(reply.send(verdict)),
             Self::Call(reply, call) => drop(reply.send(call)),
             Self::Calls(reply, calls) => drop(reply.send(calls)),

@@ -1,15 +1,15 @@
-//! Records: the end of the chain, and what head office confirmed of it.
+//! From a bill to its record, and what head office confirmed of the records.
 
 use rusqlite::{OptionalExtension, params};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
-use super::copies::Copies;
 use super::jobs::Settlement;
 use super::writer::{Outcome, Writer};
 use super::{StoreError, life, restore, sessions};
-use crate::record::{Draft, Hash, Place, Record, SealError};
+use crate::billing::Bill;
+use crate::record::Hash;
 use crate::session::{hold, overlap};
-use crate::units::{Decimal, Finding, Time, time};
+use crate::units::{Decimal, Time, time};
 
 /// Why a record does not leave.
 #[derive(Clone, Debug)]
@@ -29,12 +29,6 @@ pub enum ReceiptOutcome {
     Refused {
         why: String,
     },
-}
-
-/// A UUIDv7 of the time at which the record is made, not of the system clock.
-fn uuid_of(at: Time) -> uuid::Uuid {
-    let seconds = u64::try_from(at.timestamp()).unwrap_or_default();
-    uuid::Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, at.timestamp_subsec_nanos()))
 }
 
 impl Writer {
@@ -60,16 +54,14 @@ impl Writer {
             }
             held => held,
         };
-        let mut tail = restore::chain_tail(&self.connection, self.epoch)?;
-        if judged.is_ok() {
-            tail = self.begun(tail, at, outcome)?;
-        }
-        let sealed = judged.and_then(|bill| {
-            let (span, highest_kw) = (bill.span, bill.highest_kw);
-            let sealed = self.seal(bill.draft, tail, at);
-            sealed.map(|record| (record, span, highest_kw)).map_err(|error| (hold::INTERNAL, error.to_string()))
-        });
-        let (record, span, highest_kw) = match sealed {
+        let sealed = match judged {
+            Ok(Bill { body, span, highest_kw }) => match self.append(body, Some(session), at, outcome)? {
+                Ok(seq) => Ok((seq, span, highest_kw)),
+                Err(failure) => Err((hold::INTERNAL, failure.to_string())),
+            },
+            Err(held) => Err(held),
+        };
+        let (seq, span, highest_kw) = match sealed {
             Ok(sealed) => sealed,
             Err((code, detail)) => {
                 warn!(station, session = id, reason = code, detail, "session held");
@@ -80,15 +72,13 @@ impl Writer {
                 return Ok(());
             }
         };
-        let seq = self.append(&record, Some(session), at)?;
         self.connection
             .prepare_cached(
-                "UPDATE session SET settled = ?2, start_register = ?3, stop_register = ?4, started_at = ?5, stopped_at = ?6 WHERE number = ?1",
+                "UPDATE session SET start_register = ?2, stop_register = ?3, started_at = ?4, stopped_at = ?5 WHERE number = ?1",
             )?
-            .execute(params![session, seq, span.first.0, span.last.0, time::to_millis(span.start), time::to_millis(span.end)])?;
+            .execute(params![session, span.first.0, span.last.0, time::to_millis(span.start), time::to_millis(span.end)])?;
         self.learn_power(session, highest_kw)?;
-        info!(station, session = id, seq, kind = record.kind.as_str(), "record sealed");
-        outcome.sealed = true;
+        info!(station, session = id, seq, "session billed");
         Ok(())
     }
 
@@ -104,61 +94,6 @@ impl Writer {
                 .execute(params![station, kw.normalize().to_string()])?;
         }
         Ok(())
-    }
-
-    /// An epoch that did not begin with the store begins with a record that says why. Returns the end of the chain.
-    fn begun(&self, tail: (u64, Option<Hash>), at: Time, outcome: &mut Outcome) -> Result<(u64, Option<Hash>), StoreError> {
-        if tail.0 > 0 {
-            return Ok(tail);
-        }
-        let Some((reason, detail)) = life::reason(&self.connection, self.epoch)? else { return Ok(tail) };
-        let draft = Draft::gateway_change(vec![Finding { code: reason.into(), detail }]);
-        match self.seal(draft, tail, at) {
-            Ok(record) => {
-                outcome.sealed = true;
-                Ok((self.append(&record, None, at)?, Some(record.hash)))
-            }
-            // The problem says it, too; bills do not wait for it.
-            Err(failure) => {
-                error!(error = %failure, "the first record of the epoch cannot be made");
-                Ok(tail)
-            }
-        }
-    }
-
-    /// Numbers, links and signs a draft for the end of the chain.
-    fn seal(&self, draft: Draft, (last, prev): (u64, Option<Hash>), at: Time) -> Result<Record, SealError> {
-        let (epoch, record_id) = (self.epoch.unsigned_abs(), uuid_of(at));
-        let place = Place { site: self.site.clone(), epoch, seq: last + 1, prev, record_id, created_at: at };
-        draft.seal(&place, self.signing.signer.as_ref())
-    }
-
-    /// Writes a record into the running transaction.
-    fn append(&self, record: &Record, session: Option<i64>, at: Time) -> Result<u64, StoreError> {
-        let copies = Copies::of(&record.payload);
-        self.connection
-            .prepare_cached(
-                "INSERT INTO record (epoch, seq, kind, record_id, session, created_at, hash, station, energy_wh, cost_excl_vat, cost_incl_vat, \
-                 currency, prev, lines, jws) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
-            )?
-            .execute(params![
-                self.epoch,
-                record.seq,
-                record.kind.as_str(),
-                record.record_id.to_string(),
-                session,
-                time::to_millis(at),
-                record.hash.to_string(),
-                copies.station,
-                copies.energy_wh,
-                copies.cost_excl_vat,
-                copies.cost_incl_vat,
-                copies.currency,
-                copies.prev,
-                copies.lines,
-                record.jws
-            ])?;
-        Ok(record.seq)
     }
 
     /// Head office says that it has committed everything up to `through`; believed only when it names the same bytes.

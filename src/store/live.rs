@@ -75,6 +75,7 @@ fn copy(job: &Job) -> Option<Job> {
         // Somebody waits for these and asks again; a late answer may be as long as a message, and is lost.
         Job::Message(..)
         | Job::Settle(_)
+        | Job::Append { .. }
         | Job::Receipt { .. }
         | Job::Undelivered { .. }
         | Job::Call(..)

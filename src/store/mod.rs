@@ -7,6 +7,7 @@
 //! Limits: [`writer::MAX_GROUP`] jobs per transaction; every connection waits for its message before it reads the next, so the
 //! queue holds a few jobs per connection. Deliberately absent: a connection pool, an ORM, a status column that says what a join can say.
 
+mod append;
 mod apply;
 mod audit;
 mod begin;
@@ -34,6 +35,7 @@ mod restore;
 mod sessions;
 pub mod writer;
 
+pub use append::AppendError;
 pub use bounds::Keep;
 pub use calls::{CallEnd, CallText, NewCall, QueuedCall, TooManyCalls};
 pub use clock::{BEHIND, ClockNews};
@@ -41,11 +43,10 @@ pub use copies::Copies;
 pub use failure::io_may_pass;
 pub use file::{Holder, holder};
 pub use handle::{Unavailable, WriterHandle};
-pub use jobs::{Bill, Content, Job, Message, NewTariffs, Reply, Said, Settlement, Stored};
+pub use jobs::{Content, Job, Message, NewTariffs, Reply, Said, Settlement, Stored};
 pub use ledger::{ReceiptOutcome, Refusal};
 pub use open::{Begin, Epoch, OpenError, SiteFacts};
 pub use reader::{ClockFacts, Link, OutboxRow, Reader, Rows, StoredRecord, Summary, TakeRows, Values};
-pub use sessions::Due;
 pub use writer::{Parts, Signals, Signing, Writer};
 
 /// What went wrong while working with an open store.

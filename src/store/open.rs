@@ -16,7 +16,8 @@ use crate::units::{Received, Time};
 /// "FCRT": tells our file from any other SQLite file.
 const APPLICATION_ID: i32 = 0x4643_5254;
 /// One entry per schema version, in order; never edited once released.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("schema.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql"), include_str!("schema_4.sql")];
 const VIEWS: &str = include_str!("views.sql");
 const DOC: &str = include_str!("doc.tsv");
 const BUSY: Duration = Duration::from_secs(5);

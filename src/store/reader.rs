@@ -7,7 +7,8 @@ use rusqlite::{Connection, OptionalExtension, ToSql, params};
 use serde_json::Value as Json;
 
 use super::checksum::{self, Text};
-use super::{Copies, Due, OpenError, StoreError, life, open, restore, sessions};
+use super::{Copies, OpenError, StoreError, life, open, restore, sessions};
+use crate::billing::Due;
 use crate::session::{JournalEntry, Session, TariffRef};
 use crate::units::{Time, time};
 

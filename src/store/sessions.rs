@@ -6,8 +6,9 @@ use tracing::error;
 
 use super::checksum::{self, MESSAGE, Text};
 use super::{StoreError, readings};
+use crate::billing::Due;
 use crate::fact::{AuthStatus, ChargingState, Phase};
-use crate::session::metering::StationPower;
+use crate::record::tariff_hash;
 use crate::session::overlap::Neighbour;
 use crate::session::{Evidence, JournalEntry, Lookup, Memory, Reboot, Session, State, TariffRef};
 use crate::units::{Finding, MilliWh, Received, SessionId, StationId, Time, Token, TokenKind, TxRef, Version, time};
@@ -23,20 +24,6 @@ const ROW_DAMAGED: &str = "row-damaged";
 /// Sessions of that name, or of that EVSE, looked at: more than a station gives one id, or than lie in a session's time.
 const MAX_NAMED: usize = 8;
 const MAX_NEIGHBOURS: usize = 64;
-
-/// An ended session that has no record yet, with all that rating needs.
-#[derive(Debug)]
-pub struct Due {
-    pub session: Session,
-    pub entries: Vec<JournalEntry>,
-    /// Journal row of the last entry.
-    pub last_message: Option<i64>,
-    /// What of it is not as it was written: a bill must not rest on it.
-    pub damaged: Vec<String>,
-    pub meter_serial: Option<String>,
-    /// The highest power that the station measured so far.
-    pub learned_kw: Option<crate::units::Decimal>,
-}
 
 pub(super) fn insert(connection: &Connection, station: i64, session: &Session) -> rusqlite::Result<()> {
     let row = StateRow::of(session);
@@ -281,12 +268,6 @@ pub(super) fn load_due(connection: &Connection, number: i64) -> Result<Option<Du
     Ok(Some(Due { session, entries, last_message, damaged, meter_serial, learned_kw }))
 }
 
-impl Due {
-    pub fn station_power(&self, configured_kw: Option<crate::units::Decimal>) -> StationPower {
-        StationPower { configured_kw, learned_kw: self.learned_kw }
-    }
-}
-
 /// The other sessions of a session's connector that lie about its time.
 pub(super) fn neighbours(connection: &Connection, number: i64, end: Time) -> Result<Vec<Neighbour>, StoreError> {
     let mut statement = connection.prepare_cached(
@@ -399,10 +380,10 @@ pub(super) fn damaged(connection: &Connection, tell: &mut dyn FnMut(String)) -> 
     Ok(())
 }
 
-/// A tariff version goes by the SHA-256 of its text, in hex.
-pub(super) fn is_tariff(hash: &str, json: &str) -> bool {
-    let digest = ring::digest::digest(&ring::digest::SHA256, json.as_bytes());
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>() == hash
+/// A tariff version goes by the hash of its text. Rows of before schema 4 go by the SHA-256 of the whole file, in hex.
+pub(super) fn is_tariff(name: &str, json: &str) -> bool {
+    let hash = tariff_hash(json);
+    hash.to_string() == name || hash.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>() == name
 }
 
 fn lag(session: &Session) -> Option<i64> {
@@ -436,4 +417,17 @@ fn findings(json: &str) -> Vec<Finding> {
 struct StoredFinding {
     code: String,
     detail: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tariff_goes_by_its_hash_or_by_the_older_one_of_its_file() {
+        // printf ' {} \n' | sha256sum
+        let older = "6b65faf6d4d8b853f947ba8dd448e1ff04d64d5a1779232763babd488ee15e21";
+        assert!(is_tariff(older, " {} \n") && is_tariff(&tariff_hash("{}").to_string(), "{}"));
+        assert!(!is_tariff(older, "{}") && !is_tariff(&tariff_hash("{}").to_string(), "[]"));
+    }
 }

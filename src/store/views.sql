@@ -52,7 +52,7 @@ SELECT s.id AS session_id, st.name AS station, s.evse,
   FROM session s
   JOIN station st ON st.number = s.station
   LEFT JOIN tariff t ON t.hash = s.tariff
-  LEFT JOIN record r ON r.session = s.number AND r.kind = 'charge'
+  LEFT JOIN record r ON r.epoch = s.settled_epoch AND r.seq = s.settled
   LEFT JOIN receipt rc ON rc.epoch = r.epoch
   -- Until the session is billed, what its messages measured stands in for an end that it does not name itself, as in 2.x.
   JOIN (SELECT number,

@@ -12,14 +12,12 @@ use forecourt::fact::{
     Answer, Boot, ChargingState, Context as ReadingContext, Fact, LinePhase, Location, Measurand, Phase as TxPhase,
     Reading as FactReading, Sample, Status as FactStatus, TxFact, Value,
 };
-use forecourt::rating::{self, Activity, Catalogue, LoadSample, Metered};
+use forecourt::rating::{self, Activity, Catalogue};
 use forecourt::session::metering::{self, StationPower};
-use forecourt::session::overlap::{self, Neighbour, Span};
+use forecourt::session::overlap::{self, Neighbour};
 use forecourt::session::{self, JournalEntry, Lookup, Memory, Origin, Session, State as SessionState, TariffChoice};
 use forecourt::station::{Authorizer, Change, Machine, Policy, UnknownTokens};
-use forecourt::units::{
-    Decimal, MilliWh as Energy, Received, StationId, Time, Token, TokenKind, TxRef, Version as OcppVersion, time,
-};
+use forecourt::units::{Decimal, MilliWh as Energy, Received, StationId, Token, TokenKind, TxRef, Version as OcppVersion, time};
 
 use super::script::{Body, Context, Message, Name, Phase, Quantity, State, Status, Tx, Version};
 use super::world::{Tariff, World, offset};
@@ -291,16 +289,11 @@ impl Daemon<'_> {
     fn judge(&self, session: &Session) -> Result<(Bill, Vec<String>, Option<Decimal>), &'static str> {
         let configured_kw = self.world.limit_known.then(|| Decimal::new(self.world.watts, 3));
         let power = StationPower { configured_kw, learned_kw: self.learned_kw };
-        let curve = metering::meter(session, &self.evidence(session.number), &power).map_err(|(code, _)| code)?;
-        let register = |point: Option<&(Time, Energy)>| point.map(|(_, register)| *register).unwrap_or_default();
-        let (first, last) = (register(curve.registers.first()), register(curve.registers.last()));
-        let span = Span { start: curve.start, end: curve.end, first, last };
+        let metering = metering::meter(session, &self.evidence(session.number), &power).map_err(|(code, _)| code)?;
+        let span = metering.span();
         overlap::check(&span, &self.neighbours(session)).map_err(|(code, _)| code)?;
-        let loads = curve.power.iter().map(|(at, kw, amperes)| LoadSample { at: *at, kw: *kw, amperes: *amperes }).collect();
-        let metered = Metered::new(curve.start, curve.end, curve.registers.clone(), curve.activity.clone(), loads)
-            .map_err(|_| "rating-failed")?;
         let tariff = self.tariffs.of(self.world.tariff);
-        let rated = rating::price(tariff, &metered, Tz::Europe__Berlin, 2).map_err(|_| "rating-failed")?;
+        let rated = rating::price(tariff, &metering.metered, Tz::Europe__Berlin, 2).map_err(|_| "rating-failed")?;
         let spent = |activity: Activity| -> Millis {
             let periods = rated.periods.iter().filter(|period| period.activity == activity);
             periods.map(|period| (period.end - period.start).num_milliseconds()).sum()
@@ -309,16 +302,16 @@ impl Daemon<'_> {
         let bill = Bill {
             tag: session.token.as_ref().map(|token| token.reveal().to_owned()),
             evse: session.evse,
-            start: time::to_millis(curve.start),
-            end: time::to_millis(curve.end),
-            first: first.0,
-            last: last.0,
+            start: time::to_millis(span.start),
+            end: time::to_millis(span.end),
+            first: span.first.0,
+            last: span.last.0,
             idle: spent(Activity::Idle),
             charging: spent(Activity::Charging),
             cost: i64::try_from(cents).unwrap_or(i64::MAX),
         };
-        let findings = session.findings.iter().chain(&curve.findings).map(|finding| finding.code.to_string()).collect();
-        Ok((bill, findings, curve.highest_kw))
+        let findings = session.findings.iter().chain(&metering.findings).map(|finding| finding.code.to_string()).collect();
+        Ok((bill, findings, metering.highest_kw))
     }
 
     fn kept(mut self, messages: &[Message]) -> Vec<Kept> {

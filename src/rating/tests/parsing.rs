@@ -104,7 +104,7 @@ fn a_tariff_is_read_whole() {
         "elements":[{"price_components":[{"type":"ENERGY","price":2.5e-1,"vat":0,"step_size":1.0}],
                      "restrictions":{"end_time":"06:30","day_of_week":["SUNDAY"],"max_power":22,"reservation":"RESERVATION_EXPIRES"}}]} "#;
     let tariff = Tariff::parse(json).expect("tariff");
-    assert_eq!(tariff.source(), json);
+    assert_eq!(tariff.source(), json.trim());
     assert_eq!((tariff.id.as_str(), tariff.currency.as_str(), tariff.kind), ("T-1", "NOK", Some(TariffType::AdHocPayment)));
     assert_eq!((tariff.valid_from, tariff.valid_until), (Some(at("2026-01-01T00:00:00Z")), Some(at("2026-12-31T22:00:00.5Z"))));
     assert_eq!(tariff.min_price, Some(PriceBound { excl_vat: dec("1"), incl_vat: None }));

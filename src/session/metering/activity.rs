@@ -13,12 +13,12 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 
-use super::Activity;
 use super::clock::Timed;
 use super::limit::Limit;
 use super::registers::resolution;
 use crate::fact::register::ROUNDING;
 use crate::fact::{ChargingState, LinePhase, Location, Measurand, Reading, Sample};
+use crate::rating::{Activity, LoadSample};
 use crate::units::{Decimal, Finding, MilliWh, Time};
 
 /// States come within seconds of what they describe: so long after the start, the first one holds from the start, and one from
@@ -30,15 +30,13 @@ const ABOUT_ZERO_W: i64 = 100;
 /// Stretches shorter than this are not worth a finding.
 const NOTEWORTHY: TimeDelta = TimeDelta::minutes(1);
 
-pub(super) type Power = (Time, Option<Decimal>, Option<Decimal>);
-
 /// What is known of the session when its activity is asked for.
 pub(super) struct Course<'a> {
     pub session: i64,
     pub timed: &'a [Timed<'a>],
     /// As measured: first at the start, last at the stop.
     pub registers: &'a [(Time, MilliWh)],
-    pub power: &'a [Power],
+    pub power: &'a [LoadSample],
     pub limit: &'a Limit,
     /// What the station can deliver at most, where nobody configured it.
     pub widest: Limit,
@@ -195,11 +193,11 @@ impl Course<'_> {
         }
         let mut flows = Vec::new();
         let mut before = inner_left;
-        for (at, kw, _) in self.power.iter().filter(|(at, ..)| inner_left < *at && *at <= inner_right) {
-            if is_flow(kw) {
-                flows.push((before, *at));
+        for load in self.power.iter().filter(|load| inner_left < load.at && load.at <= inner_right) {
+            if is_flow(&load.kw) {
+                flows.push((before, load.at));
             }
-            before = *at;
+            before = load.at;
         }
         flows
     }
@@ -217,18 +215,18 @@ impl Course<'_> {
         }
         let mut standing = Vec::new();
         for (from, until) in still {
-            let inside = || self.power.iter().filter(|(at, ..)| from <= *at && *at <= until);
+            let inside = self.power.iter().filter(|load| from <= load.at && load.at <= until);
             let mut edge = (from, false);
-            for (at, kw, _) in inside().map(|(at, kw, _)| (*at, kw, ())).chain([(until, &None, ())]) {
+            for (at, kw) in inside.map(|load| (load.at, &load.kw)).chain([(until, &None)]) {
                 if !edge.1 && !is_flow(kw) {
                     standing.push((edge.0, at));
                 }
                 edge = (at, is_flow(kw));
             }
         }
-        let zeros = self.power.windows(2).filter(|pair| pair.iter().all(|(_, kw, _)| kw.is_some() && !is_flow(kw)));
+        let zeros = self.power.windows(2).filter(|pair| pair.iter().all(|load| load.kw.is_some() && !is_flow(&load.kw)));
         let rises_in = |from: Time, until: Time| rises.iter().any(|(left, right)| from <= left.0 && right.0 <= until);
-        standing.extend(zeros.map(|pair| (pair[0].0, pair[1].0)).filter(|(from, until)| !rises_in(*from, *until)));
+        standing.extend(zeros.map(|pair| (pair[0].at, pair[1].at)).filter(|(from, until)| !rises_in(*from, *until)));
         standing
     }
 
@@ -338,7 +336,7 @@ impl Timeline {
 }
 
 /// Measured power and current at the outlet; of two values for one instant the later event's counts.
-pub(super) fn power(timed: &[Timed<'_>], start: Time, end: Time) -> Vec<Power> {
+pub(super) fn power(timed: &[Timed<'_>], start: Time, end: Time) -> Vec<LoadSample> {
     let mut found: BTreeMap<Time, (Option<Decimal>, Option<Decimal>)> = BTreeMap::new();
     for one in timed {
         for reading in &one.evidence.readings {
@@ -354,7 +352,7 @@ pub(super) fn power(timed: &[Timed<'_>], start: Time, end: Time) -> Vec<Power> {
             }
         }
     }
-    found.into_iter().map(|(at, (power, current))| (at, power, current)).collect()
+    found.into_iter().map(|(at, (kw, amperes))| LoadSample { at, kw, amperes }).collect()
 }
 
 /// The total if sent, else the sum of the phases.

@@ -8,7 +8,7 @@ use crate::fact::register::{self, Quality, ROUNDING};
 use crate::fact::{Context, LinePhase, Location, Measurand, Phase, Sample};
 use crate::units::{Finding, MilliWh, Time};
 
-/// The source that needs no samples; see [`super::Curve::source`].
+/// The source that needs no samples; see [`super::Metering::source`].
 pub(super) const START_STOP: &str = "start-stop";
 /// The source made of energies per interval.
 const INTERVALS: &str = "intervals";

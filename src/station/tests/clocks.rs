@@ -156,7 +156,7 @@ fn what_is_said_of_connector_0_takes_every_session_out_of_service() {
     let activity = |site: &mut Site, number| {
         let curve = site.meter(number).unwrap();
         assert!(codes(&curve.findings).contains(&"out-of-service"), "{:?}", curve.findings);
-        curve.activity.iter().map(|(at, what)| format!("{} {what:?}", (*at - t(0)).num_seconds())).collect::<Vec<_>>()
+        curve.metered.activity().iter().map(|(at, what)| format!("{} {what:?}", (*at - t(0)).num_seconds())).collect::<Vec<_>>()
     };
     assert_eq!(activity(&mut site, 2), ["0 Charging", "3600 Idle", "5400 Paused", "9000 Idle"]);
     // Nothing flowed from the first hour on, and no state says that the vehicle was full.

@@ -1,10 +1,10 @@
 //! What becomes of registers, states and signed values.
 
 use super::*;
-use crate::rating::Activity;
+use crate::rating::{Activity, LoadSample};
 
 /// A 1.6 session of 20 minutes with these samples (seconds, Wh).
-fn sampled(first: &str, last: &str, samples: &[(i64, &str)]) -> Result<Curve, &'static str> {
+fn sampled(first: &str, last: &str, samples: &[(i64, &str)]) -> Result<Metering, &'static str> {
     let mut site = Site::new(Version::V16);
     site.tx(0, start(1, "TAG", 0, first));
     for (at, register) in samples {
@@ -15,7 +15,7 @@ fn sampled(first: &str, last: &str, samples: &[(i64, &str)]) -> Result<Curve, &'
 }
 
 /// A 2.x session of 20 minutes that began and ended with these readings.
-fn transaction(first: TxFact, last: TxFact) -> Result<Curve, &'static str> {
+fn transaction(first: TxFact, last: TxFact) -> Result<Metering, &'static str> {
     let mut site = Site::new(Version::V201);
     for fact in [first, last] {
         site.tx(1200, fact);
@@ -31,7 +31,7 @@ fn end() -> TxFact {
     event(Phase::Stop, "abc", 1, 1200)
 }
 
-fn told(curve: &Curve) -> String {
+fn told(curve: &Metering) -> String {
     let points: Vec<String> = registers(curve).into_iter().map(|(at, register)| format!("{at}:{register}")).collect();
     format!("{} {} {}", curve.source, points.join(" "), codes(&curve.findings).join(" ")).trim().to_owned()
 }
@@ -259,8 +259,8 @@ fn activity(states: &[(i64, ChargingState)], samples: &[(i64, &str)], last: &str
     old.tx(7200, stop(Some("1001"), 7200, last));
     new.tx(7200, event(Phase::Stop, "abc", seq, 7200).register(Context::TransactionEnd, last));
     let (old, new) = (old.meter(1).unwrap(), new.meter(1).unwrap());
-    assert_eq!(old.activity, new.activity);
-    old.activity.iter().map(|(at, activity)| ((*at - t(0)).num_seconds(), *activity)).collect()
+    assert_eq!(old.metered.activity(), new.metered.activity());
+    old.metered.activity().iter().map(|(at, activity)| ((*at - t(0)).num_seconds(), *activity)).collect()
 }
 
 #[test]
@@ -313,5 +313,6 @@ fn power_and_current_come_in_kilowatts_and_as_sums() {
     site.tx(62, at(70, vec![current(LinePhase::L1, "79228162514264337593543950335"), current(LinePhase::L2, "1")]));
     site.tx(1200, stop(Some("1001"), 1200, "0"));
     site.tx(5000, at(5000, vec![current(LinePhase::Total, "1")]));
-    assert_eq!(site.meter(1).unwrap().power, [(t(60), Some(wh("11.04")), Some(wh("48")))]);
+    let load = LoadSample { at: t(60), kw: Some(wh("11.04")), amperes: Some(wh("48")) };
+    assert_eq!(site.meter(1).unwrap().metered.loads(), [load]);
 }

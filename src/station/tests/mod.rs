@@ -17,7 +17,7 @@ use chrono::{NaiveDate, TimeDelta, TimeZone, Utc};
 use super::*;
 use crate::fact::*;
 use crate::rating::{Catalogue, Tariff};
-use crate::session::metering::{Curve, StationPower, meter};
+use crate::session::metering::{Metering, StationPower, meter};
 use crate::session::{self, JournalEntry, Lookup, Memory, Origin, Session, State, TariffChoice, TariffRef, hold};
 use crate::units::{Decimal, Finding, MilliWh, Received, StationId, Time, Token, TokenKind, TxRef, Version};
 
@@ -165,7 +165,7 @@ impl Site {
     }
 
     /// Metered as by the settler; a hold is told to the machine.
-    pub fn meter(&mut self, number: i64) -> Result<Curve, &'static str> {
+    pub fn meter(&mut self, number: i64) -> Result<Metering, &'static str> {
         let session = self.stored(self.session(number));
         let of = |entry: &&JournalEntry| entry.evidence.session.is_none_or(|session| session == number);
         let whole = |entry: &&JournalEntry| entry.evidence.session.is_some() || entry.evidence.charging.is_some();
@@ -276,10 +276,10 @@ pub(super) fn codes(findings: &[Finding]) -> Vec<&str> {
 }
 
 /// A curve's registers as (seconds after noon, Wh).
-pub(super) fn registers(curve: &Curve) -> Vec<(i64, String)> {
-    curve.registers.iter().map(|(at, register)| ((*at - t(0)).num_seconds(), register.wh().to_string())).collect()
+pub(super) fn registers(curve: &Metering) -> Vec<(i64, String)> {
+    curve.metered.registers().iter().map(|(at, register)| ((*at - t(0)).num_seconds(), register.wh().to_string())).collect()
 }
 
-pub(super) fn energy(curve: &Curve) -> MilliWh {
-    curve.registers.last().unwrap().1 - curve.registers[0].1
+pub(super) fn energy(curve: &Metering) -> MilliWh {
+    curve.metered.energy()
 }

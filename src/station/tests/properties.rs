@@ -65,9 +65,9 @@ fn settle_all(site: &mut Site) -> BTreeMap<String, usize> {
         }
         if let Ok(curve) = site.meter(number) {
             assert!(energy(&curve) >= MilliWh(0));
-            assert!(curve.registers.windows(2).all(|pair| pair[0] <= pair[1] && pair[0].1 <= pair[1].1));
-            assert!(curve.activity.windows(2).all(|pair| pair[0].0 < pair[1].0));
-            assert_eq!((curve.registers[0].0, curve.activity[0].0), (curve.start, curve.start));
+            let metered = &curve.metered;
+            assert!(metered.registers().windows(2).all(|pair| pair[0] <= pair[1] && pair[0].1 <= pair[1].1));
+            assert!(metered.activity().windows(2).all(|pair| pair[0].0 < pair[1].0));
             *billed.entry(site.session(number).tx.as_str().to_lowercase()).or_insert(0) += 1;
         }
     }

@@ -8,8 +8,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use super::cdr::{SignedData, SignedValue};
-use super::charge::SignedReading;
+use crate::fact::Context;
+use crate::record::{SignedData, SignedValue};
+use crate::session::metering::Signed;
 use crate::units::Finding;
 
 /// OCPI 2.2.1: SignedValue.signed_data is a string(5000). The plain text is shorter by a quarter.
@@ -33,20 +34,32 @@ struct Wrapping {
     public_key: Option<String>,
 }
 
-/// The encoding a reading goes by: what the caller knows, else what the wrapping says, else what the data looks like.
-pub(super) fn encoding(reading: &SignedReading) -> String {
-    unwrap(reading).encoding
+/// When in the session a signed value was taken (OCPI 2.2.1 cdrs, SignedValue.nature).
+pub(super) const fn nature(context: &Context) -> &'static str {
+    match context {
+        Context::TransactionBegin => "Start",
+        Context::TransactionEnd => "End",
+        _ => "Intermediate",
+    }
 }
 
-fn unwrap(reading: &SignedReading) -> Unwrapped {
-    let wrapping = match reading.data.trim_start().starts_with('{') {
-        true => serde_json::from_str::<Wrapping>(&reading.data).ok(),
+/// The encoding that signed data goes by: what the wrapping says, else what the data looks like.
+pub(super) fn encoding(data: &str) -> String {
+    unwrap(data).encoding
+}
+
+fn unwrap(data: &str) -> Unwrapped {
+    let wrapping = match data.trim_start().starts_with('{') {
+        true => serde_json::from_str::<Wrapping>(data).ok(),
         false => None,
     };
     let Some(wrapping) = wrapping else {
-        let encoding = reading.encoding.clone().unwrap_or_else(|| look(&reading.data).to_owned());
-        let base64 = STANDARD.encode(&reading.data);
-        return Unwrapped { encoding, plain: reading.data.clone(), base64, public_key: None };
+        return Unwrapped {
+            encoding: look(data).to_owned(),
+            plain: data.to_owned(),
+            base64: STANDARD.encode(data),
+            public_key: None,
+        };
     };
     // Some stations put the meter's text into the field as it is, without base64.
     let decoded = STANDARD.decode(&wrapping.signed_meter_data).ok();
@@ -56,7 +69,7 @@ fn unwrap(reading: &SignedReading) -> Unwrapped {
     };
     // A binary format (SML) has no plain text but its base64.
     let plain = plain.unwrap_or_else(|| base64.clone());
-    let stated = reading.encoding.clone().or(wrapping.encoding_method).filter(|name| !name.is_empty());
+    let stated = wrapping.encoding_method.filter(|name| !name.is_empty());
     let encoding = stated.unwrap_or_else(|| look(&plain).to_owned());
     let public_key = wrapping.public_key.filter(|key| !key.is_empty());
     Unwrapped { encoding, plain, base64, public_key }
@@ -74,11 +87,11 @@ fn look(text: &str) -> &'static str {
 }
 
 /// `None` when no reading fits into a CDR.
-pub(super) fn to_ocpi(readings: &[SignedReading], findings: &mut Vec<Finding>) -> Option<SignedData> {
+pub(super) fn to_ocpi(readings: &[Signed], findings: &mut Vec<Finding>) -> Option<SignedData> {
     let mut data: Option<SignedData> = None;
     for reading in readings {
-        let Unwrapped { encoding, plain, base64, public_key } = unwrap(reading);
-        let nature = reading.nature.as_str();
+        let Unwrapped { encoding, plain, base64, public_key } = unwrap(&reading.data);
+        let nature = nature(&reading.context);
         if base64.len() > MAX_SIGNED_DATA {
             let detail = format!("{nature} value: {} characters in base64, OCPI allows {MAX_SIGNED_DATA}", base64.len());
             findings.push(Finding::new("signed-value-too-long", detail));
@@ -105,17 +118,16 @@ pub(super) fn to_ocpi(readings: &[SignedReading], findings: &mut Vec<Finding>) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::charge::{Nature, Verdict};
 
-    fn reading(nature: Nature, data: &str) -> SignedReading {
-        SignedReading { nature, at: None, encoding: None, data: data.to_owned(), verdict: Verdict::NotChecked }
+    fn reading(context: Context, data: &str) -> Signed {
+        Signed { at: crate::units::time::from_millis(0), context, data: data.to_owned() }
     }
 
     #[test]
     fn bare_and_wrapped_values_come_out_alike() {
-        let bare = reading(Nature::Start, "OCMF|{}|{}");
+        let bare = reading(Context::TransactionBegin, "OCMF|{}|{}");
         let wrapped = reading(
-            Nature::End,
+            Context::TransactionEnd,
             r#"{"signedMeterData":"T0NNRnx7fXx7fQ==","signingMethod":"","encodingMethod":"OCMF","publicKey":"a2V5"}"#,
         );
         let mut findings = Vec::new();
@@ -129,9 +141,9 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_named() {
-        let long = reading(Nature::Start, &format!("OCMF|{}", "x".repeat(5000)));
-        let other = reading(Nature::End, "AP;0;3;");
-        let first = reading(Nature::Start, "OCMF|a");
+        let long = reading(Context::TransactionBegin, &format!("OCMF|{}", "x".repeat(5000)));
+        let other = reading(Context::TransactionEnd, "AP;0;3;");
+        let first = reading(Context::TransactionBegin, "OCMF|a");
         let mut findings = Vec::new();
         let data = to_ocpi(&[long, first, other], &mut findings).expect("signed data");
         assert_eq!(data.signed_values.len(), 1);

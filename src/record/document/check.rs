@@ -1,8 +1,7 @@
-//! Arithmetic and completeness of a payload: a record must not contradict itself. Run before sealing and after verifying.
+//! Arithmetic of a payload: a record must not contradict itself. Run before sealing and after verifying.
 //!
 //! | code | rule |
 //! |---|---|
-//! | `member-missing` | charge, credit and test records have `cdr`, `session`, `lines`, `meter`, `rating` |
 //! | `line-vat` | each line: excl. VAT + VAT = incl. VAT |
 //! | `lines-total` | the lines sum up to `total_cost` |
 //! | `lines-dimension` | the lines of a dimension sum up to its total (fixed, energy, time, parking); no line, no total |
@@ -14,40 +13,37 @@
 //! | `tariff-hash` | `rating.tariff_sha256` is that of the tariff in the CDR |
 //! | `cdr-id` | the CDR goes by the record's id |
 //!
-//! Sums are exact. Only single period volumes are allowed a millionth of an hour, to which they are rounded. In a credit
-//! OCPI negates `total_cost` alone (OCPI 2.2.1 cdrs, credit CDRs), so its dimension totals are compared with the sign turned.
+//! Sums are exact. Only single period volumes are allowed a millionth of an hour, to which they are rounded.
 //!
 //! Not here: whether quantity times unit price is the amount (that is the rounding policy's to say), and whether the tariff
 //! was the right one.
 
+use super::body::Body;
 use super::cdr::{Cdr, CdrPrice};
-use super::draft::PRICE_LIMIT;
+use super::charge::{BillLine, ChargeBody, Meter, PRICE_LIMIT, Rating, tariff_hash};
 use super::exact::{Stamp, hours};
-use super::hash::Hash;
-use super::kind::Kind;
-use super::payload::{BillLine, Meter, Payload, Rating};
+use super::payload::Payload;
 use crate::rating::Dimension;
 use crate::units::{Code, Decimal, Finding};
 
-pub(super) fn payload(payload: &Payload) -> Vec<Finding> {
-    if !payload.kind.has_cdr() {
-        return Vec::new();
+pub fn payload(payload: &Payload) -> Vec<Finding> {
+    match &payload.body {
+        Some(Body::Charge(charge)) => self::charge(charge, &payload.header.record_id),
+        Some(Body::GatewayChange(_)) | None => Vec::new(),
     }
+}
+
+fn charge(charge: &ChargeBody, record_id: &str) -> Vec<Finding> {
+    let cdr = &charge.cdr;
     let mut faults = Faults(Vec::new());
-    let (Some(cdr), Some(_), Some(lines), Some(meter), Some(rating)) =
-        (&payload.cdr, &payload.session, &payload.lines, &payload.meter, &payload.rating)
-    else {
-        let text = format!("a {} record needs cdr, session, lines, meter and rating", payload.kind);
-        return vec![Finding::new("member-missing", text)];
-    };
-    if cdr.id != payload.record_id {
-        faults.add("cdr-id", format!("the CDR is called {}, the record {}", cdr.id, payload.record_id));
+    if cdr.id != record_id {
+        faults.add("cdr-id", format!("the CDR is called {}, the record {record_id}", cdr.id));
     }
-    check_lines(payload.kind, cdr, lines, &mut faults);
+    check_lines(cdr, &charge.lines, &mut faults);
     check_order(cdr, &mut faults);
     check_times(cdr, &mut faults);
-    check_energy(cdr, meter, &mut faults);
-    check_tariff(cdr, rating, &mut faults);
+    check_energy(cdr, &charge.meter, &mut faults);
+    check_tariff(cdr, &charge.rating, &mut faults);
     faults.0
 }
 
@@ -70,7 +66,7 @@ fn sum(values: impl Iterator<Item = Decimal>) -> Option<Decimal> {
     values.into_iter().try_fold(Decimal::ZERO, |total, value| total.checked_add(value))
 }
 
-fn check_lines(kind: Kind, cdr: &Cdr, lines: &[BillLine], faults: &mut Faults) {
+fn check_lines(cdr: &Cdr, lines: &[BillLine], faults: &mut Faults) {
     for (index, line) in lines.iter().enumerate() {
         let made = line.amount_excl_vat.0.checked_add(line.vat.0);
         if made != Some(line.amount_incl_vat.0) {
@@ -84,8 +80,7 @@ fn check_lines(kind: Kind, cdr: &Cdr, lines: &[BillLine], faults: &mut Faults) {
             faults.add("line-vat", text);
         }
     }
-    compare(faults, "lines-total", "total_cost", lines.iter(), cdr.total_cost, false);
-    let credit = kind == Kind::Credit;
+    compare(faults, "lines-total", "total_cost", lines.iter(), cdr.total_cost);
     let totals = [
         (Dimension::Flat, "total_fixed_cost", cdr.total_fixed_cost),
         (Dimension::Energy, "total_energy_cost", cdr.total_energy_cost),
@@ -95,7 +90,7 @@ fn check_lines(kind: Kind, cdr: &Cdr, lines: &[BillLine], faults: &mut Faults) {
     for (dimension, name, total) in totals {
         let mut of_dimension = lines.iter().filter(|line| line.dimension == dimension.as_str()).peekable();
         match total {
-            Some(total) => compare(faults, "lines-dimension", name, of_dimension, total, credit),
+            Some(total) => compare(faults, "lines-dimension", name, of_dimension, total),
             None if of_dimension.peek().is_some() => {
                 faults.add("lines-dimension", format!("{name} is missing, yet a line is priced by {}", dimension.as_str()));
             }
@@ -108,21 +103,13 @@ fn check_lines(kind: Kind, cdr: &Cdr, lines: &[BillLine], faults: &mut Faults) {
     }
 }
 
-fn compare<'a>(
-    faults: &mut Faults,
-    code: Code,
-    name: &str,
-    lines: impl Iterator<Item = &'a BillLine> + Clone,
-    total: CdrPrice,
-    negated: bool,
-) {
+fn compare<'a>(faults: &mut Faults, code: Code, name: &str, lines: impl Iterator<Item = &'a BillLine> + Clone, total: CdrPrice) {
     let excl = sum(lines.clone().map(|line| line.amount_excl_vat.0));
     let incl = sum(lines.map(|line| line.amount_incl_vat.0));
     let (Some(excl), Some(incl)) = (excl, incl) else {
         faults.add(code, format!("{name}: the sum of the lines is out of range"));
         return;
     };
-    let (excl, incl) = if negated { (-excl, -incl) } else { (excl, incl) };
     faults.equal(code, &format!("{name} excl. VAT: sum of the lines"), excl, total.excl_vat.0);
     faults.equal(code, &format!("{name} incl. VAT: sum of the lines"), incl, total.incl_vat.0);
 }
@@ -185,7 +172,7 @@ fn check_energy(cdr: &Cdr, meter: &Meter, faults: &mut Faults) {
 }
 
 fn check_tariff(cdr: &Cdr, rating: &Rating, faults: &mut Faults) {
-    let named = cdr.tariffs.iter().any(|tariff| Hash::of(tariff.get().as_bytes()) == rating.tariff_sha256);
+    let named = cdr.tariffs.iter().any(|tariff| tariff_hash(tariff.get()) == rating.tariff_sha256);
     if !named {
         faults.add("tariff-hash", format!("no tariff in the CDR has the hash {}", rating.tariff_sha256));
     }

@@ -3,6 +3,9 @@
 //! All three keep the digits: `0.30` stays `0.30`. A reader that keeps numbers as doubles loses digits of a bare number,
 //! which is why only `cdr` has them.
 
+use std::borrow::Cow;
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use rust_decimal::RoundingStrategy;
 use serde::de::Error as _;
@@ -10,7 +13,7 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::units::{Decimal, Time, time};
+use crate::units::{Decimal, Finding, Time, time};
 
 /// A JSON number with its exact digits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,7 +28,7 @@ pub struct Quoted(pub Decimal);
 pub struct Stamp(pub Time);
 
 /// Hours of a number of milliseconds, to a millionth (3.6 ms): OCPI counts time in decimal hours, most of which do not end.
-pub(super) fn hours(millis: i64) -> Decimal {
+pub fn hours(millis: i64) -> Decimal {
     let exact = Decimal::from(millis) / Decimal::from(3_600_000);
     exact.round_dp_with_strategy(6, RoundingStrategy::MidpointAwayFromZero).normalize()
 }
@@ -39,6 +42,18 @@ fn digits(value: Decimal) -> String {
 fn parse(text: &str) -> Option<Decimal> {
     let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'-' || b == b'.');
     if plain { Decimal::from_str_exact(text).ok() } else { None }
+}
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&digits(self.0))
+    }
+}
+
+impl fmt::Display for Quoted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&digits(self.0))
+    }
 }
 
 impl Serialize for Number {
@@ -82,6 +97,17 @@ impl<'de> Deserialize<'de> for Stamp {
         let refusal = || D::Error::custom(format!("\"{text}\" is not an RFC 3339 time in UTC"));
         utc.map(|instant| Self(instant.with_timezone(&Utc))).ok_or_else(refusal)
     }
+}
+
+/// Findings read back have their codes as text.
+pub(super) fn findings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Finding>, D::Error> {
+    #[derive(Deserialize)]
+    struct Entry {
+        code: String,
+        detail: String,
+    }
+    let entries = Vec::<Entry>::deserialize(deserializer)?;
+    Ok(entries.into_iter().map(|entry| Finding { code: Cow::Owned(entry.code), detail: entry.detail }).collect())
 }
 
 #[cfg(test)]

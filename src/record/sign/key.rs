@@ -10,47 +10,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
-use serde::{Serialize, Serializer};
 
 use super::jwk::Jwk;
-
-/// Signature algorithms a record may have: the allow-list. A new one is one entry here, one in [`SigningKey`], one in [`Jwk`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Algorithm {
-    Es256,
-}
-
-impl Algorithm {
-    pub const ALL: [Self; 1] = [Self::Es256];
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Es256 => "ES256",
-        }
-    }
-
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == name)
-    }
-}
-
-impl Serialize for Algorithm {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-/// Whatever holds the private key: a file, a TPM, a test.
-pub trait Signer {
-    fn kid(&self) -> &str;
-    fn alg(&self) -> Algorithm;
-    /// The signature in its JWS form (ES256: 64 bytes).
-    fn sign(&self, bytes: &[u8]) -> Result<Vec<u8>, SignError>;
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("cannot sign: {0}")]
-pub struct SignError(pub String);
+use super::signer::{Algorithm, SignError, Signer};
 
 /// Why a PEM text is not a usable signing key. Each text says what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -194,7 +156,7 @@ mod tests {
     use super::*;
 
     // Made by: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 ; thumbprint by: jose jwk thp
-    const OPENSSL: &str = include_str!("golden/test-only-p256.pem");
+    const OPENSSL: &str = include_str!("../golden/test-only-p256.pem");
     const OPENSSL_KID: &str = "n1QJbDB7-SMe9eBEGoIWVbuLFUKBde5YL9YkxZiKlSk";
 
     #[test]

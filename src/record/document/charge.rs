@@ -1,50 +1,36 @@
-//! The payload of a record: what is signed. Written by [`Draft::seal`](super::Draft::seal), read back by
-//! [`open`](super::open), by the same types.
-//!
-//! Member order is that of the struct and fixed: `schema, kind, site, epoch, seq, prev, record_id, created_at, cdr, session,
-//! lines, meter, findings, rating`. Readers ignore members they do not know; a member never changes its meaning within
-//! `forecourt.record/1`. Kinds without a CDR lack `cdr`, `session`, `lines`, `meter` and `rating`.
+//! The body of a charge: one ended session and its bill. Built by [`billing`](crate::billing).
 
-use std::borrow::Cow;
-
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::cdr::Cdr;
-use super::exact::{Quoted, Stamp};
-use super::hash::Hash;
-use super::kind::Kind;
+use super::exact::{Quoted, Stamp, findings};
+use crate::record::sign::Hash;
 use crate::units::Finding;
 
-pub const SCHEMA: &str = "forecourt.record/1";
+/// `dimension` of the bill line that brings the total to the tariff's least or greatest price.
+pub const PRICE_LIMIT: &str = "PRICE_LIMIT";
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Payload {
-    pub schema: String,
-    pub kind: Kind,
-    pub site: String,
-    /// One store's life, by the milliseconds of its creation; never used again.
-    pub epoch: u64,
-    /// From 1 within the epoch, without gaps.
-    pub seq: u64,
-    /// Of the JWS text of the record before; `null` in the first record of an epoch, never absent.
-    #[serde(deserialize_with = "Option::deserialize")]
-    pub prev: Option<Hash>,
-    /// UUIDv7.
-    pub record_id: String,
-    pub created_at: Stamp,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cdr: Option<Cdr>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub session: Option<SessionFacts>,
+pub struct ChargeBody {
+    /// `id` and `last_updated` are filled in when the record is sealed.
+    pub cdr: Cdr,
+    pub session: SessionFacts,
     /// The bill; empty when nothing was priced.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lines: Option<Vec<BillLine>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub meter: Option<Meter>,
+    pub lines: Vec<BillLine>,
+    pub meter: Meter,
     #[serde(deserialize_with = "findings")]
     pub findings: Vec<Finding>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rating: Option<Rating>,
+    pub rating: Rating,
+}
+
+impl ChargeBody {
+    /// Without these it is no charge.
+    pub(super) const MEMBERS: &[&str] = &["cdr", "session", "lines", "meter", "rating"];
+}
+
+/// The name of a tariff version, in records and in the store: SHA-256 of its JSON text, without the white space around it.
+pub fn tariff_hash(json: &str) -> Hash {
+    Hash::of(json.as_bytes())
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -115,7 +101,7 @@ pub struct Meter {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SignedEntry {
     pub nature: String,
-    pub at: Option<Stamp>,
+    pub at: Stamp,
     pub encoding: String,
     /// As the station sent it.
     pub data: String,
@@ -131,16 +117,6 @@ pub struct Rating {
     pub engine: String,
     pub time_zone: String,
     pub tariff_id: String,
-    /// SHA-256 of the tariff's text exactly as it stands in `cdr.tariffs`.
+    /// [`tariff_hash`] of the tariff in `cdr.tariffs`.
     pub tariff_sha256: Hash,
-}
-
-fn findings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Finding>, D::Error> {
-    #[derive(Deserialize)]
-    struct Entry {
-        code: String,
-        detail: String,
-    }
-    let entries = Vec::<Entry>::deserialize(deserializer)?;
-    Ok(entries.into_iter().map(|entry| Finding { code: Cow::Owned(entry.code), detail: entry.detail }).collect())
 }

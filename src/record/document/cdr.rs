@@ -1,7 +1,8 @@
 //! The OCPI 2.2.1 CDR object (mod_cdrs, CDR object and data types), as far as a charge needs it, in the order of its table.
 //!
-//! Written and read back by the same types. Numbers are bare and exact. OCPI's fields that we never fill
-//! (`total_reservation_cost`, `invoice_reference_id`, `home_charging_compensation`, `remark`) are absent.
+//! Written and read back by the same types. Numbers are bare and exact. OCPI's fields that we never fill are absent:
+//! `authorization_reference`, `total_reservation_cost`, `invoice_reference_id`, `home_charging_compensation`, `remark`; of the
+//! location `postal_code`, `coordinates` and what kind of connector it is; `credit` and `credit_reference_id` of credits.
 
 use std::fmt;
 
@@ -13,7 +14,7 @@ use crate::rating::Price;
 use crate::units::{Token, TokenKind};
 
 /// OCPI's word for a mandatory text that is not available (transport and format, "not available").
-pub(super) const NOT_AVAILABLE: &str = "#NA";
+pub const NOT_AVAILABLE: &str = "#NA";
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Cdr {
@@ -27,8 +28,6 @@ pub struct Cdr {
     pub session_id: Option<String>,
     pub cdr_token: CdrToken,
     pub auth_method: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub authorization_reference: Option<String>,
     pub cdr_location: CdrLocation,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub meter_id: Option<String>,
@@ -54,10 +53,6 @@ pub struct Cdr {
     pub total_parking_time: Option<Number>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_parking_cost: Option<CdrPrice>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub credit: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub credit_reference_id: Option<String>,
     pub last_updated: Stamp,
 }
 
@@ -87,26 +82,10 @@ pub struct CdrLocation {
     pub name: Option<String>,
     pub address: String,
     pub city: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub postal_code: Option<String>,
     pub country: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub coordinates: Option<Coordinates>,
     pub evse_uid: String,
     pub evse_id: String,
     pub connector_id: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub connector_standard: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub connector_format: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub connector_power_type: Option<String>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Coordinates {
-    pub latitude: String,
-    pub longitude: String,
 }
 
 /// Ends where the next one starts, the last one with the session.

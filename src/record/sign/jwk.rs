@@ -6,7 +6,7 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 
 use super::hash::Hash;
-use super::key::Algorithm;
+use super::signer::Algorithm;
 
 /// Most keys read from one set; a site's history of rotations stays far below.
 const MAX_KEYS: usize = 256;

@@ -1,0 +1,17 @@
+//! Signatures, keys and hashes: JWS, JWK and SHA-256, for texts of any meaning. Knows nothing of records.
+//!
+//! `hash` and `signer` stand alone; `jwk` builds on them, `key` on `jwk`, `jws` on all.
+
+mod hash;
+mod jwk;
+mod jws;
+mod key;
+mod signer;
+
+pub use hash::{Hash, HashError};
+pub use jwk::{Jwk, JwkError, JwkSet};
+pub use jws::{JwsError, MAX_JWS_BYTES};
+pub use key::{KeyError, SigningKey};
+pub use signer::{Algorithm, SignError, Signer};
+
+pub(super) use jws::{compact, open, unverified_payload};

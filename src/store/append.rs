@@ -1,0 +1,215 @@
+//! The end of the chain: appending a record of any kind, within the running transaction.
+
+use rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER;
+use rusqlite::params;
+use tracing::{error, info};
+
+use super::copies::Copies;
+use super::writer::{Outcome, Writer};
+use super::{StoreError, life, restore};
+use crate::record::{Body, GatewayChange, Header, Place, Record, SealError};
+use crate::units::{Finding, Time, time};
+
+/// Why a record was not appended.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// A mistake of ours.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// The schema forbids it: a second charge of a session while the first stands.
+    #[error("the record is refused: {0}")]
+    Refused(String),
+}
+
+/// A UUIDv7 of the time at which the record is made, not of the system clock.
+fn uuid_of(at: Time) -> uuid::Uuid {
+    let seconds = u64::try_from(at.timestamp()).unwrap_or_default();
+    uuid::Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, at.timestamp_subsec_nanos()))
+}
+
+impl Writer {
+    /// Numbers, links, signs and stores a record of any kind at the end of the chain, in the running transaction. Returns its
+    /// number, or why nothing was written of it.
+    pub(super) fn append(
+        &mut self,
+        body: Body,
+        session: Option<i64>,
+        at: Time,
+        outcome: &mut Outcome,
+    ) -> Result<Result<u64, AppendError>, StoreError> {
+        if restore::chain_tail(&self.connection, self.epoch)?.0 == 0
+            && let Some((reason, detail)) = life::reason(&self.connection, self.epoch)?
+        {
+            // An epoch that did not begin with the store begins with a record that says why.
+            let change = Body::GatewayChange(GatewayChange { findings: vec![Finding { code: reason.into(), detail }] });
+            match self.append_here(change, None, at)? {
+                Ok(_) => outcome.sealed = true,
+                // The problem says it, too; bills do not wait for it.
+                Err(failure) => error!(error = %failure, "the first record of the epoch cannot be made"),
+            }
+        }
+        let appended = self.append_here(body, session, at)?;
+        outcome.sealed |= appended.is_ok();
+        Ok(appended)
+    }
+
+    fn append_here(&self, body: Body, session: Option<i64>, at: Time) -> Result<Result<u64, AppendError>, StoreError> {
+        let (last, prev) = restore::chain_tail(&self.connection, self.epoch)?;
+        let (epoch, record_id) = (self.epoch.unsigned_abs(), uuid_of(at));
+        let place = Place { site: self.site.clone(), epoch, seq: last + 1, prev, record_id, created_at: at };
+        let record = match body.seal(&place, self.signing.signer.as_ref()) {
+            Ok(record) => record,
+            Err(failure) => return Ok(Err(failure.into())),
+        };
+        let (kind, seq) = (&record.payload.header.kind, place.seq);
+        match self.insert_record(&record, session) {
+            Err(rusqlite::Error::SqliteFailure(error, why)) if error.extended_code == SQLITE_CONSTRAINT_TRIGGER => {
+                return Ok(Err(AppendError::Refused(why.unwrap_or_default())));
+            }
+            inserted => inserted?,
+        }
+        if let (Some(session), Some(_)) = (session, record.payload.charge()) {
+            self.connection
+                .prepare_cached("UPDATE session SET settled_epoch = ?2, settled = ?3 WHERE number = ?1")?
+                .execute(params![session, self.epoch, seq])?;
+        }
+        info!(seq, kind, "record sealed");
+        Ok(Ok(seq))
+    }
+
+    fn insert_record(&self, record: &Record, session: Option<i64>) -> rusqlite::Result<()> {
+        let Header { kind, seq, record_id, created_at, .. } = &record.payload.header;
+        let copies = Copies::of(&record.payload);
+        self.connection
+            .prepare_cached(
+                "INSERT INTO record (epoch, seq, kind, record_id, session, created_at, hash, station, energy_wh, cost_excl_vat, cost_incl_vat, \
+                 currency, prev, lines, jws) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+            )?
+            .execute(params![
+                self.epoch,
+                seq,
+                kind,
+                record_id,
+                session,
+                time::to_millis(created_at.0),
+                record.hash.to_string(),
+                copies.station,
+                copies.energy_wh,
+                copies.cost_excl_vat,
+                copies.cost_incl_vat,
+                copies.currency,
+                copies.prev,
+                copies.lines,
+                record.jws
+            ])
+            .map(drop)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc;
+
+    use rusqlite::Connection;
+    use tokio::sync::{oneshot, watch};
+
+    use super::*;
+    use crate::rating::Catalogue;
+    use crate::record::examples::{at, example, key, rated};
+    use crate::session::TariffChoice;
+    use crate::station::{Authorizer, Policy, UnknownTokens};
+    use crate::store::{Job, Parts, Reply, Signals, Signing, SiteFacts};
+    use crate::units::Received;
+
+    const NOW: &str = "2026-11-21T13:00:00Z";
+
+    /// A writer without its thread.
+    fn writer(folder: &std::path::Path) -> Writer {
+        let tariffs = TariffChoice::new(Catalogue::default(), None);
+        let signals = Signals {
+            epoch: watch::Sender::new(0),
+            records: watch::Sender::new(0),
+            due: mpsc::sync_channel(1).0,
+            failed: watch::Sender::new(None),
+        };
+        let parts = Parts {
+            calls: |_, _| Vec::new(),
+            policy: Policy::new(Authorizer::new(UnknownTokens::Accept), tariffs, chrono_tz::UTC, 300),
+            signing: Signing { signer: Box::new(key()), jwk: key().jwk().to_json() },
+            signals,
+            released: tokio::sync::mpsc::unbounded_channel().0,
+            now: Arc::new(|| at(NOW)),
+            begin: Box::new(|_| Received { at: at(NOW), proven: true }),
+        };
+        let facts = SiteFacts {
+            site: "site-1".to_owned(),
+            time_zone: "UTC".to_owned(),
+            currency: "EUR".to_owned(),
+            version: "0".to_owned(),
+            stations: Vec::new(),
+            host: None,
+            epoch_file: folder.join("epoch"),
+        };
+        Writer::open(&folder.join("store.db"), &facts, parts).unwrap()
+    }
+
+    /// Appends in a transaction of its own.
+    fn append(writer: &mut Writer, body: Body, session: Option<i64>) -> Result<u64, String> {
+        let (reply, mut appended) = oneshot::channel();
+        let mut outcome = Outcome::default();
+        writer.connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+        writer.apply(Job::Append { body: Box::new(body), session, at: at(NOW), reply }, &mut outcome).unwrap();
+        writer.connection.execute_batch("COMMIT").unwrap();
+        outcome.released.into_iter().for_each(Reply::send);
+        appended.try_recv().unwrap().map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn any_kind_is_appended_and_a_second_charge_is_refused_and_disturbs_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = writer(folder.path());
+        let session = "INSERT INTO station (number, name, first_seen_at) VALUES (1, 'CP-07', 0); \
+             INSERT INTO session (number, id, station, version, tx, evse, connector, opened_at, state) \
+             VALUES (42, 'S-20261121-0042', 1, '2.0.1', 'a7f0', 1, 1, 0, 'ended')";
+        writer.connection.execute_batch(session).unwrap();
+        let charge = || example().body(&rated());
+        let change = || Body::GatewayChange(GatewayChange { findings: Vec::new() });
+        assert_eq!(append(&mut writer, charge(), Some(42)), Ok(1));
+        let refused = "the record is refused: the session has a charge that no credit takes back";
+        assert_eq!(append(&mut writer, charge(), Some(42)), Err(refused.to_owned()));
+        assert_eq!(append(&mut writer, charge(), None), Err("the record is refused: a charge is of a session".to_owned()));
+        assert_eq!(append(&mut writer, change(), None), Ok(2));
+        let settled: (i64, i64) = writer
+            .connection
+            .query_row("SELECT settled_epoch, settled FROM session", [], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap();
+        assert_eq!(settled, (writer.epoch, 1));
+        let linked = "SELECT count(*) FROM record a JOIN record b ON b.seq = a.seq + 1 AND b.prev = a.hash";
+        assert_eq!(writer.connection.query_row(linked, [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+    }
+
+    #[test]
+    fn what_was_billed_before_schema_4_knows_its_epoch() {
+        let store = Connection::open_in_memory().unwrap();
+        for schema in [include_str!("schema.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")] {
+            store.execute_batch(schema).unwrap();
+        }
+        store
+            .execute_batch(
+                "INSERT INTO station (number, name, first_seen_at) VALUES (1, 'CP-1', 0);
+                 INSERT INTO session (number, id, station, version, tx, evse, connector, opened_at, state, settled) VALUES
+                     (1, 'S-1', 1, '1.6', '1', 1, 1, 0, 'ended', 7), (2, 'S-2', 1, '1.6', '2', 1, 1, 0, 'ended', 7),
+                     (3, 'S-3', 1, '1.6', '3', 1, 1, 0, 'open', NULL);
+                 INSERT INTO record (epoch, seq, kind, record_id, session, created_at, hash, jws) VALUES
+                     (100, 7, 'charge', 'a', 1, 0, '', ''), (200, 7, 'charge', 'b', 2, 0, '', '');",
+            )
+            .unwrap();
+        store.execute_batch(include_str!("schema_4.sql")).unwrap();
+        let epoch = |number: i64| -> Option<i64> {
+            store.query_row("SELECT settled_epoch FROM session WHERE number = ?1", [number], |row| row.get(0)).unwrap()
+        };
+        assert_eq!([epoch(1), epoch(2), epoch(3)], [Some(100), Some(200), None]);
+    }
+}

@@ -1,0 +1,31 @@
+-- Schema 4. Never edited once released.
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Records: several of one kind for a session, each charge taken back before the next.
+
+-- The charge record of a session by epoch and number.
+ALTER TABLE session ADD COLUMN settled_epoch INTEGER;
+UPDATE session SET settled_epoch = (SELECT r.epoch FROM record r WHERE r.session = session.number AND r.kind = 'charge')
+ WHERE settled IS NOT NULL;
+
+-- The record_id of the record that this one answers. A credit: the charge that it takes back (credit_reference_id).
+ALTER TABLE record ADD COLUMN reference TEXT;
+
+DROP INDEX record_of_session;
+CREATE INDEX record_of_session ON record (session, kind) WHERE session IS NOT NULL;
+-- Nothing is billed twice: at most one charge of a session is not taken back.
+CREATE TRIGGER record_charged_once BEFORE INSERT ON record WHEN NEW.kind = 'charge' BEGIN
+    SELECT RAISE(ABORT, 'a charge is of a session') WHERE NEW.session IS NULL;
+    SELECT RAISE(ABORT, 'the session has a charge that no credit takes back') WHERE EXISTS (
+        SELECT 1 FROM record c WHERE c.session = NEW.session AND c.kind = 'charge' AND NOT EXISTS (
+            SELECT 1 FROM record k WHERE k.session = c.session AND k.kind = 'credit' AND k.reference = c.record_id));
+END;
+CREATE TRIGGER record_credits_a_charge BEFORE INSERT ON record WHEN NEW.kind = 'credit' BEGIN
+    SELECT RAISE(ABORT, 'a credit names a charge of its session') WHERE NOT EXISTS (
+        SELECT 1 FROM record c WHERE c.session = NEW.session AND c.kind = 'charge' AND c.record_id = NEW.reference);
+    SELECT RAISE(ABORT, 'the charge is taken back already') WHERE EXISTS (
+        SELECT 1 FROM record k WHERE k.session = NEW.session AND k.kind = 'credit' AND k.reference = NEW.reference);
+END;
+
+-- tariff.hash is the hash that records name: SHA-256 of the JSON text without the white space around it, base64url. Rows of
+-- before have the SHA-256 of the whole file in hex; sessions that were locked to them keep them.
