@@ -88,6 +88,19 @@ pub enum Command {
         #[command(subcommand)]
         verb: TariffVerb,
     },
+    /// Who may charge, and who did: tokens on the list and tokens seen
+    Tokens {
+        /// Only those on the list
+        #[arg(long)]
+        listed: bool,
+        #[command(flatten)]
+        limit: Limit,
+    },
+    /// The list of tokens
+    Token {
+        #[command(subcommand)]
+        verb: TokenVerb,
+    },
     /// What was asked of stations, newest last
     Calls {
         /// Only this station
@@ -217,6 +230,83 @@ pub enum TariffVerb {
         #[arg(long, value_name = "TEXT", default_value = "")]
         reason: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TokenVerb {
+    /// Put a token on the list, in place of what it says of it
+    Add {
+        /// As stations send it: idTag, or idToken; - reads it from standard input
+        token: String,
+        /// OCPP token type, such as ISO14443 [default: not stated]
+        #[arg(long = "type", value_name = "TYPE")]
+        kind: Option<String>,
+        #[arg(long, value_enum, default_value = "accepted", value_name = "STATUS")]
+        status: TokenStatus,
+        /// Tokens of a group may end each other's transactions
+        #[arg(long, value_name = "G")]
+        group: Option<String>,
+        /// Not accepted from then on: 2027-01-31 (the beginning of that day at the site) or RFC 3339
+        #[arg(long, value_name = "WHEN")]
+        expires: Option<String>,
+        /// Where it may charge [default: everywhere]
+        #[arg(long, value_name = "ID", value_delimiter = ',')]
+        stations: Vec<String>,
+        /// Id of the tariff for its sessions [default: the station's]
+        #[arg(long, value_name = "ID")]
+        tariff: Option<String>,
+        /// Why; kept in the audit
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+    },
+    /// Block a token; it stays on the list
+    Block {
+        token: String,
+        /// Why; kept in the audit
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+    },
+    /// Take a token off the list; ocpp.unknown_tokens decides then
+    Remove {
+        token: String,
+        /// Why; kept in the audit
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+    },
+    /// Put tokens of a file on the list: CSV with a line of names (token,type,status,group,expires,stations,tariff), or a JSON list of
+    /// objects with these members
+    Import {
+        file: PathBuf,
+        /// Why; kept in the audit
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+    },
+    /// What a token gets, and why
+    Why {
+        token: String,
+        /// At this station [default: at any that its entry does not exclude]
+        #[arg(long, value_name = "ID")]
+        station: Option<String>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TokenStatus {
+    Accepted,
+    Blocked,
+    Expired,
+    Invalid,
+}
+
+impl TokenStatus {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Blocked => "blocked",
+            Self::Expired => "expired",
+            Self::Invalid => "invalid",
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

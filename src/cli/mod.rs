@@ -16,6 +16,7 @@ mod station;
 mod status;
 mod table;
 mod tariff;
+mod tokens;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,7 +26,7 @@ use clap::Parser;
 use crate::config::{self, Config};
 use crate::store::Reader;
 use crate::units::printable;
-use args::{Args, AuditVerb, Command, OutboxVerb, RecordVerb, SessionVerb, StationVerb, TariffVerb};
+use args::{Args, AuditVerb, Command, OutboxVerb, RecordVerb, SessionVerb, StationVerb, TariffVerb, TokenVerb};
 use exit::{Exit, Failure};
 use output::Output;
 
@@ -59,6 +60,11 @@ fn dispatch(args: &Args) -> Result<Exit, Failure> {
         Command::Tariff { verb: TariffVerb::Reload { reason } } => {
             tariff::reload(&load_config(args)?.site.control_socket, reason, &output)
         }
+        Command::Tokens { listed, limit } => tokens::list(&open(args, &output)?, *listed, *limit, &output),
+        Command::Token { verb: TokenVerb::Why { token, station } } => {
+            tokens::why(&open(args, &output)?, &load_config(args)?, token, station.as_deref(), &output)
+        }
+        Command::Token { verb } => tokens::change(&load_config(args)?.site, verb, &output),
         Command::Calls { station, state, limit } => {
             let state = state.map(|state| state.as_str());
             station::calls(&open(args, &output)?, station.as_deref(), state, *limit, &output)

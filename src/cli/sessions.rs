@@ -73,7 +73,7 @@ pub fn messages(
 }
 
 /// `90m`, `2h`, `7d` ago; a local date; or an RFC 3339 instant.
-fn moment(text: &str, zone: &str, now: Time) -> Result<Time, Failure> {
+pub(super) fn moment(text: &str, zone: &str, now: Time) -> Result<Time, Failure> {
     let wrong =
         || Failure::new(Exit::Usage, format!("{text}: not a time; write 90m, 2h, 7d, 2026-11-21 or 2026-11-21T13:00:00Z"));
     if let Ok(at) = text.parse::<Time>() {

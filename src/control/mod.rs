@@ -26,7 +26,7 @@ use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
 pub use client::{Unreachable, ask};
-pub use wire::{Command, Outcome, Reply, StationCall};
+pub use wire::{Command, Outcome, Reply, StationCall, TokenEntry};
 
 const MAX_CONNECTIONS: usize = 64;
 const MAX_LINE: u64 = 1 << 20;

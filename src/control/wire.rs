@@ -12,6 +12,21 @@ pub enum Command {
     TariffReload {
         reason: String,
     },
+    /// Tokens are put on the list, in place of what it says of them; all or none.
+    TokenSet {
+        tokens: Vec<TokenEntry>,
+        reason: String,
+    },
+    /// Its status becomes Blocked; the rest of its entry stays.
+    TokenBlock {
+        token: String,
+        reason: String,
+    },
+    /// Tokens are taken off the list.
+    TokenRemove {
+        tokens: Vec<String>,
+        reason: String,
+    },
 }
 
 impl Command {
@@ -20,6 +35,9 @@ impl Command {
         match self {
             Self::StationCall(_) => "station call",
             Self::TariffReload { .. } => "tariff reload",
+            Self::TokenSet { .. } => "token set",
+            Self::TokenBlock { .. } => "token block",
+            Self::TokenRemove { .. } => "token remove",
         }
     }
 }
@@ -36,6 +54,24 @@ pub struct StationCall {
     pub timeout_s: u64,
     /// Why; kept with the call and in the audit.
     pub reason: String,
+}
+
+/// A token as it should stand on the list. Empty texts and lists mean the same as none.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TokenEntry {
+    pub token: String,
+    /// OCPP token type, such as `ISO14443`.
+    pub r#type: Option<String>,
+    /// `accepted` (default), `blocked`, `expired`, `invalid`.
+    pub status: Option<String>,
+    pub group: Option<String>,
+    /// RFC 3339.
+    pub expires: Option<String>,
+    /// Where it may charge; none: everywhere.
+    pub stations: Vec<String>,
+    /// Tariff id for its sessions; none: the station's.
+    pub tariff: Option<String>,
 }
 
 /// How a command ended.

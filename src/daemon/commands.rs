@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::tariffs::{Reloader, TariffChange};
+use super::tokens::Tokens;
 use crate::control::{Command, Outcome, Reply, StationCall};
 use crate::csms::{CallOutcome, CallRequest, Csms};
 use crate::ocpp::call::{NotSent, Verdict, verdict};
@@ -23,6 +24,7 @@ const MAX_SHOWN: usize = 60;
 pub struct Commands {
     pub csms: Arc<Csms>,
     pub tariffs: Arc<Reloader>,
+    pub tokens: Tokens,
 }
 
 impl Commands {
@@ -30,13 +32,29 @@ impl Commands {
         match command {
             Command::StationCall(call) => station_call(&self.csms, call, actor).await,
             Command::TariffReload { reason } => tariff_reload(&self.tariffs, &reason, &actor).await,
+            Command::TokenSet { reason, .. } | Command::TokenBlock { reason, .. } | Command::TokenRemove { reason, .. }
+                if is_long(&reason) =>
+            {
+                long_reason()
+            }
+            Command::TokenSet { tokens, reason } => self.tokens.set(tokens, &self.tariffs, reason, actor).await,
+            Command::TokenBlock { token, reason } => self.tokens.block(token, reason, actor).await,
+            Command::TokenRemove { tokens, reason } => self.tokens.remove(tokens, reason, actor).await,
         }
     }
 }
 
+fn is_long(reason: &str) -> bool {
+    reason.chars().count() > MAX_REASON
+}
+
+fn long_reason() -> Reply {
+    Reply::refused(Outcome::Usage, format!("the reason must be at most {MAX_REASON} characters"))
+}
+
 async fn tariff_reload(tariffs: &Reloader, reason: &str, actor: &str) -> Reply {
-    if reason.chars().count() > MAX_REASON {
-        return Reply::refused(Outcome::Usage, format!("the reason must be at most {MAX_REASON} characters"));
+    if is_long(reason) {
+        return long_reason();
     }
     match tariffs.reload(actor, reason).await {
         Ok(changes) => {
@@ -59,8 +77,8 @@ async fn station_call(csms: &Csms, call: StationCall, actor: String) -> Reply {
     if !(1..=MAX_TIMEOUT_S).contains(&timeout_s) {
         return Reply::refused(Outcome::Usage, format!("the time-out must be 1 to {MAX_TIMEOUT_S} seconds"));
     }
-    if reason.chars().count() > MAX_REASON {
-        return Reply::refused(Outcome::Usage, format!("the reason must be at most {MAX_REASON} characters"));
+    if is_long(&reason) {
+        return long_reason();
     }
     let (timeout, name) = (Duration::from_secs(timeout_s), station.clone());
     let request = CallRequest { station, action: action.clone(), payload, timeout, actor, reason };

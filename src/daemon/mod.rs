@@ -15,6 +15,7 @@ mod policy;
 pub mod settle;
 mod tariffs;
 mod time;
+mod tokens;
 mod uplink;
 
 use std::cell::RefCell;
@@ -164,7 +165,8 @@ impl Daemon {
 
         let csms = Csms::new(csms_settings(&config), proven_stations(path)?, store.clone(), clock.as_clock());
         let reloader = Arc::new(tariffs::Reloader::new(config.clone(), store.clone(), clock.as_clock(), &known_tariffs));
-        let commands = commands::Commands { csms: Arc::clone(&csms), tariffs: Arc::clone(&reloader) };
+        let tokens = tokens::Tokens { store: store.clone(), clock: clock.as_clock() };
+        let commands = commands::Commands { csms: Arc::clone(&csms), tariffs: Arc::clone(&reloader), tokens };
         let control = start_control(&config.site.control_socket, commands, &stopping);
         let csms = tokio::spawn(csms.serve(listeners, stopping));
         info!(site = config.site.id, epoch, listen = ?addresses, path = config.ocpp.path, store = %path.display(), "ready");

@@ -3,7 +3,7 @@
 use crate::config::{self, Config};
 use crate::rating::Catalogue;
 use crate::session::TariffChoice;
-use crate::station::{Authorizer, Onboarding, Policy, UnknownTokens};
+use crate::station::{Onboarding, Policy, UnknownTokens};
 use crate::units::StationId;
 
 pub fn of(config: &Config, catalogue: Catalogue) -> Policy {
@@ -17,7 +17,7 @@ pub fn of(config: &Config, catalogue: Catalogue) -> Policy {
         config::UnknownTokens::Accept => UnknownTokens::Accept,
         config::UnknownTokens::Reject => UnknownTokens::Reject,
     };
-    let mut policy = Policy::new(Authorizer::new(unknown), tariffs, config.site.time_zone, config.ocpp.heartbeat_s);
+    let mut policy = Policy::new(unknown, tariffs, config.site.time_zone, config.ocpp.heartbeat_s);
     policy.onboarding = config.ocpp.onboarding.then_some(Onboarding { meter_interval_s: config.ocpp.meter_interval_s });
     for station in &config.stations {
         if let Some(kw) = station.max_power_kw {

@@ -114,6 +114,11 @@ impl Reloader {
         Self { config, store, clock, in_use: Mutex::new(by_id(versions)) }
     }
 
+    /// Whether there is a tariff of this id.
+    pub async fn knows(&self, id: &str) -> bool {
+        self.in_use.lock().await.keys().any(|known| known.eq_ignore_ascii_case(id))
+    }
+
     /// All tariffs or none: a file that is wrong leaves everything as it is.
     pub async fn reload(&self, actor: &str, reason: &str) -> Result<Vec<TariffChange>, TariffsError> {
         let mut in_use = self.in_use.lock().await;

@@ -14,17 +14,17 @@ pub enum Answer {
         now: Time,
     },
     Authorize {
-        status: AuthStatus,
+        info: TokenInfo,
     },
     /// 1.6 StartTransaction: the id we assigned; always present, whatever the status (OCPP 1.6 §4.8).
     Started {
         tx: TxRef,
-        status: AuthStatus,
+        info: TokenInfo,
     },
-    /// 1.6 StopTransaction, 2.x TransactionEvent: a token status exactly when the request carried a token (2.0.1 E01.FR.11,
+    /// 1.6 StopTransaction, 2.x TransactionEvent: what the token gets, exactly when the request carried a token (2.0.1 E01.FR.11,
     /// C12.FR.03).
     Tx {
-        status: Option<AuthStatus>,
+        info: Option<TokenInfo>,
     },
     /// `{}`
     Empty,
@@ -50,7 +50,23 @@ impl Registration {
     }
 }
 
-/// Outcome of judging a token. 1.6 has no `Unknown`; it is sent as `Invalid` there.
+/// What a station is told of a token (1.6 IdTagInfo, 2.x IdTokenInfoType).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenInfo {
+    pub status: AuthStatus,
+    /// Tokens of a group may end each other's transactions (1.6 parentIdTag, 2.x groupIdToken).
+    pub group: Option<Box<str>>,
+    /// Until when a station may keep this answer.
+    pub expires_at: Option<Time>,
+}
+
+impl From<AuthStatus> for TokenInfo {
+    fn from(status: AuthStatus) -> Self {
+        Self { status, group: None, expires_at: None }
+    }
+}
+
+/// Whether a token may charge. 1.6 has no `Unknown`; it is sent as `Invalid` there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthStatus {
     Accepted,

@@ -10,7 +10,7 @@ pub mod register;
 mod request;
 pub mod time;
 
-pub use answer::{Answer, AuthStatus, Refusal, RefusalKind, Registration};
+pub use answer::{Answer, AuthStatus, Refusal, RefusalKind, Registration, TokenInfo};
 pub use reading::{Context, LinePhase, Location, Measurand, Reading, Sample, Value};
 pub use request::{Request, Setting, SettingName, SettingState};
 

@@ -124,7 +124,7 @@ fn what_stations_do_not_send_is_refused() {
 
 #[test]
 fn an_answer_to_another_message_is_a_bug_of_ours() {
-    let authorized = Answer::Authorize { status: crate::fact::AuthStatus::Accepted };
+    let authorized = Answer::Authorize { info: crate::fact::AuthStatus::Accepted.into() };
     for version in [V16, V201, V21] {
         for message in messages(version).filter(|message| message.action != "Authorize") {
             let Ok(decoded) = message
@@ -221,7 +221,7 @@ fn a_start_from_text_to_answer() {
     let Ok(Frame::Call { id, action, payload, .. }) = read(text) else { panic!("a frame") };
     let Ok(Decoded { fact: Fact::Tx(tx), reply, .. }) = to_fact(V16, &action, &payload, now()) else { panic!("a transaction") };
     assert_eq!((tx.phase, tx.tx), (Phase::Start, None));
-    let started = Answer::Started { tx: crate::units::TxRef::new("5"), status: crate::fact::AuthStatus::Accepted };
+    let started = Answer::Started { tx: crate::units::TxRef::new("5"), info: crate::fact::AuthStatus::Accepted.into() };
     assert_eq!(reply.text(&id, &started), r#"[3,17,{"transactionId":5,"idTagInfo":{"status":"Accepted"}}]"#);
 }
 

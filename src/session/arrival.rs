@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 
-use crate::fact::AuthStatus;
+use crate::fact::TokenInfo;
 use crate::units::{Decimal, Received, StationId, Time, Version};
 
 /// A message's station and time, and what was decided about them before its session is looked for.
@@ -17,7 +17,7 @@ pub struct Arrival<'a> {
     /// `at` is the station's own time.
     pub timed: bool,
     /// What the token was answered; `None`: it had none.
-    pub status: Option<AuthStatus>,
+    pub token_info: Option<TokenInfo>,
     pub max_power_kw: Option<Decimal>,
     /// By how much the station's clock is off, where its messages show it.
     pub clock_lag: Option<TimeDelta>,

@@ -31,7 +31,7 @@ use super::open::OpenSessions;
 use super::session::{Session, State};
 use super::tariff_choice::TariffChoice;
 use crate::fact::{Phase, Status, TxFact};
-use crate::units::{SessionId, StationId, Time, TxRef, Version};
+use crate::units::{SessionId, StationId, Time, Token, TxRef, Version};
 
 /// What a message changes. The store writes changes in the order given.
 #[derive(Debug, PartialEq)]
@@ -72,7 +72,17 @@ impl Sessions {
 
     /// Sessions that begin from now on are billed by these; those that run keep the tariff that they began with.
     pub fn set_tariffs(&mut self, tariffs: TariffChoice, time_zone: Tz) {
-        (self.tariffs, self.time_zone) = (tariffs, time_zone);
+        self.tariffs.replace(tariffs);
+        self.time_zone = time_zone;
+    }
+
+    /// A token's own tariff, for sessions that begin from now on.
+    pub fn set_token_tariff(&mut self, token: &Token, tariff: Option<String>) {
+        self.tariffs.set_token(token, tariff);
+    }
+
+    pub fn clear_token_tariffs(&mut self) {
+        self.tariffs.clear_tokens();
     }
 
     /// Forgets everything and begins again from the store: after a transaction failed, and at start.

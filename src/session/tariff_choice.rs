@@ -25,8 +25,21 @@ impl TariffChoice {
         self.by_station.insert(station.as_str().to_lowercase(), tariff);
     }
 
-    pub fn set_token(&mut self, token: &Token, tariff: String) {
-        self.by_token.insert(token.folded(), tariff);
+    /// `None`: it has no tariff of its own.
+    pub fn set_token(&mut self, token: &Token, tariff: Option<String>) {
+        match tariff {
+            Some(tariff) => drop(self.by_token.insert(token.folded(), tariff)),
+            None => drop(self.by_token.remove(&token.folded())),
+        }
+    }
+
+    pub fn clear_tokens(&mut self) {
+        self.by_token.clear();
+    }
+
+    /// Other tariffs and stations, the same tokens.
+    pub fn replace(&mut self, other: Self) {
+        *self = Self { by_token: std::mem::take(&mut self.by_token), ..other };
     }
 
     /// The id of the tariff that applies. All EVSEs of a station have one.

@@ -12,7 +12,7 @@ use super::memory::EventKey;
 use super::session::{Session, State};
 use super::sessions::{Change, Sessions};
 use super::{OFFLINE_TIME, hold};
-use crate::fact::{Answer, AuthStatus, Phase, TxFact};
+use crate::fact::{Answer, AuthStatus, Phase, TokenInfo, TxFact};
 use crate::units::{Finding, MilliWh, Time, Token, Version};
 
 /// How long an ended 2.x transaction waits for events that are missing between its first and last.
@@ -42,8 +42,8 @@ impl Sessions {
         if !arrival.timed && is_queued && fact.phase != Phase::Update {
             findings.push(Finding::new(OFFLINE_TIME, "it waited in the station's queue, and its time cannot be true"));
         }
-        let status = arrival.status;
-        let answer = if is_event || status.is_some() { Answer::Tx { status } } else { Answer::Empty };
+        let info = arrival.token_info.clone();
+        let answer = if is_event || info.is_some() { Answer::Tx { info } } else { Answer::Empty };
         let mut outcome = Outcome { answer, changes: Vec::new(), evidence: None, findings };
         match fact.phase {
             Phase::Start if fact.tx.is_none() => self.start(arrival, fact, &mut outcome),
@@ -65,8 +65,9 @@ impl Sessions {
             None => self.open_session(arrival, fact, outcome),
         };
         if arrival.version == Version::V16 {
-            let status = session.token_status.or(arrival.status).unwrap_or(AuthStatus::Accepted);
-            outcome.answer = Answer::Started { tx: session.tx, status };
+            let info = arrival.token_info.clone().unwrap_or_else(|| AuthStatus::Accepted.into());
+            let info = TokenInfo { status: session.token_status.unwrap_or(info.status), ..info };
+            outcome.answer = Answer::Started { tx: session.tx, info };
         }
     }
 
@@ -132,7 +133,7 @@ impl Sessions {
         let before = (session.started_at, session.stopped_at, session.evse);
         let token_before = session.token.clone();
         session.memory.add(evidence, arrival.at);
-        learn(session, fact, arrival.status);
+        learn(session, fact, arrival.token_info.as_ref().map(|info| info.status));
         match fact.phase {
             Phase::Start if session.started_at.is_none() => {
                 session.started_at = Some(arrival.at);

@@ -4,12 +4,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::authorization::{Authorizer, ListedToken};
 use super::clock::StationClock;
 use super::onboarding;
 use super::policy::{Onboarding, Policy};
 use super::presence::Presence;
 use crate::fact::time::plausible_time;
-use crate::fact::{Answer, AuthStatus, Boot, Fact, Phase, Registration, Request, Setting, SettingState, Status, TxFact};
+use crate::fact::{Answer, Boot, Fact, Phase, Registration, Request, Setting, SettingState, Status, TokenInfo, TxFact};
 use crate::session::{self, Arrival, Evidence, Lookup, Origin, Session, Sessions};
 use crate::units::{Finding, Received, StationId, Time, Token, TokenKind, Version};
 
@@ -64,6 +65,7 @@ impl Station {
 
 pub struct Machine {
     policy: Policy,
+    authorizer: Authorizer,
     stations: HashMap<StationId, Station>,
     sessions: Sessions,
 }
@@ -71,17 +73,37 @@ pub struct Machine {
 impl Machine {
     pub fn new(policy: Policy, origin: Origin) -> Self {
         let sessions = Sessions::new(policy.tariffs.clone(), policy.time_zone, origin);
-        Self { policy, stations: HashMap::new(), sessions }
+        let authorizer = Authorizer::new(policy.unknown_tokens);
+        Self { policy, authorizer, stations: HashMap::new(), sessions }
     }
 
     /// What the site decides from now on; sessions keep the tariff that they began with.
     pub fn set_policy(&mut self, policy: Policy) {
+        self.authorizer.unknown = policy.unknown_tokens;
         self.sessions.set_tariffs(policy.tariffs.clone(), policy.time_zone);
         self.policy = policy;
     }
 
+    /// Puts a token on the list, in place of what stood there.
+    pub fn set_token(&mut self, listed: ListedToken) {
+        self.sessions.set_token_tariff(&listed.token, listed.tariff.clone());
+        self.authorizer.set(listed);
+    }
+
+    /// Takes a token off the list.
+    pub fn remove_token(&mut self, token: &Token) {
+        self.sessions.set_token_tariff(token, None);
+        self.authorizer.remove(token);
+    }
+
+    pub fn listed(&self, token: &Token) -> Option<&ListedToken> {
+        self.authorizer.listed(token)
+    }
+
     /// Forgets everything and begins again from the store: after a transaction failed, and at start.
     pub fn reset(&mut self, origin: Origin) {
+        self.authorizer.clear();
+        self.sessions.clear_token_tariffs();
         self.stations.clear();
         self.sessions.reset(origin);
     }
@@ -139,7 +161,7 @@ impl Machine {
             Fact::Boot(boot) => self.boot(id, version, boot, now),
             Fact::Heartbeat => Effects::answered(Answer::Heartbeat { now }),
             Fact::Authorize { token } => {
-                Effects::answered(Answer::Authorize { status: self.policy.authorizer.authorize(id, &token, now) })
+                Effects::answered(Answer::Authorize { info: self.authorizer.authorize(id, &token, now) })
             }
             Fact::Status(status) => {
                 let mut effects = Effects::answered(Answer::Empty);
@@ -225,7 +247,7 @@ impl Machine {
     /// Everything is decided here that does not depend on the session: time, clock, token.
     fn transaction(&mut self, id: &StationId, version: Version, fact: TxFact, received: Received) -> Effects {
         let (at, doubt) = plausible_time(fact.reported_at, received);
-        let status = self.token_status(id, version, &fact, received.at);
+        let token_info = self.token_info(id, version, &fact, received.at);
         let station = self.stations.entry(id.clone()).or_default();
         let is_queued = fact.offline || station.clock.is_in_queue(received);
         let sampled_at = || fact.readings.iter().filter_map(|reading| reading.measured_at).max();
@@ -239,7 +261,7 @@ impl Machine {
             received,
             at,
             timed: doubt.is_none(),
-            status,
+            token_info,
             max_power_kw: self.policy.max_power_kw(id),
             clock_lag,
             in_use: &station.in_use,
@@ -251,8 +273,8 @@ impl Machine {
     }
 
     /// What a transaction message's token is answered. 1.6 must be told something at the start: no tag is an unknown tag.
-    fn token_status(&self, id: &StationId, version: Version, fact: &TxFact, now: Time) -> Option<AuthStatus> {
-        let authorizer = &self.policy.authorizer;
+    fn token_info(&self, id: &StationId, version: Version, fact: &TxFact, now: Time) -> Option<TokenInfo> {
+        let authorizer = &self.authorizer;
         match &fact.token {
             Some(token) => Some(authorizer.authorize(id, token, now)),
             None if version == Version::V16 && fact.phase == Phase::Start => {

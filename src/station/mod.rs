@@ -12,6 +12,6 @@ mod presence;
 #[cfg(test)]
 mod tests;
 
-pub use authorization::{Authorization, Authorizer, UnknownTokens};
+pub use authorization::{Authorizer, ListedToken, UnknownTokens};
 pub use machine::{Change, Effects, Machine};
 pub use policy::{Onboarding, Policy};

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 
 use chrono_tz::Tz;
 
-use super::authorization::Authorizer;
+use super::authorization::UnknownTokens;
 use crate::session::TariffChoice;
 use crate::units::{Decimal, StationId};
 
 #[derive(Clone, Debug)]
 pub struct Policy {
-    pub authorizer: Authorizer,
+    /// What a token gets that is not on the list. The list itself is in the store.
+    pub unknown_tokens: UnknownTokens,
     pub tariffs: TariffChoice,
     /// The site's; sessions are named by its days.
     pub time_zone: Tz,
@@ -28,8 +29,8 @@ pub struct Onboarding {
 }
 
 impl Policy {
-    pub fn new(authorizer: Authorizer, tariffs: TariffChoice, time_zone: Tz, heartbeat_s: u32) -> Self {
-        Self { authorizer, tariffs, time_zone, heartbeat_s, onboarding: None, max_power_kw: HashMap::new() }
+    pub fn new(unknown_tokens: UnknownTokens, tariffs: TariffChoice, time_zone: Tz, heartbeat_s: u32) -> Self {
+        Self { unknown_tokens, tariffs, time_zone, heartbeat_s, onboarding: None, max_power_kw: HashMap::new() }
     }
 
     pub fn set_max_power(&mut self, station: &StationId, kw: Decimal) {

@@ -119,7 +119,7 @@ mod tests {
     use crate::rating::Catalogue;
     use crate::record::examples::{at, example, key, rated};
     use crate::session::TariffChoice;
-    use crate::station::{Authorizer, Policy, UnknownTokens};
+    use crate::station::{Policy, UnknownTokens};
     use crate::store::{Job, Parts, Reply, Signals, Signing, SiteFacts};
     use crate::units::Received;
 
@@ -136,7 +136,7 @@ mod tests {
         };
         let parts = Parts {
             calls: |_, _| Vec::new(),
-            policy: Policy::new(Authorizer::new(UnknownTokens::Accept), tariffs, chrono_tz::UTC, 300),
+            policy: Policy::new(UnknownTokens::Accept, tariffs, chrono_tz::UTC, 300),
             signing: Signing { signer: Box::new(key()), jwk: key().jwk().to_json() },
             signals,
             released: tokio::sync::mpsc::unbounded_channel().0,

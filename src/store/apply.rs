@@ -97,6 +97,10 @@ impl Writer {
                 self.new_tariffs(&tariffs)?;
                 outcome.released.push(Reply::Flush(reply));
             }
+            Job::Tokens(changes, reply) => {
+                let counts = self.change_tokens(*changes)?;
+                outcome.released.push(Reply::Tokens(reply, counts));
+            }
             Job::Policy(policy, reply) => {
                 self.machine.set_policy(*policy);
                 outcome.released.push(Reply::Flush(reply));

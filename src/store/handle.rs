@@ -8,6 +8,7 @@ use tokio::sync::{mpsc as tokio_mpsc, oneshot};
 
 use super::calls::{NewCall, QueuedCall, TooManyCalls};
 use super::jobs::{Job, Message, Stored};
+use super::tokens::{TokenChanges, TokenCounts};
 use super::writer::MAX_GROUP;
 
 /// The way in. Cheap to clone.
@@ -35,6 +36,13 @@ impl WriterHandle {
         let (reply, queued) = oneshot::channel();
         self.submit(Job::Call(Box::new(call), reply));
         queued.await.map_err(|_| Unavailable)
+    }
+
+    /// Changes the list of tokens.
+    pub async fn change_tokens(&self, changes: TokenChanges) -> Result<TokenCounts, Unavailable> {
+        let (reply, changed) = oneshot::channel();
+        self.submit(Job::Tokens(Box::new(changes), reply));
+        changed.await.map_err(|_| Unavailable)
     }
 
     /// Completes when everything submitted so far is on disk.

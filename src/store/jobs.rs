@@ -7,6 +7,7 @@ use super::bounds::Keep;
 use super::calls::{CallEnd, NewCall, QueuedCall, TooManyCalls};
 use super::clock::ClockNews;
 use super::ledger::{ReceiptOutcome, Refusal};
+use super::tokens::{TokenChanges, TokenCounts};
 use crate::billing::{Bill, Held};
 use crate::fact::{Answer, Fact};
 use crate::record::Body;
@@ -164,6 +165,8 @@ pub enum Job {
     WaitingCalls(StationId, Version, oneshot::Sender<Vec<QueuedCall>>),
     /// Tariff versions that may be used from now on, and who changed them; completes when they are on disk.
     Tariffs(Box<NewTariffs>, oneshot::Sender<()>),
+    /// The list of tokens changes; completes when that is on disk and holds.
+    Tokens(Box<TokenChanges>, oneshot::Sender<TokenCounts>),
     /// What the site decides from now on; completes when it holds.
     Policy(Box<Policy>, oneshot::Sender<()>),
     /// Completes when it is on disk.
@@ -179,6 +182,7 @@ pub enum Reply {
     Receipt(oneshot::Sender<ReceiptOutcome>, ReceiptOutcome),
     Call(oneshot::Sender<Result<QueuedCall, TooManyCalls>>, Result<QueuedCall, TooManyCalls>),
     Calls(oneshot::Sender<Vec<QueuedCall>>, Vec<QueuedCall>),
+    Tokens(oneshot::Sender<TokenCounts>, TokenCounts),
     Flush(oneshot::Sender<()>),
 }
 
@@ -191,6 +195,7 @@ impl Reply {
             Self::Receipt(reply, verdict) => drop(reply.send(verdict)),
             Self::Call(reply, call) => drop(reply.send(call)),
             Self::Calls(reply, calls) => drop(reply.send(calls)),
+            Self::Tokens(reply, counts) => drop(reply.send(counts)),
             Self::Flush(reply) => drop(reply.send(())),
         }
     }

@@ -83,6 +83,7 @@ fn copy(job: &Job) -> Option<Job> {
         | Job::CallSent { .. }
         | Job::WaitingCalls(..)
         | Job::Tariffs(..)
+        | Job::Tokens(..)
         | Job::Policy(..)
         | Job::Clock(..)
         | Job::Flush(_) => None,

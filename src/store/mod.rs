@@ -33,6 +33,7 @@ mod reader;
 mod readings;
 mod restore;
 mod sessions;
+mod tokens;
 pub mod writer;
 
 pub use append::AppendError;
@@ -47,6 +48,7 @@ pub use jobs::{Content, Job, Message, NewTariffs, Reply, Said, Settlement, Store
 pub use ledger::{ReceiptOutcome, Refusal};
 pub use open::{Begin, Epoch, OpenError, SiteFacts};
 pub use reader::{ClockFacts, Link, OutboxRow, Reader, Rows, StoredRecord, Summary, TakeRows, Values};
+pub use tokens::{TokenChanges, TokenCounts};
 pub use writer::{Parts, Signals, Signing, Writer};
 
 /// What went wrong while working with an open store.

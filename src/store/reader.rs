@@ -7,10 +7,11 @@ use rusqlite::{Connection, OptionalExtension, ToSql, params};
 use serde_json::Value as Json;
 
 use super::checksum::{self, Text};
-use super::{Copies, OpenError, StoreError, life, open, restore, sessions};
+use super::{Copies, OpenError, StoreError, life, open, restore, sessions, tokens};
 use crate::billing::Due;
 use crate::session::{JournalEntry, Session, TariffRef};
-use crate::units::{Time, time};
+use crate::station::ListedToken;
+use crate::units::{Time, Token, time};
 
 pub struct Reader {
     connection: Connection,
@@ -156,6 +157,11 @@ impl Reader {
     /// How many rows a query has.
     pub fn count(&self, select: &str, values: Values<'_>) -> Result<u64, StoreError> {
         Ok(self.connection.query_row(&format!("SELECT count(*) FROM ({select})"), values, |row| row.get(0))?)
+    }
+
+    /// What the list says of a token.
+    pub fn token(&self, token: &Token) -> Result<Option<ListedToken>, StoreError> {
+        tokens::one(&self.connection, token)
     }
 
     /// The site's IANA time zone.

@@ -29,3 +29,17 @@ END;
 
 -- tariff.hash is the hash that records name: SHA-256 of the JSON text without the white space around it, base64url. Rows of
 -- before have the SHA-256 of the whole file in hex; sessions that were locked to them keep them.
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Tokens: who may charge.
+CREATE TABLE token (
+    folded     TEXT PRIMARY KEY,        -- in lower case: tokens compare so
+    token      TEXT NOT NULL,
+    kind       TEXT NOT NULL,           -- OCPP token type; 'unstated'
+    status     TEXT NOT NULL CHECK (status IN ('Accepted', 'Blocked', 'Expired', 'Invalid')),
+    token_group TEXT,
+    expires_at INTEGER,
+    stations   TEXT,                    -- JSON list of station ids; NULL: everywhere
+    tariff     TEXT,                    -- id of the tariff for its sessions; NULL: the station's
+    changed_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

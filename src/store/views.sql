@@ -164,10 +164,16 @@ SELECT 'record-undelivered', 'critical', NULL, 'record ' || u.seq || CASE WHEN u
   FROM undelivered u, site si;
 
 CREATE VIEW v_token AS
-SELECT CASE WHEN length(s.token) > 4 AND lower(s.token_kind) <> 'keycode' THEN '…' || substr(s.token, -4) ELSE '…' END AS token, s.token_kind,
-       count(*) AS sessions, ISO(min(s.opened_at)) AS first_used_at, ISO(max(s.opened_at)) AS last_used_at,
-       sum(s.token_status IS NOT 'Accepted') AS refused
-  FROM session s WHERE s.token IS NOT NULL GROUP BY lower(s.token), s.token_kind;
+WITH used AS (
+  SELECT lower(s.token) AS folded, min(s.token) AS token, min(s.token_kind) AS kind, count(*) AS sessions, min(s.opened_at) AS first_at,
+         max(s.opened_at) AS last_at, sum(s.token_status IS NOT 'Accepted') AS refused
+    FROM session s WHERE s.token IS NOT NULL GROUP BY 1)
+SELECT CASE WHEN length(coalesce(t.token, u.token)) > 4 AND lower(coalesce(t.kind, u.kind)) <> 'keycode'
+            THEN '…' || substr(coalesce(t.token, u.token), -4) ELSE '…' END AS token, coalesce(t.kind, u.kind) AS token_kind,
+       t.folded IS NOT NULL AS listed, t.status AS status, t.token_group, ISO(t.expires_at) AS expires_at, t.stations, t.tariff AS tariff_id,
+       coalesce(u.sessions, 0) AS sessions, ISO(u.first_at) AS first_used_at, ISO(u.last_at) AS last_used_at,
+       coalesce(u.refused, 0) AS refused
+  FROM token t FULL JOIN used u ON u.folded = t.folded;
 
 -- The local day is in the session id, which is named by the site's civil date.
 CREATE VIEW v_kpi_daily AS

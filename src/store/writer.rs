@@ -30,7 +30,7 @@ use super::life::{self, Life};
 use super::live::Missed;
 use super::open::{self, OpenError, SiteFacts};
 use super::quarantine::Raw;
-use super::{StoreError, restore, sessions};
+use super::{StoreError, restore, sessions, tokens};
 use crate::record::Signer;
 use crate::session::Origin;
 use crate::station::{Machine, Policy};
@@ -344,6 +344,9 @@ impl Writer {
         }
         for (station, evse, in_use) in restore::connectors(&self.connection, None)? {
             self.machine.load_connector(&station, evse, in_use);
+        }
+        for listed in tokens::all(&self.connection)? {
+            self.machine.set_token(listed);
         }
         self.stations.clear();
         let mut damaged = Vec::new();

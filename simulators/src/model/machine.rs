@@ -16,7 +16,7 @@ use forecourt::rating::{self, Activity, Catalogue};
 use forecourt::session::metering::{self, StationPower};
 use forecourt::session::overlap::{self, Neighbour};
 use forecourt::session::{self, JournalEntry, Lookup, Memory, Origin, Session, State as SessionState, TariffChoice};
-use forecourt::station::{Authorizer, Change, Machine, Policy, UnknownTokens};
+use forecourt::station::{Change, Machine, Policy, UnknownTokens};
 use forecourt::units::{Decimal, MilliWh as Energy, Received, StationId, Token, TokenKind, TxRef, Version as OcppVersion, time};
 
 use super::script::{Body, Context, Message, Name, Phase, Quantity, State, Status, Tx, Version};
@@ -65,7 +65,7 @@ fn policy(world: &World, tariffs: &Tariffs) -> Policy {
     let tariff = tariffs.of(world.tariff).clone();
     let id = tariff.id.clone();
     let choice = TariffChoice::new(Catalogue::new(vec![tariff]).unwrap_or_default(), Some(id));
-    let mut policy = Policy::new(Authorizer::new(UnknownTokens::Accept), choice, Tz::Etc__GMTMinus1, 300);
+    let mut policy = Policy::new(UnknownTokens::Accept, choice, Tz::Etc__GMTMinus1, 300);
     if world.limit_known {
         policy.set_max_power(&StationId::new(STATION), Decimal::new(world.watts, 3));
     }

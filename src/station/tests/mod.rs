@@ -40,13 +40,15 @@ pub(super) fn tariff() -> Tariff {
 }
 
 /// The token BAD is blocked.
+pub(super) fn blocked() -> ListedToken {
+    let token = token("BAD").unwrap();
+    ListedToken { token, status: AuthStatus::Blocked, group: None, expires_at: None, stations: Vec::new(), tariff: None }
+}
+
 pub(super) fn policy() -> Policy {
     let catalogue = Catalogue::new(vec![tariff()]).unwrap();
     let tariffs = TariffChoice::new(catalogue, Some("day".to_owned()));
-    let mut authorizer = Authorizer::new(UnknownTokens::Accept);
-    let blocked = Authorization { status: AuthStatus::Blocked, expires_at: None, stations: Vec::new() };
-    authorizer.set(&token("BAD").unwrap(), blocked);
-    let mut policy = Policy::new(authorizer, tariffs, chrono_tz::Europe::Berlin, 300);
+    let mut policy = Policy::new(UnknownTokens::Accept, tariffs, chrono_tz::Europe::Berlin, 300);
     policy.set_max_power(&StationId::new("CP-1"), Decimal::from(22));
     policy
 }
@@ -65,7 +67,8 @@ pub(super) struct Site {
 impl Site {
     pub fn new(version: Version) -> Self {
         let origin = Origin { next_number: 1, tx_offset: 1000, day: None };
-        let machine = Machine::new(policy(), origin);
+        let mut machine = Machine::new(policy(), origin);
+        machine.set_token(blocked());
         let configured_kw = Some(Decimal::from(22));
         Self {
             machine,
@@ -155,6 +158,7 @@ impl Site {
             (NaiveDate::parse_from_str(day, "%Y%m%d").unwrap(), count.parse().unwrap())
         });
         self.machine.reset(Origin { next_number: last + 1, tx_offset: 1000, day });
+        self.machine.set_token(blocked());
         for session in self.sessions.iter().filter(|session| session.is_open()) {
             self.machine.load(self.stored(session));
         }
@@ -182,9 +186,9 @@ impl Site {
 
 fn answer(answer: &Answer) -> String {
     match answer {
-        Answer::Started { tx, status } => format!("tx {tx} {}", status.as_str()),
-        Answer::Tx { status } => status.map_or("ok", AuthStatus::as_str).to_owned(),
-        Answer::Authorize { status } => status.as_str().to_owned(),
+        Answer::Started { tx, info } => format!("tx {tx} {}", info.status.as_str()),
+        Answer::Tx { info } => info.as_ref().map_or("ok", |info| info.status.as_str()).to_owned(),
+        Answer::Authorize { info } => info.status.as_str().to_owned(),
         Answer::Boot { registration, interval_s, .. } => format!("{} {interval_s}", registration.as_str()),
         Answer::Heartbeat { .. } => "now".to_owned(),
         Answer::Empty => "ok".to_owned(),

@@ -36,13 +36,13 @@ fn decode(r: &mut PayloadReader<'_>) -> Result<Fact, Refusal> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Response {
-    id_tag_info: IdTagInfo,
+struct Response<'a> {
+    id_tag_info: IdTagInfo<'a>,
 }
 
 fn encode(id: &MessageId<'_>, answer: &Answer) -> Option<String> {
-    let Answer::Authorize { status } = answer else { return None };
-    result(id, &Response { id_tag_info: IdTagInfo::new(*status) })
+    let Answer::Authorize { info } = answer else { return None };
+    result(id, &Response { id_tag_info: IdTagInfo::new(info) })
 }
 
 #[cfg(test)]
@@ -55,7 +55,10 @@ mod tests {
         for (status, sent) in
             [(AuthStatus::Unknown, "Invalid"), (AuthStatus::Accepted, "Accepted"), (AuthStatus::Blocked, "Blocked")]
         {
-            assert_eq!(AUTHORIZE.answer(&Answer::Authorize { status }), format!(r#"{{"idTagInfo":{{"status":"{sent}"}}}}"#));
+            assert_eq!(
+                AUTHORIZE.answer(&Answer::Authorize { info: status.into() }),
+                format!(r#"{{"idTagInfo":{{"status":"{sent}"}}}}"#)
+            );
         }
     }
 }

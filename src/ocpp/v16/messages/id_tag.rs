@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-use crate::fact::AuthStatus;
+use crate::fact::{AuthStatus, TokenInfo};
 use crate::ocpp::lenient::{Field, PayloadReader};
+use crate::units::time::rfc3339_seconds;
 use crate::units::{Token, TokenKind};
 
 /// An idTag; an empty one names nobody.
@@ -19,15 +20,21 @@ pub(super) fn id_tag(r: &mut PayloadReader<'_>) -> Field<Token> {
     }
 }
 
+/// 1.6 has no status Unknown.
 #[derive(Serialize)]
-pub(super) struct IdTagInfo {
+#[serde(rename_all = "camelCase")]
+pub(super) struct IdTagInfo<'a> {
     status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expiry_date: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent_id_tag: Option<&'a str>,
 }
 
-impl IdTagInfo {
-    /// 1.6 has no status Unknown.
-    pub(super) fn new(status: AuthStatus) -> Self {
-        let status = if status == AuthStatus::Unknown { AuthStatus::Invalid } else { status };
-        Self { status: status.as_str() }
+impl<'a> IdTagInfo<'a> {
+    pub(super) fn new(info: &'a TokenInfo) -> Self {
+        let status = if info.status == AuthStatus::Unknown { AuthStatus::Invalid } else { info.status };
+        let (expiry_date, parent_id_tag) = (info.expires_at.map(rfc3339_seconds), info.group.as_deref());
+        Self { status: status.as_str(), expiry_date, parent_id_tag }
     }
 }

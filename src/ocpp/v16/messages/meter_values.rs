@@ -42,7 +42,7 @@ mod tests {
 
     #[test]
     fn no_token_status_is_sent() {
-        for answer in [Answer::Empty, Answer::Tx { status: None }, Answer::Tx { status: Some(AuthStatus::Blocked) }] {
+        for answer in [Answer::Empty, Answer::Tx { info: None }, Answer::Tx { info: Some(AuthStatus::Blocked.into()) }] {
             assert_eq!(METER_VALUES.answer(&answer), "{}");
         }
     }

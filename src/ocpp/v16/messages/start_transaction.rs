@@ -51,25 +51,26 @@ fn decode(r: &mut PayloadReader<'_>) -> TxFact {
 /// The id is always there, whatever the status (§4.8).
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Response {
+struct Response<'a> {
     transaction_id: i64,
-    id_tag_info: IdTagInfo,
+    id_tag_info: IdTagInfo<'a>,
 }
 
 fn encode(id: &MessageId<'_>, answer: &Answer) -> Option<String> {
-    let Answer::Started { tx, status } = answer else { return None };
-    result(id, &Response { transaction_id: tx.as_str().parse().ok()?, id_tag_info: IdTagInfo::new(*status) })
+    let Answer::Started { tx, info } = answer else { return None };
+    result(id, &Response { transaction_id: tx.as_str().parse().ok()?, id_tag_info: IdTagInfo::new(info) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fact::AuthStatus;
+    use crate::fact::{AuthStatus, TokenInfo};
     use crate::units::TxRef;
 
     #[test]
     fn the_transaction_id_is_a_number_of_ours() {
-        let started = |tx, status| START_TRANSACTION.answer(&Answer::Started { tx: TxRef::new(tx), status });
+        let started =
+            |tx, status| START_TRANSACTION.answer(&Answer::Started { tx: TxRef::new(tx), info: TokenInfo::from(status) });
         let payload = r#"{"transactionId":1000042,"idTagInfo":{"status":"Invalid"}}"#;
         assert_eq!(started("1000042", AuthStatus::Unknown), payload);
         assert_eq!(started("abc", AuthStatus::Accepted), "none");

@@ -62,28 +62,28 @@ fn decode(r: &mut PayloadReader<'_>) -> TxFact {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Response {
+struct Response<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    id_tag_info: Option<IdTagInfo>,
+    id_tag_info: Option<IdTagInfo<'a>>,
 }
 
 fn encode(id: &MessageId<'_>, answer: &Answer) -> Option<String> {
-    let status = match answer {
-        Answer::Tx { status } => *status,
+    let info = match answer {
+        Answer::Tx { info } => info.as_ref(),
         Answer::Empty => None,
         _ => return None,
     };
-    result(id, &Response { id_tag_info: status.map(IdTagInfo::new) })
+    result(id, &Response { id_tag_info: info.map(IdTagInfo::new) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fact::AuthStatus;
+    use crate::fact::{AuthStatus, TokenInfo};
 
     #[test]
     fn a_token_is_answered_and_no_other() {
-        let with = |status| STOP_TRANSACTION.answer(&Answer::Tx { status });
+        let with = |status: Option<AuthStatus>| STOP_TRANSACTION.answer(&Answer::Tx { info: status.map(TokenInfo::from) });
         assert_eq!(with(None), "{}");
         assert_eq!(with(Some(AuthStatus::Expired)), r#"{"idTagInfo":{"status":"Expired"}}"#);
         assert_eq!(STOP_TRANSACTION.answer(&Answer::Empty), "{}");

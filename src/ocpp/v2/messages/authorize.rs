@@ -32,13 +32,13 @@ fn decode(r: &mut PayloadReader<'_>) -> Result<Fact, Refusal> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Response {
-    id_token_info: IdTokenInfo,
+struct Response<'a> {
+    id_token_info: IdTokenInfo<'a>,
 }
 
 fn encode(id: &MessageId<'_>, answer: &Answer) -> Option<String> {
-    let Answer::Authorize { status } = answer else { return None };
-    result(id, &Response { id_token_info: IdTokenInfo::new(*status) })
+    let Answer::Authorize { info } = answer else { return None };
+    result(id, &Response { id_token_info: IdTokenInfo::new(info) })
 }
 
 #[cfg(test)]
@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn a_token_has_a_status() {
-        let answer = Answer::Authorize { status: AuthStatus::Unknown };
+        let answer = Answer::Authorize { info: AuthStatus::Unknown.into() };
         assert_eq!(AUTHORIZE.answer(&answer), r#"{"idTokenInfo":{"status":"Unknown"}}"#);
     }
 }

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use crate::fact::AuthStatus;
+use crate::fact::TokenInfo;
 use crate::ocpp::lenient::{Field, PayloadReader};
+use crate::units::time::rfc3339_seconds;
 use crate::units::{Token, TokenKind};
 
 /// IdTokenType (2.0.1 C01, C02). A bare text, as 1.6 has it, is a token of unstated kind. A token without text is one only if
@@ -46,12 +47,30 @@ pub(super) fn id_token(r: &mut PayloadReader<'_>) -> Field<Token> {
 }
 
 #[derive(Serialize)]
-pub(super) struct IdTokenInfo {
+#[serde(rename_all = "camelCase")]
+pub(super) struct IdTokenInfo<'a> {
     status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_expiry_date_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group_id_token: Option<GroupIdToken<'a>>,
 }
 
-impl IdTokenInfo {
-    pub(super) fn new(status: AuthStatus) -> Self {
-        Self { status: status.as_str() }
+/// A group is named by us.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct GroupIdToken<'a> {
+    id_token: &'a str,
+    r#type: &'static str,
+}
+
+impl<'a> IdTokenInfo<'a> {
+    pub(super) fn new(info: &'a TokenInfo) -> Self {
+        let group = |id_token| GroupIdToken { id_token, r#type: "Central" };
+        Self {
+            status: info.status.as_str(),
+            cache_expiry_date_time: info.expires_at.map(rfc3339_seconds),
+            group_id_token: info.group.as_deref().map(group),
+        }
     }
 }

@@ -115,28 +115,28 @@ fn evse(r: &mut PayloadReader<'_>, tx: &mut TxFact) {
 /// The status of a token is there exactly when the event carried a token (E01.FR.11, C12.FR.03).
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Response {
+struct Response<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    id_token_info: Option<IdTokenInfo>,
+    id_token_info: Option<IdTokenInfo<'a>>,
 }
 
 fn encode(id: &MessageId<'_>, answer: &Answer) -> Option<String> {
-    let status = match answer {
-        Answer::Tx { status } => *status,
+    let info = match answer {
+        Answer::Tx { info } => info.as_ref(),
         Answer::Empty => None,
         _ => return None,
     };
-    result(id, &Response { id_token_info: status.map(IdTokenInfo::new) })
+    result(id, &Response { id_token_info: info.map(IdTokenInfo::new) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fact::AuthStatus;
+    use crate::fact::{AuthStatus, TokenInfo};
 
     #[test]
     fn a_token_is_answered_and_no_other() {
-        let with = |status| TRANSACTION_EVENT.answer(&Answer::Tx { status });
+        let with = |status: Option<AuthStatus>| TRANSACTION_EVENT.answer(&Answer::Tx { info: status.map(TokenInfo::from) });
         assert_eq!(with(None), "{}");
         assert_eq!(with(Some(AuthStatus::Blocked)), r#"{"idTokenInfo":{"status":"Blocked"}}"#);
         assert_eq!(TRANSACTION_EVENT.answer(&Answer::Empty), "{}");

@@ -1,0 +1,169 @@
+//! The list of tokens: on disk, in the machine's memory, and in the audit, all in one transaction.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::StoreError;
+use super::audit::Change;
+use super::checksum::Text;
+use super::writer::Writer;
+use crate::fact::AuthStatus;
+use crate::station::ListedToken;
+use crate::units::{StationId, Time, Token, TokenKind, time};
+
+const COLUMNS: &str = "token, kind, status, token_group, expires_at, stations, tariff";
+
+/// What to do with tokens, who wants it, and why.
+pub struct TokenChanges {
+    pub set: Vec<ListedToken>,
+    /// Only their status changes; one that is not listed is put on the list.
+    pub block: Vec<Token>,
+    pub remove: Vec<Token>,
+    pub actor: String,
+    pub reason: String,
+    pub at: Time,
+}
+
+/// What became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TokenCounts {
+    pub added: u64,
+    pub changed: u64,
+    pub unchanged: u64,
+    pub removed: u64,
+    /// Were to be removed, and are not on the list.
+    pub absent: u64,
+}
+
+/// All tokens of the list.
+pub(super) fn all(connection: &Connection) -> Result<Vec<ListedToken>, StoreError> {
+    let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM token ORDER BY folded"))?;
+    let rows = statement.query_map([], read)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn one(connection: &Connection, token: &Token) -> Result<Option<ListedToken>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM token WHERE folded = ?1");
+    Ok(connection.prepare_cached(&sql)?.query_row([token.folded()], read).optional()?)
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<ListedToken> {
+    let (Text(text), Text(kind), Text(status)) = (row.get(0)?, row.get(1)?, row.get(2)?);
+    let kind = match kind.as_str() {
+        "unstated" => TokenKind::Unstated,
+        named => TokenKind::Named(named.into()),
+    };
+    let stations: Vec<String> =
+        row.get::<_, Option<Text>>(5)?.and_then(|Text(json)| serde_json::from_str(&json).ok()).unwrap_or_default();
+    Ok(ListedToken {
+        token: Token::new(kind, &text),
+        // The table knows no other names.
+        status: AuthStatus::from_name(&status).unwrap_or(AuthStatus::Invalid),
+        group: row.get::<_, Option<Text>>(3)?.map(|Text(group)| group.into()),
+        expires_at: row.get::<_, Option<i64>>(4)?.map(time::from_millis),
+        stations: stations.iter().map(|id| StationId::new(id)).collect(),
+        tariff: row.get::<_, Option<Text>>(6)?.map(|Text(id)| id),
+    })
+}
+
+impl Writer {
+    /// Each change is in the audit; what would change nothing is not.
+    pub(super) fn change_tokens(&mut self, changes: TokenChanges) -> Result<TokenCounts, StoreError> {
+        let TokenChanges { mut set, block, remove, actor, reason, at } = changes;
+        set.extend(block.into_iter().map(|token| self.blocked(token)));
+        let mut counts = TokenCounts::default();
+        for listed in set {
+            let before = self.machine.listed(&listed.token).cloned();
+            match &before {
+                Some(before) if *before == listed => {
+                    counts.unchanged += 1;
+                    continue;
+                }
+                Some(_) => counts.changed += 1,
+                None => counts.added += 1,
+            }
+            self.write_token(&listed, at)?;
+            let (before, after) = (before.as_ref().map(described), described(&listed));
+            let action = if before.is_some() { "token change" } else { "token add" };
+            self.audit(&Change {
+                actor: &actor,
+                action,
+                object: &listed.token.masked(),
+                before: before.as_deref(),
+                after: &after,
+                reason: &reason,
+                at,
+            })?;
+            self.machine.set_token(listed);
+        }
+        for token in remove {
+            let Some(before) = self.machine.listed(&token).map(described) else {
+                counts.absent += 1;
+                continue;
+            };
+            self.connection.prepare_cached("DELETE FROM token WHERE folded = ?1")?.execute([token.folded()])?;
+            let (action, object) = ("token remove", &*token.masked());
+            let before = Some(before.as_str());
+            self.audit(&Change { actor: &actor, action, object, before, after: "not on the list", reason: &reason, at })?;
+            self.machine.remove_token(&token);
+            counts.removed += 1;
+        }
+        Ok(counts)
+    }
+
+    fn blocked(&self, token: Token) -> ListedToken {
+        let new = || ListedToken {
+            token: token.clone(),
+            status: AuthStatus::Blocked,
+            group: None,
+            expires_at: None,
+            stations: Vec::new(),
+            tariff: None,
+        };
+        let listed = self.machine.listed(&token).cloned().unwrap_or_else(new);
+        ListedToken { status: AuthStatus::Blocked, ..listed }
+    }
+
+    fn write_token(&self, listed: &ListedToken, at: Time) -> Result<(), StoreError> {
+        let stations = (!listed.stations.is_empty())
+            .then(|| serde_json::Value::from_iter(listed.stations.iter().map(StationId::as_str)).to_string());
+        self.connection
+            .prepare_cached(
+                "INSERT INTO token (folded, token, kind, status, token_group, expires_at, stations, tariff, changed_at) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO UPDATE SET token = excluded.token, \
+                 kind = excluded.kind, status = excluded.status, token_group = excluded.token_group, \
+                 expires_at = excluded.expires_at, stations = excluded.stations, tariff = excluded.tariff, \
+                 changed_at = excluded.changed_at",
+            )?
+            .execute(params![
+                listed.token.folded(),
+                listed.token.reveal(),
+                listed.token.kind.as_str(),
+                listed.status.as_str(),
+                listed.group,
+                listed.expires_at.map(time::to_millis),
+                stations,
+                listed.tariff,
+                time::to_millis(at)
+            ])?;
+        Ok(())
+    }
+}
+
+/// For the audit: everything but the token.
+fn described(listed: &ListedToken) -> String {
+    let mut text = format!("{} {}", listed.status.as_str(), listed.token.kind.as_str());
+    let mut add = |name: &str, value: &str| text.push_str(&format!(", {name} {value}"));
+    if let Some(group) = &listed.group {
+        add("group", group);
+    }
+    if let Some(end) = listed.expires_at {
+        add("until", &time::rfc3339(end));
+    }
+    if !listed.stations.is_empty() {
+        add("at", &listed.stations.iter().map(StationId::as_str).collect::<Vec<_>>().join(" "));
+    }
+    if let Some(tariff) = &listed.tariff {
+        add("tariff", tariff);
+    }
+    text
+}
