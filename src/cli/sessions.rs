@@ -113,7 +113,9 @@ fn find(store: &Reader, name: &str) -> Result<Found, Failure> {
     let id = id_of(store, name)?;
     let rows = store.query("SELECT * FROM v_session WHERE session_id = ?1", &[&id])?;
     let session = rows.rows.first().map(|row| object(&rows.columns, row)).ok_or_else(|| missing(name))?;
-    let lines = store.query("SELECT * FROM v_price_line WHERE session_id = ?1 ORDER BY epoch, seq, line", &[&id])?;
+    // Of the charge that stands: an earlier one may have been taken back.
+    let (epoch, seq) = (session["record_epoch"].as_i64(), session["record_seq"].as_i64());
+    let lines = store.query("SELECT * FROM v_price_line WHERE epoch = ?1 AND seq = ?2 ORDER BY line", &[&epoch, &seq])?;
     Ok(Found { session, lines })
 }
 

@@ -7,7 +7,6 @@
 //! ```
 //! `document` is what stands in a record (one type per kind), `sign` the cryptography; `seal`, `verify` and `chain` join them.
 //!
-//!
 //! Invariants:
 //! - The payload is serialised once; what is signed is what is stored is what is published. Nothing here re-serialises a record
 //!   in order to check it.
