@@ -26,7 +26,7 @@ pub enum Answer {
     Tx {
         status: Option<AuthStatus>,
     },
-    /// `{}`
+    /// `{}`, or for what is only noted the answer that the standard has for it.
     Empty,
     /// DataTransfer to a vendor id we do not know.
     UnknownVendor,
