@@ -26,7 +26,7 @@ pub enum Answer {
     Tx {
         info: Option<TokenInfo>,
     },
-    /// `{}`
+    /// `{}`, or for what is only noted the answer that the standard has for it.
     Empty,
     /// DataTransfer to a vendor id we do not know.
     UnknownVendor,

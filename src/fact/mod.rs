@@ -28,8 +28,8 @@ pub enum Fact {
     },
     /// Anything that may belong to a transaction: 1.6 StartTransaction, MeterValues, StopTransaction; 2.x TransactionEvent, MeterValues.
     Tx(Box<TxFact>),
-    /// Journaled and acknowledged with an empty answer: 2.x NotifyReport. Other messages without a fact are refused as
-    /// NotImplemented, firmware and diagnostics statuses among them (docs/quirks.md Q124).
+    /// Journaled, and nothing follows from it yet: reports, firmware and log statuses, and the like (docs/messages.md). `ocpp` knows what
+    /// each is answered with.
     Noted,
     /// 2.x NotifyEvent: acknowledged empty. `statuses` holds every AvailabilityState event in it (2.0.1 errata: it may replace
     /// StatusNotification).
