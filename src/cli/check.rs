@@ -2,18 +2,16 @@
 
 use serde_json::json;
 
-use super::args::Args;
 use super::exit::{Exit, Failure};
-use super::load_config;
 use super::output::Output;
+use crate::config::Config;
 use crate::control;
 use crate::daemon;
 use crate::record::SigningKey;
 
 /// Configuration, tariffs, key. Everything wrong is said at once where it can be; exit 4.
-pub fn check(args: &Args, output: &Output) -> Result<Exit, Failure> {
-    let outcome = load_config(args);
-    let config = match outcome {
+pub fn check(config: Result<Config, Failure>, output: &Output) -> Result<Exit, Failure> {
+    let config = match config {
         Ok(config) => config,
         Err(failure) => {
             if output.machine() {

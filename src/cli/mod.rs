@@ -49,7 +49,7 @@ fn dispatch(args: &Args) -> Result<Exit, Failure> {
     let output = Output::new(&args.show);
     match &args.command {
         Command::Run { accept_clock } => run::run(load_config(args)?, *accept_clock),
-        Command::Check => check::check(args, &output),
+        Command::Check => check::check(load_config(args), &output),
         Command::Status => status::status(&open(args, &output)?, &store_path(args)?, &output),
         Command::Stations => status::stations(&open(args, &output)?, &store_path(args)?, &output),
         Command::Station { verb: StationVerb::Call { id, action, payload, timeout, reason } } => {
