@@ -20,8 +20,9 @@ use tracing::{debug, trace, warn};
 use super::calls::{CallEvent, Calls, OutgoingCall};
 use super::inbound::TooMuch;
 use super::registry::{Claim, Ousted, Standing};
+use super::settings::Settings;
+use super::shared::{Csms, stopped};
 use super::socket::{Socket, Text, close, is_result, send, text_of};
-use super::{Csms, Settings};
 use crate::fact::{Answer, Fact};
 use crate::ocpp;
 use crate::store::{Content, Job, Keep, Message, Stored, WriterHandle};
@@ -139,7 +140,7 @@ impl<'a> Connection<'a> {
                     Ousted::Newer => (CloseCode::Policy, "a newer connection of this station"),
                     Ousted::Displaced => (CloseCode::Again, "an unknown station; a known one needs its place"),
                 },
-                () = super::stopped(&mut stop) => (CloseCode::Away, "forecourt is stopping"),
+                () = stopped(&mut stop) => (CloseCode::Away, "forecourt is stopping"),
             }
         });
         let connected = Instant::now();

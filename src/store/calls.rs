@@ -7,7 +7,7 @@
 //! ```
 //! After a restart a call that was sent is `unknown`: the station may have done it. Only one that is harmless is asked again, once,
 //! as a call of its own that names the first. An answer that comes after all counts, whatever the state is by then.
-//! Limit: [`MAX_OPEN`] calls of a station that have not ended.
+//! Limit: [`super::jobs::MAX_OPEN`] calls of a station that have not ended.
 
 use rusqlite::{OptionalExtension, params};
 use tracing::warn;
@@ -15,70 +15,10 @@ use tracing::warn;
 use super::StoreError;
 use super::audit::Change;
 use super::checksum::Text;
+use super::jobs::{CallEnd, MAX_OPEN, NewCall, QueuedCall, TooManyCalls};
 use super::writer::Writer;
 use crate::fact::Request;
 use crate::units::{StationId, Time, Version, time};
-
-/// More than a person asks for at once; a station answers them one by one.
-pub const MAX_OPEN: i64 = 32;
-
-/// A call that somebody asks for; its payload fits the schema of its action.
-#[derive(Clone, Debug)]
-pub struct NewCall {
-    pub station: StationId,
-    pub version: Version,
-    pub action: &'static str,
-    /// JSON text.
-    pub payload: String,
-    /// The same as people may see it.
-    pub shown: String,
-    pub harmless: bool,
-    pub actor: String,
-    pub reason: String,
-    pub at: Time,
-}
-
-/// A call whose row is on disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QueuedCall {
-    pub number: i64,
-    /// Of OCPP-J, at most 36 characters: never used again, in no life of the store.
-    pub message_id: String,
-    pub action: String,
-    pub payload: String,
-    /// Nobody asked for it but the program.
-    pub is_ours: bool,
-}
-
-/// What became of a call. The names are promises (`v_call.state`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CallEnd {
-    /// The payload of the CALLRESULT, and what it says.
-    Answered { payload: String, shown: String, status: Option<String> },
-    /// `{"code", "description", "details"}`.
-    CallError { error: String },
-    /// No answer in time.
-    Timeout,
-    /// Never sent.
-    NotConnected,
-    /// Never sent: its time had passed while others were before it, or who asked had gone.
-    Withdrawn,
-    /// Sent, and the connection ended before the answer.
-    Unknown,
-}
-
-impl CallEnd {
-    pub const fn state(&self) -> &'static str {
-        match self {
-            Self::Answered { .. } => "answered",
-            Self::CallError { .. } => "call-error",
-            Self::Timeout => "timeout",
-            Self::NotConnected => "not-connected",
-            Self::Withdrawn => "withdrawn",
-            Self::Unknown => "unknown",
-        }
-    }
-}
 
 /// What a request of ours takes, in a version.
 pub type Calls = fn(Version, &Request) -> Vec<CallText>;
@@ -108,13 +48,6 @@ struct Row {
     actor: String,
     reason: String,
     at: Time,
-}
-
-/// Too many calls of the station wait.
-#[derive(Debug, thiserror::Error)]
-#[error("{MAX_OPEN} calls to this station have not ended yet; `forecourt calls --station {station}` shows them")]
-pub struct TooManyCalls {
-    station: StationId,
 }
 
 impl Writer {

@@ -6,9 +6,7 @@ use std::sync::mpsc;
 
 use tokio::sync::{mpsc as tokio_mpsc, oneshot};
 
-use super::calls::{NewCall, QueuedCall, TooManyCalls};
-use super::jobs::{Job, Message, Stored};
-use super::writer::MAX_GROUP;
+use super::jobs::{Job, MAX_GROUP, Message, NewCall, QueuedCall, Stored, TooManyCalls};
 
 /// The way in. Cheap to clone.
 #[derive(Clone)]

@@ -4,7 +4,7 @@
 //! transaction's fsync; `synchronous=FULL` is read back at start; records are never edited. Only [`Writer`] writes, and only
 //! one process at a time holds the lock on the file. Readers open read-only and may run while the daemon runs or not.
 //!
-//! Limits: [`writer::MAX_GROUP`] jobs per transaction; every connection waits for its message before it reads the next, so the
+//! Limits: [`jobs::MAX_GROUP`] jobs per transaction; every connection waits for its message before it reads the next, so the
 //! queue holds a few jobs per connection. Deliberately absent: a connection pool, an ORM, a status column that says what a join can say.
 
 mod append;
@@ -17,12 +17,14 @@ mod checksum;
 mod clock;
 mod connectors;
 mod copies;
+mod damage;
 mod epoch_file;
 mod failure;
 mod file;
 mod handle;
 mod jobs;
 mod journal;
+mod known_station;
 mod ledger;
 mod life;
 mod live;
@@ -36,26 +38,17 @@ mod sessions;
 pub mod writer;
 
 pub use append::AppendError;
-pub use bounds::Keep;
-pub use calls::{CallEnd, CallText, NewCall, QueuedCall, TooManyCalls};
-pub use clock::{BEHIND, ClockNews};
+pub use calls::CallText;
+pub use clock::BEHIND;
 pub use copies::Copies;
-pub use failure::io_may_pass;
+pub use failure::{OpenError, StoreError, io_may_pass};
 pub use file::{Holder, holder};
 pub use handle::{Unavailable, WriterHandle};
-pub use jobs::{Content, Job, Message, NewTariffs, Reply, Said, Settlement, Stored};
+pub use jobs::{
+    CallEnd, ClockNews, Content, Job, Keep, Message, NewCall, NewTariffs, QueuedCall, Reply, Said, Settlement, Stored, TooManyCalls,
+};
 pub use ledger::{ReceiptOutcome, Refusal};
-pub use open::{Begin, Epoch, OpenError, SiteFacts};
+pub use life::SiteFacts;
+pub use open::{Begin, Epoch};
 pub use reader::{ClockFacts, Link, OutboxRow, Reader, Rows, StoredRecord, Summary, TakeRows, Values};
 pub use writer::{Parts, Signals, Signing, Writer};
-
-/// What went wrong while working with an open store.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    #[error("store: {0}")]
-    Sqlite(#[from] rusqlite::Error),
-    #[error("store holds something unreadable: {0}")]
-    Content(String),
-    #[error("a fault of ours (panic) while applying a message")]
-    Panic,
-}

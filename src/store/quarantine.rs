@@ -3,27 +3,11 @@
 use tracing::error;
 
 use super::StoreError;
-use super::jobs::{Job, Message};
+use super::jobs::Raw;
 use super::journal::Answered;
 use super::writer::Writer;
 use crate::session::hold;
-use crate::units::{Finding, Received, StationId};
-
-/// What is kept of a message while it is tried alone.
-pub(super) struct Raw {
-    station: StationId,
-    received: Received,
-    action: Option<Box<str>>,
-    text: String,
-}
-
-impl Raw {
-    pub(super) fn of(job: &Job) -> Option<Self> {
-        let Job::Message(message, _) = job else { return None };
-        let Message { station, received, action, text, .. } = message.as_ref();
-        Some(Self { station: station.clone(), received: *received, action: action.clone(), text: text.clone() })
-    }
-}
+use crate::units::Finding;
 
 impl Writer {
     /// Keeps the text of a message that we cannot handle, for whoever mends us. It stays unanswered: the station keeps it, too.

@@ -6,8 +6,8 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 use serde_json::Value as Json;
 
-use super::checksum::{self, Text};
-use super::{Copies, OpenError, StoreError, life, open, restore, sessions};
+use super::checksum::Text;
+use super::{Copies, OpenError, StoreError, damage, life, open, restore, sessions};
 use crate::billing::Due;
 use crate::session::{JournalEntry, Session, TariffRef};
 use crate::units::{Time, time};
@@ -309,7 +309,7 @@ impl Reader {
 
     /// Everything in the file that is not as it was written, as far as that can be told without the records' signatures.
     pub fn damage(&self, mut tell: impl FnMut(String)) -> Result<(), StoreError> {
-        checksum::damage(&self.connection, &mut tell)
+        damage::damage(&self.connection, &mut tell)
     }
 
     /// JSON text of a tariff version that sessions were locked to.

@@ -21,23 +21,20 @@ use tracing::{error, info, warn};
 
 use super::calls::Calls;
 use super::epoch_file::{self, ChainEnd};
-use super::failure::{is_damage, is_storage_failure};
+use super::failure::{OpenError, StoreError, is_damage, is_storage_failure};
 use super::file::StoreFile;
 use super::handle::{self, WriterHandle};
-use super::jobs::{Job, Reply};
-use super::journal::KnownStation;
-use super::life::{self, Life};
+use super::jobs::{Job, MAX_GROUP, Raw, Reply};
+use super::known_station::KnownStation;
+use super::life::{self, Life, SiteFacts};
 use super::live::Missed;
-use super::open::{self, OpenError, SiteFacts};
-use super::quarantine::Raw;
-use super::{StoreError, restore, sessions};
+use super::open;
+use super::{restore, sessions};
 use crate::record::Signer;
 use crate::session::Origin;
 use crate::station::{Machine, Policy};
 use crate::units::{Now, StationId, Time, time};
 
-/// Jobs per transaction.
-pub const MAX_GROUP: usize = 512;
 /// Jobs that get a transaction each after one of ours failed.
 const ONE_BY_ONE: usize = 4 * MAX_GROUP;
 /// How often a store that refused a commit is tried again.
