@@ -47,6 +47,7 @@ const MODULES: &[Module] = &[
     module("billing", 1, LowerAndPeers),
     module("store", 2, Lower),
     module("ocpp", 2, Lower),
+    module("observe", 2, Lower),
     module("csms", 3, Lower),
     module("mqtt", 3, Only(&["units"])),
     module("control", 3, Only(&[])),

@@ -47,6 +47,8 @@ pub fn check(config: Result<Config, Failure>, output: &Output) -> Result<Exit, F
     let socket = &config.site.control_socket;
     if let Err(why) = control::check(socket) {
         problems.push(format!("site.control_socket {}: {why}", socket.display()));
+    } else if let Some(why) = control::folder(socket) {
+        remarks.push(format!("site.control_socket {}: {why}", socket.display()));
     }
     let mqtt = &config.mqtt;
     let files = [

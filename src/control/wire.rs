@@ -12,6 +12,8 @@ pub enum Command {
     TariffReload {
         reason: String,
     },
+    /// The live state of the daemon; changes nothing.
+    Observe,
 }
 
 impl Command {
@@ -20,7 +22,13 @@ impl Command {
         match self {
             Self::StationCall(_) => "station call",
             Self::TariffReload { .. } => "tariff reload",
+            Self::Observe => "observe",
         }
+    }
+
+    /// Whether it only looks.
+    pub const fn only_reads(&self) -> bool {
+        matches!(self, Self::Observe)
     }
 }
 

@@ -121,6 +121,7 @@ impl Csms {
             Err(_) => return drop(close(socket, CloseCode::Again, "no place is free").await),
         };
         socket.get_mut().allow(connection::message_limit(&self.settings, claim.standing), self.budgets.of(claim.standing));
+        self.live.connections.one();
         info!(station = %claim.station, version = version.number(), %peer, "station connected");
         let mut held = Held { csms: &self, claim, why: "a fault of ours".into() };
         held.why = Connection::new(&self, &held.claim, version, peer, orders.calls).run(socket, orders.ousted, stop).await;
@@ -144,6 +145,7 @@ impl Csms {
                 Ok(response)
             }
             Err(refused) => {
+                self.live.turned_away.count(self.live.turned_away.label(&refused.status.to_string()), 0);
                 if let Some(unsaid) = self.turned_away.line() {
                     warn!(%peer, path = request.uri().path(), status = refused.status, why = refused.text, unsaid, "station turned away");
                     self.note_refusal(request.uri().path(), &refused);

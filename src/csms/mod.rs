@@ -31,6 +31,7 @@ mod calls;
 mod connection;
 mod handshake;
 mod handshakes;
+mod in_hand;
 mod inbound;
 mod listener;
 mod registry;

@@ -8,8 +8,9 @@ use super::handshakes::{Handshakes, Quiet};
 use super::inbound::Budget;
 use super::registry::{Registry, Standing};
 use super::settings::Settings;
+use crate::observe::{Connected, Live};
 use crate::store::WriterHandle;
-use crate::units::{Clock, StationId};
+use crate::units::{Clock, StationId, Version};
 
 const UNKNOWN_BUDGET: usize = 2 << 20;
 const KNOWN_BUDGET: usize = 8 << 20;
@@ -19,6 +20,7 @@ pub struct Csms {
     pub settings: Settings,
     pub store: WriterHandle,
     pub clock: Clock,
+    pub live: Arc<Live>,
     pub(super) registry: Registry,
     pub(super) budgets: Budgets,
     pub(super) handshakes: Arc<Handshakes>,
@@ -27,11 +29,31 @@ pub struct Csms {
 }
 
 impl Csms {
+    /// Stations that are connected and have said something valid, by name; and how many others are connected.
+    pub fn connected(&self) -> (Vec<Connected>, u64) {
+        let (mut known, unproven) = self.registry.connected();
+        known.sort_unstable_by(|(a, _), (b, _)| a.as_str().cmp(b.as_str()));
+        let connected = |(station, version): (StationId, Version)| Connected {
+            station: station.as_str().to_owned(),
+            ocpp_version: version.number().to_owned(),
+        };
+        (known.into_iter().map(connected).collect(), unproven)
+    }
+
     /// `proven`: stations of the store that have said something valid, the last one heard of first.
-    pub fn new(settings: Settings, proven: Vec<StationId>, store: WriterHandle, clock: Clock) -> Arc<Self> {
+    pub fn new(settings: Settings, proven: Vec<StationId>, store: WriterHandle, clock: Clock, live: Arc<Live>) -> Arc<Self> {
         let registry = Registry::new(settings.max_connections, &settings.stations, proven);
         let budgets = Budgets::new(&settings);
-        Arc::new(Self { settings, store, clock, registry, budgets, handshakes: Arc::default(), turned_away: Quiet::default() })
+        Arc::new(Self {
+            settings,
+            store,
+            clock,
+            live,
+            registry,
+            budgets,
+            handshakes: Arc::default(),
+            turned_away: Quiet::default(),
+        })
     }
 }
 

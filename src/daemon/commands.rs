@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::observe::Observer;
 use super::tariffs::{Reloader, TariffChange};
 use crate::control::{Command, Outcome, Reply, StationCall};
 use crate::csms::{CallOutcome, CallRequest, Csms};
@@ -23,6 +24,7 @@ const MAX_SHOWN: usize = 60;
 pub struct Commands {
     pub csms: Arc<Csms>,
     pub tariffs: Arc<Reloader>,
+    pub observer: Observer,
 }
 
 impl Commands {
@@ -30,7 +32,16 @@ impl Commands {
         match command {
             Command::StationCall(call) => station_call(&self.csms, call, actor).await,
             Command::TariffReload { reason } => tariff_reload(&self.tariffs, &reason, &actor).await,
+            Command::Observe => observe(&self.observer),
         }
+    }
+}
+
+/// Changes nothing; the result is an `observe::Snapshot`.
+fn observe(observer: &Observer) -> Reply {
+    match serde_json::to_value(observer.snapshot()) {
+        Ok(result) => Reply { outcome: Outcome::Done, reason: String::new(), result },
+        Err(error) => Reply::refused(Outcome::Refused, format!("the snapshot cannot be written as JSON: {error}")),
     }
 }
 
@@ -99,7 +110,7 @@ async fn station_call(csms: &Csms, call: StationCall, actor: String) -> Reply {
         }
         CallOutcome::Ended(CallEnd::Timeout) => unreachable("timeout", &format!("{name} did not answer within {timeout_s} s")),
         CallOutcome::Ended(CallEnd::Unknown) => {
-            unreachable("timeout", &format!("the connection of {name} ended before its answer; it may have done it"))
+            unreachable("unknown", &format!("the connection of {name} ended before its answer; it may have done it"))
         }
         CallOutcome::Ended(CallEnd::CallError { error }) => {
             let error: Value = serde_json::from_str(&error).unwrap_or_default();

@@ -142,6 +142,7 @@ mod tests {
             released: tokio::sync::mpsc::unbounded_channel().0,
             now: Arc::new(|| at(NOW)),
             begin: Box::new(|_| Received { at: at(NOW), proven: true }),
+            watch: Box::new(()),
         };
         let facts = SiteFacts {
             site: "site-1".to_owned(),

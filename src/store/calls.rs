@@ -15,23 +15,10 @@ use tracing::warn;
 use super::StoreError;
 use super::audit::Change;
 use super::checksum::Text;
-use super::jobs::{CallEnd, MAX_OPEN, NewCall, QueuedCall, TooManyCalls};
+use super::jobs::{CallEnd, CallText, MAX_OPEN, NewCall, QueuedCall, TooManyCalls};
 use super::writer::Writer;
 use crate::fact::Request;
 use crate::units::{StationId, Time, Version, time};
-
-/// What a request of ours takes, in a version.
-pub type Calls = fn(Version, &Request) -> Vec<CallText>;
-
-/// A call as it is sent.
-pub struct CallText {
-    pub action: &'static str,
-    /// JSON text.
-    pub payload: String,
-    /// The same as people may see it.
-    pub shown: String,
-    pub harmless: bool,
-}
 
 /// The actor of what nobody asked for.
 pub const OURSELVES: &str = "forecourt";
@@ -127,8 +114,8 @@ impl Writer {
         Ok(self.connection.prepare_cached(sql)?.execute(params![number, time::to_millis(at)]).map(drop)?)
     }
 
-    /// Ends a call. An answer overrules an end without one, for it is what the station did.
-    pub(super) fn call_ended(&self, number: i64, end: &CallEnd, at: Time) -> Result<(), StoreError> {
+    /// Ends a call; whether it had not ended so before. An answer overrules an end without one, for it is what the station did.
+    pub(super) fn call_ended(&self, number: i64, end: &CallEnd, at: Time) -> Result<bool, StoreError> {
         let (status, answer, shown) = match end {
             CallEnd::Answered { payload, shown, status } => (status.as_deref(), Some(payload), Some(shown)),
             CallEnd::CallError { error } => (None, Some(error), Some(error)),
@@ -138,15 +125,15 @@ impl Writer {
                    WHERE number = ?1 AND (state IN ('queued', 'sent') OR (?5 IS NOT NULL AND answer IS NULL)) \
                    AND (sent_at IS NOT NULL OR ?5 IS NULL)";
         let values = params![number, end.state(), time::to_millis(at), status, answer, shown];
-        Ok(self.connection.prepare_cached(sql)?.execute(values).map(drop)?)
+        Ok(self.connection.prepare_cached(sql)?.execute(values)? > 0)
     }
 
     /// An answer that no connection waits for: to a call that timed out, or of the connection before.
-    pub(super) fn late_answer(&self, station: &StationId, message_id: &str, end: &CallEnd, at: Time) -> Result<(), StoreError> {
+    pub(super) fn late_answer(&self, station: &StationId, message_id: &str, end: &CallEnd, at: Time) -> Result<bool, StoreError> {
         let sql = "SELECT c.number FROM call c JOIN station st ON st.number = c.station WHERE c.message_id = ?1 AND st.name = ?2";
         let number: Option<i64> =
             self.connection.prepare_cached(sql)?.query_row([message_id, station.as_str()], |row| row.get(0)).optional()?;
-        number.map_or(Ok(()), |number| self.call_ended(number, end, at))
+        number.map_or(Ok(false), |number| self.call_ended(number, end, at))
     }
 
     /// The calls of a station that wait to be sent, now that it is connected.

@@ -2,14 +2,25 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::ErrorCode;
+
+/// How long a statement may read: for the daemon itself, and for commands and what a bill rests on.
+pub const QUICK: Duration = Duration::from_secs(5);
+pub const PATIENT: Duration = Duration::from_secs(60);
 
 /// What went wrong while working with an open store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("store: {0}")]
-    Sqlite(#[from] rusqlite::Error),
+    Sqlite(rusqlite::Error),
+    #[error(
+        "the store was read for too long (limit: {} s within the daemon, {} s for a command) and the read was ended, because the write-ahead log \
+         grows while it lasts; ask for less at a time (--since, --station, --limit N), or ask a copy: sqlite3 STORE \".backup COPY\"",
+        QUICK.as_secs(), PATIENT.as_secs()
+    )]
+    TooSlow,
     #[error("store holds something unreadable: {0}")]
     Content(String),
     #[error("a fault of ours (panic) while applying a message")]
@@ -101,10 +112,21 @@ impl OpenError {
     }
 }
 
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match &error {
+            // Nothing else interrupts a statement of ours.
+            rusqlite::Error::SqliteFailure(failure, _) if failure.code == ErrorCode::OperationInterrupted => Self::TooSlow,
+            _ => Self::Sqlite(error),
+        }
+    }
+}
+
 impl StoreError {
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Sqlite(source) => sqlite_may_pass(source),
+            Self::TooSlow => true,
             Self::Content(_) | Self::Panic => false,
         }
     }

@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 use super::append::AppendError;
 use super::ledger::{ReceiptOutcome, Refusal};
 use crate::billing::{Bill, Held};
-use crate::fact::{Answer, Fact};
+use crate::fact::{Answer, Fact, Request};
 use crate::record::Body;
 use crate::station::Policy;
 use crate::units::{Finding, Received, StationId, Time, Version};
@@ -140,6 +140,19 @@ pub struct NewCall {
     pub actor: String,
     pub reason: String,
     pub at: Time,
+}
+
+/// What a request of ours takes, in a version.
+pub type Calls = fn(Version, &Request) -> Vec<CallText>;
+
+/// A call as it is sent.
+pub struct CallText {
+    pub action: &'static str,
+    /// JSON text.
+    pub payload: String,
+    /// The same as people may see it.
+    pub shown: String,
+    pub harmless: bool,
 }
 
 /// A call whose row is on disk.

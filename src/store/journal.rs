@@ -79,9 +79,11 @@ impl Writer {
         self.seen(&message.station, at)?;
         let id_hash = message.repeatable.as_deref().map(hash);
         if let Some(answer) = self.repeat(&message, id_hash)? {
+            outcome.tally.repeats += 1;
             return Ok((answer, Vec::new()));
         }
         if let Some(refused) = self.bounded(&mut message)? {
+            outcome.tally.left_out += 1;
             return Ok((refused, Vec::new()));
         }
         let action = message.action.as_deref();
@@ -89,6 +91,7 @@ impl Writer {
             self.decide(&message.station, station, action, received, message.version, message.content)?;
         findings.splice(0..0, message.findings);
         self.tell(&message.station, action, &findings);
+        outcome.tally.findings.extend(findings.iter().map(|finding| finding.code.clone()));
         let row = self.insert(station, received, action, &message.text, &answer, evidence.as_ref(), &findings)?;
         if let Some(bytes) = &message.bytes {
             self.connection
@@ -275,6 +278,7 @@ impl Writer {
         match change {
             Change::Session(session::Change::Opened(session)) => {
                 outcome.due |= !session.is_open();
+                outcome.tally.sessions_opened += 1;
                 info!(station = %session.station, session = %session.id, tx = %session.tx, evse = session.evse, "session opened");
                 sessions::insert(connection, station, &session)?;
             }

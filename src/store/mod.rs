@@ -27,28 +27,35 @@ mod journal;
 mod known_station;
 mod ledger;
 mod life;
+mod lists;
 mod live;
 mod modes;
 mod open;
 mod quarantine;
 mod reader;
+mod reading;
 mod readings;
 mod restore;
 mod sessions;
+mod summary;
+mod tally;
 pub mod writer;
 
 pub use append::AppendError;
-pub use calls::CallText;
 pub use clock::BEHIND;
 pub use copies::Copies;
-pub use failure::{OpenError, StoreError, io_may_pass};
+pub use failure::{OpenError, PATIENT, QUICK, StoreError, io_may_pass};
 pub use file::{Holder, holder};
 pub use handle::{Unavailable, WriterHandle};
 pub use jobs::{
-    CallEnd, ClockNews, Content, Job, Keep, Message, NewCall, NewTariffs, QueuedCall, Reply, Said, Settlement, Stored, TooManyCalls,
+    CallEnd, CallText, ClockNews, Content, Job, Keep, Message, NewCall, NewTariffs, QueuedCall, Reply, Said, Settlement, Stored,
+    TooManyCalls,
 };
 pub use ledger::{ReceiptOutcome, Refusal};
 pub use life::SiteFacts;
+pub use lists::{STATIONS_AND_OPEN_SESSIONS, sessions as sessions_query};
 pub use open::{Begin, Epoch};
-pub use reader::{ClockFacts, Link, OutboxRow, Reader, Rows, StoredRecord, Summary, TakeRows, Values};
+pub use reader::{Key, OutboxRow, Reader, Rows, StoredRecord, TakeRows, Values};
+pub use summary::{ClockFacts, Link, Summary};
+pub use tally::{Tally, Watch};
 pub use writer::{Parts, Signals, Signing, Writer};

@@ -15,9 +15,9 @@ use crate::fact::{Context, LinePhase, Location, Measurand};
 use crate::units::{Received, Time};
 
 /// "FCRT": tells our file from any other SQLite file.
-const APPLICATION_ID: i32 = 0x4643_5254;
+pub(super) const APPLICATION_ID: i32 = 0x4643_5254;
 /// One entry per schema version, in order; never edited once released.
-const MIGRATIONS: &[&str] =
+pub(super) const MIGRATIONS: &[&str] =
     &[include_str!("schema.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql"), include_str!("schema_4.sql")];
 const VIEWS: &str = include_str!("views.sql");
 const DOC: &str = include_str!("doc.tsv");

@@ -29,3 +29,10 @@ END;
 
 -- tariff.hash is the hash that records name: SHA-256 of the JSON text without the white space around it, base64url. Rows of
 -- before have the SHA-256 of the whole file in hex; sessions that were locked to them keep them.
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Lists and counts that do not read whole tables.
+
+-- By the time at which they began: lists of sessions, the newest first.
+CREATE INDEX session_began ON session (coalesce(started_at, opened_at), id);
+-- Held ones are few and asked for often.
+CREATE INDEX session_held ON session (number) WHERE state = 'held';
