@@ -9,6 +9,7 @@ mod csms;
 pub mod daemon;
 pub mod fact;
 pub mod mqtt;
+mod observe;
 pub mod ocpp;
 pub mod rating;
 pub mod record;

@@ -220,7 +220,7 @@ async fn without_an_answer_it_is_a_time_out_and_a_late_answer_still_counts() {
     next_call(&mut socket).await;
     drop(socket);
     let said = said.await.unwrap();
-    assert_eq!((said.code, &said.json()["outcome"]), (7, &json!("timeout")));
+    assert_eq!((said.code, &said.json()["outcome"]), (7, &json!("unknown")));
     assert!(said.err.contains("it may have done it"), "{said:?}");
     until("the station has gone", || site.count("SELECT count(*) FROM v_station WHERE state = 'connected'", &[]) == 0).await;
     let said = call(&site, &["CP-1", "ClearCache", "--json"]).await.unwrap();
@@ -379,4 +379,16 @@ async fn stations_are_served_without_a_control_socket() {
     let said = call(&site, &["CP-1", "ClearCache"]).await.unwrap();
     assert_eq!(said.code, 7);
     assert!(said.err.contains("the daemon cannot be reached at"), "{said:?}");
+}
+
+/// The daemon would run without commands: nobody should learn that only when the first one is needed.
+#[test]
+fn check_says_when_the_folder_of_the_control_socket_is_missing() {
+    let site = Site::new(&support::Plan::default());
+    let config = std::fs::read_to_string(site.config()).unwrap();
+    let moved = config.replace("\"control.sock\"", "\"nowhere/control.sock\"");
+    assert!(!site.forecourt(&["check"]).ok().out.contains("control_socket"));
+    std::fs::write(site.config(), moved).unwrap();
+    let said = site.forecourt(&["check"]).ok().out;
+    assert!(said.contains("nowhere/control.sock") && said.contains("no commands could be given"), "{said}");
 }

@@ -2,6 +2,8 @@
 //! may be.
 //! Every rule names file, line and reason; every rule is shown to fail on a made-up file below.
 
+#[path = "tidy/circles.rs"]
+mod circles;
 #[path = "tidy/source.rs"]
 mod source;
 
@@ -45,6 +47,7 @@ const MODULES: &[Module] = &[
     module("billing", 1, LowerAndPeers),
     module("store", 2, Lower),
     module("ocpp", 2, Lower),
+    module("observe", 2, Lower),
     module("csms", 3, Lower),
     module("mqtt", 3, Only(&["units"])),
     module("control", 3, Only(&[])),
@@ -57,6 +60,9 @@ const SHELL: u8 = 4;
 /// Modules that decide and do nothing else: the domain, and the protocol.
 const PURE: &[&str] = &["units", "fact", "station", "session", "rating", "record", "billing", "ocpp"];
 const MAX_LINES: usize = 500;
+/// Modules, and single imports of others, whose circles are still to be mended.
+const CIRCLES_LEFT: &[&str] = &["rating", "session"];
+const IMPORTS_LEFT: &[(&str, &str)] = &[];
 
 /// Names of OCPP JSON that mean nothing elsewhere. Not complete: enough to notice a wire type that escapes.
 const WIRE_NAMES: &[&str] = &[
@@ -307,6 +313,17 @@ fn holds(rule: fn(&File) -> Vec<Breach>) {
 #[test]
 fn imports_point_downwards() {
     holds(layers);
+}
+
+#[test]
+fn no_import_circle_inside_a_module() {
+    let open = |breach: &Breach| CIRCLES_LEFT.iter().any(|module| breach.path.starts_with(&format!("src/{module}/")));
+    let breaches: Vec<String> = circles::circles(&sources(), IMPORTS_LEFT)
+        .iter()
+        .filter(|breach| !open(breach))
+        .map(|breach| breach.to_string())
+        .collect();
+    assert!(breaches.is_empty(), "\n{}\n", breaches.join("\n"));
 }
 
 #[test]

@@ -2,18 +2,16 @@
 
 use serde_json::json;
 
-use super::args::Args;
 use super::exit::{Exit, Failure};
-use super::load_config;
 use super::output::Output;
+use crate::config::Config;
 use crate::control;
 use crate::daemon;
 use crate::record::SigningKey;
 
 /// Configuration, tariffs, key. Everything wrong is said at once where it can be; exit 4.
-pub fn check(args: &Args, output: &Output) -> Result<Exit, Failure> {
-    let outcome = load_config(args);
-    let config = match outcome {
+pub fn check(config: Result<Config, Failure>, output: &Output) -> Result<Exit, Failure> {
+    let config = match config {
         Ok(config) => config,
         Err(failure) => {
             if output.machine() {
@@ -49,6 +47,8 @@ pub fn check(args: &Args, output: &Output) -> Result<Exit, Failure> {
     let socket = &config.site.control_socket;
     if let Err(why) = control::check(socket) {
         problems.push(format!("site.control_socket {}: {why}", socket.display()));
+    } else if let Some(why) = control::folder(socket) {
+        remarks.push(format!("site.control_socket {}: {why}", socket.display()));
     }
     let mqtt = &config.mqtt;
     let files = [

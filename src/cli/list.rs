@@ -2,7 +2,7 @@
 
 use super::exit::{Exit, Failure};
 use super::output::{Columns, Output};
-use crate::store::{Reader, Values};
+use crate::store::{Key, Reader, Values};
 
 /// Rows of a table when nobody says how many.
 const TABLE_ROWS: u64 = 50;
@@ -15,6 +15,8 @@ pub struct List<'a> {
     pub order: &'static str,
     /// The order turned round, where a cut list shows its end.
     pub end_first: Option<&'static str>,
+    /// So that all of it can be read in pages; without it the list is short.
+    pub key: Option<Key>,
     pub values: Values<'a>,
     /// As asked for; 0 for all.
     pub limit: Option<u64>,
@@ -38,7 +40,10 @@ impl List<'_> {
         };
         let shown = if output.machine() {
             let mut stream = output.stream();
-            store.each(&sql, self.values, &mut stream)?;
+            match &self.key {
+                Some(key) if limit.is_none() => store.each_in_pages(select, key, self.values, &mut stream)?,
+                _ => store.each(&sql, self.values, &mut stream)?,
+            }
             stream.finish()?
         } else {
             let rows = store.query(&sql, self.values)?;
@@ -46,9 +51,13 @@ impl List<'_> {
             rows.rows.len() as u64
         };
         if limit == Some(shown) {
-            let total = store.count(select, self.values)?;
-            if total > shown {
-                output.note(&format!("showing {} of {} {}; --limit 0 for all", grouped(shown), grouped(total), self.what));
+            let what = self.what;
+            match store.count(select, self.values)? {
+                Some(total) if total > shown => {
+                    output.note(&format!("showing {} of {} {what}; --limit 0 for all", grouped(shown), grouped(total)));
+                }
+                Some(_) => {}
+                None => output.note(&format!("showing {} {what} of very many; --limit 0 for all", grouped(shown))),
             }
         }
         Ok(Exit::Ok)

@@ -24,7 +24,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::config::{self, Config};
-use crate::store::Reader;
+use crate::store::{PATIENT, Reader};
 use crate::units::printable;
 use args::{Args, AuditVerb, Command, OutboxVerb, RecordVerb, SessionVerb, StationVerb, TariffVerb, TokenVerb};
 use exit::{Exit, Failure};
@@ -50,8 +50,12 @@ fn dispatch(args: &Args) -> Result<Exit, Failure> {
     let output = Output::new(&args.show);
     match &args.command {
         Command::Run { accept_clock } => run::run(load_config(args)?, *accept_clock),
-        Command::Check => check::check(args, &output),
-        Command::Status => status::status(&open(args, &output)?, &store_path(args)?, &output),
+        Command::Check => check::check(load_config(args), &output),
+        Command::Status => {
+            // Without a configuration nobody knows where the daemon listens; the store says the rest.
+            let socket = load_config(args).ok().map(|config| config.site.control_socket);
+            status::status(&open(args, &output)?, &store_path(args)?, socket.as_deref(), &output)
+        }
         Command::Stations => status::stations(&open(args, &output)?, &store_path(args)?, &output),
         Command::Station { verb: StationVerb::Call { id, action, payload, timeout, reason } } => {
             let socket = load_config(args)?.site.control_socket;
@@ -109,7 +113,7 @@ fn store_path(args: &Args) -> Result<PathBuf, Failure> {
 
 /// Opens the store for reading; from here on times are shown as the site's clocks show them.
 fn open(args: &Args, output: &Output) -> Result<Reader, Failure> {
-    let store = Reader::open(&store_path(args)?)?;
+    let store = Reader::open(&store_path(args)?, PATIENT)?;
     output.at_site(&store.time_zone()?);
     Ok(store)
 }

@@ -10,7 +10,7 @@ use super::exit::{Exit, Failure};
 use super::list::List;
 use super::output::{Columns, Output};
 use crate::record::{self, Chain, Head, JwkSet, Severity};
-use crate::store::{Copies, Reader, StoredRecord};
+use crate::store::{Copies, Key, Reader, StoredRecord};
 use crate::units::printable;
 
 const LIST: Columns = &[
@@ -42,6 +42,7 @@ pub fn list(
         what: "records",
         select: "SELECT * FROM v_record WHERE (?1 IS NULL OR seq >= ?1) AND (?2 IS NULL OR seq <= ?2)",
         order: "epoch, seq",
+        key: Some(Key { columns: ["epoch", "seq"], descending: false }),
         end_first: from.is_none().then_some("epoch DESC, seq DESC"),
         values: &[&from, &to],
         limit,
@@ -53,7 +54,7 @@ pub fn list(
 /// Oldest first: what waits longest matters most.
 pub fn outbox(store: &Reader, Limit { limit }: Limit, output: &Output) -> Result<Exit, Failure> {
     let (select, order) = ("SELECT * FROM v_outbox", "epoch, seq");
-    List { what: "records", select, order, end_first: None, values: &[], limit, columns: OUTBOX }.print(store, output)
+    List { what: "records", select, order, end_first: None, key: None, values: &[], limit, columns: OUTBOX }.print(store, output)
 }
 
 fn find(store: &Reader, seq: u64, epoch: Option<i64>) -> Result<StoredRecord, Failure> {

@@ -9,7 +9,7 @@ use super::list::List;
 use super::output::{Columns, Output, object};
 use crate::clock;
 use crate::session::hold;
-use crate::store::{Reader, Rows, Values};
+use crate::store::{Key, Reader, Rows, Values, sessions_query};
 use crate::units::Time;
 
 const LIST: Columns = &[
@@ -33,20 +33,20 @@ const MESSAGES: Columns = &["message_id", "received_at", "direction", "station",
 pub fn list(store: &Reader, filter: &SessionFilter, output: &Output) -> Result<Exit, Failure> {
     let zone = store.time_zone()?;
     let now = store.clock()?.now(clock::system_now());
-    let since = filter.since.as_deref().map(|text| moment(text, &zone, now)).transpose()?.map(|at| at.timestamp());
-    let until = filter.until.as_deref().map(|text| moment(text, &zone, now)).transpose()?.map(|at| at.timestamp());
+    let since = filter.since.as_deref().map(|text| moment(text, &zone, now)).transpose()?.map(|at| at.timestamp() * 1_000);
+    let until = filter.until.as_deref().map(|text| moment(text, &zone, now)).transpose()?.map(|at| at.timestamp() * 1_000);
     let token = filter
         .token
         .as_deref()
         .map(|token| token.chars().rev().take(4).collect::<Vec<_>>().into_iter().rev().collect::<String>());
+    let (since, until) = (since.unwrap_or(i64::MIN), until.unwrap_or(i64::MAX));
     let list = List {
         what: "sessions",
-        select: "SELECT * FROM v_session WHERE (?1 IS NULL OR unixepoch(coalesce(started_at, opened_at)) >= ?1) \
-                 AND (?2 IS NULL OR unixepoch(coalesce(started_at, opened_at)) < ?2) \
-                 AND (?3 IS NULL OR station = ?3 COLLATE NOCASE) AND (?4 IS NULL OR token LIKE '%' || ?4) AND (?5 IS NULL OR state = ?5)",
-        order: "coalesce(started_at, opened_at) DESC, session_id DESC",
+        select: &sessions_query(filter.state.map(|state| state.as_str())),
+        order: "_began DESC, session_id DESC",
         end_first: None,
-        values: &[&since, &until, &filter.station, &token, &filter.state.map(|state| state.as_str())],
+        key: Some(Key { columns: ["_began", "session_id"], descending: true }),
+        values: &[&since, &until, &filter.station, &token],
         limit: filter.limit.limit,
         columns: LIST,
     };
@@ -68,8 +68,9 @@ pub fn messages(
         (None, Some(_)) => ("SELECT * FROM v_message WHERE station = ?1 COLLATE NOCASE", &[&name]),
         (None, None) => ("SELECT * FROM v_message", &[]),
     };
-    let (order, end_first) = ("message_id", Some("message_id DESC"));
-    List { what: "messages", select, order, end_first, values, limit, columns: MESSAGES }.print(store, output)
+    let (order, end_first) = ("message_id, call_number", Some("message_id DESC, call_number DESC"));
+    let key = Some(Key { columns: ["message_id", "call_number"], descending: false });
+    List { what: "messages", select, order, end_first, key, values, limit, columns: MESSAGES }.print(store, output)
 }
 
 /// `90m`, `2h`, `7d` ago; a local date; or an RFC 3339 instant.

@@ -12,7 +12,7 @@ use super::exit::{Exit, Failure};
 use super::list::List;
 use super::output::{Columns, Output};
 use crate::control::{Command, Reply, StationCall};
-use crate::store::{Reader, Values};
+use crate::store::{Key, Reader, Values};
 
 const CALLS: Columns =
     &["call_number", "station", "action", "state", "status", "requested_at", "ended_at", "actor", "reason", "payload", "answer"];
@@ -79,12 +79,14 @@ pub fn calls(
     let values: Values<'_> = &[&station, &state];
     let select = "SELECT * FROM v_call WHERE (?1 IS NULL OR station = ?1 COLLATE NOCASE) AND (?2 IS NULL OR state = ?2)";
     let (order, end_first) = ("call_number", Some("call_number DESC"));
-    List { what: "calls", select, order, end_first, values, limit, columns: CALLS }.print(store, output)
+    let key = Some(Key { columns: ["call_number", "call_number"], descending: false });
+    List { what: "calls", select, order, end_first, key, values, limit, columns: CALLS }.print(store, output)
 }
 
 /// Who changed what. A cut table shows its end.
 pub fn audit(store: &Reader, Limit { limit }: Limit, output: &Output) -> Result<Exit, Failure> {
     let (order, end_first) = ("audit_id", Some("audit_id DESC"));
     let select = "SELECT * FROM v_audit";
-    List { what: "changes", select, order, end_first, values: &[], limit, columns: AUDIT }.print(store, output)
+    let key = Some(Key { columns: ["audit_id", "audit_id"], descending: false });
+    List { what: "changes", select, order, end_first, key, values: &[], limit, columns: AUDIT }.print(store, output)
 }

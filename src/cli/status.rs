@@ -1,6 +1,8 @@
-//! `forecourt status` and `forecourt outbox status`.
+//! `forecourt status` and `forecourt outbox status`: what the store holds, and what only the running daemon knows.
 
+use std::collections::HashSet;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
@@ -9,7 +11,9 @@ use super::exit::{Exit, Failure};
 use super::list::List;
 use super::output::{Columns, Output};
 use crate::clock;
-use crate::store::{Holder, Link, Reader, Rows, Summary, holder};
+use crate::control::{self, Command};
+use crate::observe::{MessageCounts, Snapshot};
+use crate::store::{Holder, Link, Reader, Rows, STATIONS_AND_OPEN_SESSIONS, Summary, holder};
 use crate::units::{Time, time};
 
 const STATIONS: Columns = &[
@@ -27,20 +31,65 @@ const STATIONS: Columns = &[
 ];
 const PROBLEMS: Columns = &["kind", "severity", "station", "subject", "detail", "count", "first_at", "last_at"];
 
-pub fn status(store: &Reader, path: &Path, output: &Output) -> Result<Exit, Failure> {
+/// A daemon that lives answers at once.
+const LIVE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What the running daemon of this very store says of itself; `None`: it cannot be asked.
+fn live(socket: Option<&Path>, summary: &Summary) -> Option<Snapshot> {
+    let reply = control::ask(socket?, &Command::Observe, LIVE_PATIENCE).ok()?;
+    let snapshot: Snapshot = serde_json::from_value(reply.result).ok()?;
+    (snapshot.site == summary.site && snapshot.epoch == summary.epoch).then_some(snapshot)
+}
+
+/// Who is connected now, whatever the store has heard of it so far.
+fn connected_now(stations: &mut Rows, live: &Snapshot) {
+    let names: HashSet<&str> = live.stations.connected.iter().map(|station| station.station.as_str()).collect();
+    let Some(place) = stations.columns.iter().position(|name| name == "station") else { return };
+    let now: Vec<bool> = stations.rows.iter().map(|row| row[place].as_str().is_some_and(|name| names.contains(name))).collect();
+    stations.overwrite("connected", |row, _| json!(i64::from(now[row])));
+    stations.overwrite("state", |row, state| match (now[row], state.as_str()) {
+        (true, _) => json!("connected"),
+        (false, Some("connected")) => json!("disconnected"),
+        _ => state.clone(),
+    });
+}
+
+/// The daemon at work, in two lines.
+fn live_lines(live: &Snapshot) -> [String; 2] {
+    let count = |number: u64, one: &str, many: &str| format!("{number} {}", if number == 1 { one } else { many });
+    let sum = |of: fn(&MessageCounts) -> u64| live.messages.iter().map(of).sum::<u64>();
+    let (answered, unanswered) = (sum(|row| row.answered), sum(|row| row.not_stored));
+    let refused = sum(|row| row.refused + row.broken);
+    let versions: Vec<_> = live.stations.by_version.iter().map(|(version, count)| format!("{count} x {version}")).collect();
+    let versions = if versions.is_empty() { String::new() } else { format!(" ({})", versions.join(", ")) };
+    let connected = count(live.stations.connected.len() as u64, "station", "stations");
+    [
+        format!(
+            "now: {connected} connected{versions}, {} for their commit",
+            count(live.store.queue, "message waits", "messages wait")
+        ),
+        format!(
+            "since the start: {} answered, {refused} refused or unreadable, {unanswered} not stored, {} repeated · {}, the slowest {} ms",
+            count(answered, "message", "messages"),
+            live.repeats,
+            count(live.store.commits, "commit", "commits"),
+            live.store.commit_times.longest_us.div_ceil(1_000)
+        ),
+    ]
+}
+
+pub fn status(store: &Reader, path: &Path, socket: Option<&Path>, output: &Output) -> Result<Exit, Failure> {
     let summary = store.summary()?;
     let holder = holder(path);
     let running = holder != Holder::Nobody;
     let commits = holder == Holder::Commits;
     let verdict = if running && !commits { Exit::Later } else { Exit::Ok };
-    let mut connectors = store.query(
-        "SELECT st.station, st.state, st.connected, st.connectors, st.last_message_at, s.session_id, s.energy_wh, s.started_at, s.tariff_id \
-         FROM v_station st LEFT JOIN v_session s ON s.station = st.station AND s.state = 'open' \
-         WHERE st.configured OR st.first_seen_at IS NOT NULL ORDER BY st.station, s.started_at",
-        &[],
-    )?;
-    if !running {
-        nobody_connected(&mut connectors);
+    let mut connectors = store.query(STATIONS_AND_OPEN_SESSIONS, &[])?;
+    let live = live(socket.filter(|_| running), &summary);
+    match &live {
+        Some(live) => connected_now(&mut connectors, live),
+        None if !running => nobody_connected(&mut connectors),
+        None => {}
     }
     if output.machine() {
         let rows: Vec<Json> = connectors.rows.iter().map(|row| super::output::object(&connectors.columns, row)).collect();
@@ -48,6 +97,7 @@ pub fn status(store: &Reader, path: &Path, output: &Output) -> Result<Exit, Fail
         all["daemon_running"] = json!(running);
         all["store_commits"] = json!(running.then_some(commits));
         all["stations"] = Json::Array(rows);
+        all["live"] = json!(live);
         output.object(&all)?;
         return Ok(verdict);
     }
@@ -67,11 +117,19 @@ pub fn status(store: &Reader, path: &Path, output: &Output) -> Result<Exit, Fail
         output.line(output.strong(&line))?;
     }
     output.line(link_line(&summary, running, output))?;
+    for line in live.iter().flat_map(live_lines) {
+        output.line(line)?;
+    }
     output.line(format!(
         "sessions: {} open, {} held, {} waiting for their bill · problems: {}",
         summary.open_sessions, summary.held_sessions, summary.unsettled_sessions, summary.problems
     ))?;
     output.rows(&connectors, &["station", "state", "connectors", "last_message_at", "session_id", "energy_wh", "tariff_id"])?;
+    if running && live.is_none() {
+        output.remark(
+            "the daemon runs, but its control socket (site.control_socket) does not answer: this is what the store holds",
+        );
+    }
     if summary.held_sessions > 0 {
         output.remark("held sessions: forecourt sessions --state held");
     }
@@ -92,8 +150,8 @@ fn epoch_line(summary: &Summary, output: &Output) -> Option<String> {
 
 /// Nobody is connected to a daemon that does not run, whatever it wrote last.
 fn nobody_connected(stations: &mut Rows) {
-    stations.overwrite("connected", |_| json!(0));
-    stations.overwrite("state", |state| if state == "connected" { json!("disconnected") } else { state.clone() });
+    stations.overwrite("connected", |_, _| json!(0));
+    stations.overwrite("state", |_, state| if state == "connected" { json!("disconnected") } else { state.clone() });
 }
 
 /// Those that connected, those of the configuration that never did, and those that were turned away.
@@ -110,6 +168,7 @@ pub fn problems(store: &Reader, Limit { limit }: Limit, output: &Output) -> Resu
         what: "problems",
         select: "SELECT * FROM v_problem",
         order: "last_at, kind, subject",
+        key: None,
         end_first: Some("last_at DESC, kind DESC, subject DESC"),
         values: &[],
         limit,

@@ -43,7 +43,8 @@ const MAX_FILE: u64 = 256 << 20;
 pub fn list(store: &Reader, listed: bool, Limit { limit }: Limit, output: &Output) -> Result<Exit, Failure> {
     let select = "SELECT * FROM v_token WHERE listed OR NOT ?1";
     let order = "listed DESC, last_used_at DESC, token, token_kind";
-    List { what: "tokens", select, order, end_first: None, values: &[&listed], limit, columns: LIST }.print(store, output)
+    List { what: "tokens", select, order, end_first: None, values: &[&listed], limit, key: None, columns: LIST }
+        .print(store, output)
 }
 
 /// The verbs that change the list.

@@ -1,13 +1,138 @@
-//! One value as it was found, after layering and before parsing; and what to say when it does not fit.
+//! A value as it was found: where it was written and how, before anyone parsed it; and what to say when it does not fit.
+//!
+//! The `config` crate carries one string with each value through its layers. Ours is the number of an entry in [`Ledger`],
+//! which knows the file and line (or the variable) and the TOML shape, so that an error found after layering still points at
+//! the line that caused it. All problems are told at once, each with its place, in reading order.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
 
 use ::config::{Value, ValueKind};
-
-use super::place::{Ledger, Place, Shape};
 
 /// Longest piece of a value that an error repeats.
 const MAX_QUOTED: usize = 60;
 
-/// A value with its place and shape. Untyped text (environment, flags, defaults) passes as a number, truth or list too.
+/// Where something was written. Orders as the layers do, then by line.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// 0 = built-in defaults; later layers win.
+    pub(super) layer: usize,
+    /// From 1; 0 = the source as a whole.
+    pub(super) line: usize,
+    pub source: Source,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    BuiltIn,
+    /// A file that systemd put into `$CREDENTIALS_DIRECTORY`.
+    Credential(&'static str),
+    File(Arc<Path>),
+    /// The full name of an environment variable.
+    Variable(String),
+    CommandLine,
+}
+
+impl Place {
+    /// What to do with something that must not be there.
+    pub(super) fn undo(&self) -> &'static str {
+        match self.source {
+            Source::Variable(_) => "unset the variable",
+            Source::CommandLine => "leave the flag out",
+            Source::BuiltIn | Source::Credential(_) | Source::File(_) => "remove the line",
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            Source::BuiltIn => f.write_str("built-in default"),
+            Source::Credential(name) => write!(f, "systemd credential {name}"),
+            Source::File(path) if self.line == 0 => write!(f, "{}", path.display()),
+            Source::File(path) => write!(f, "{}:{}", path.display(), self.line),
+            Source::Variable(name) => f.write_str(name),
+            Source::CommandLine => f.write_str("command line"),
+        }
+    }
+}
+
+/// What a value looked like before anyone judged it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    Text,
+    Number,
+    Truth,
+    Date,
+    List,
+    Table,
+    /// From the environment, a flag or a default: text that may stand for a number, a truth or a comma-separated list.
+    Untyped,
+}
+
+const NOWHERE: (Place, Shape) = (Place { layer: 0, line: 0, source: Source::BuiltIn }, Shape::Table);
+
+/// Place and shape of every value of every layer.
+#[derive(Debug, Default)]
+pub(super) struct Ledger(Vec<(Place, Shape)>);
+
+impl Ledger {
+    /// A value for the `config` crate. Scalars travel as the text they were written with, so no number passes through `f64`.
+    pub(super) fn enter<V: Into<::config::ValueKind>>(&mut self, place: Place, shape: Shape, kind: V) -> Value {
+        let number = self.0.len().to_string();
+        self.0.push((place, shape));
+        Value::new(Some(&number), kind)
+    }
+
+    /// Only the tables that the `config` crate makes itself have no entry of their own.
+    pub(super) fn entry(&self, value: &Value) -> &(Place, Shape) {
+        let number = value.origin().and_then(|origin| origin.parse::<usize>().ok());
+        number.and_then(|number| self.0.get(number)).unwrap_or(&NOWHERE)
+    }
+}
+
+/// One key as it was found.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// `section.key`, or `station.{id in lower case}.key`.
+    pub key: String,
+    /// As one would write it in TOML.
+    pub value: String,
+    pub place: Place,
+}
+
+/// One thing to put right.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    pub place: Place,
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.message)
+    }
+}
+
+/// All that is wrong, one problem a line. Never empty.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct ConfigErrors(Vec<Problem>);
+
+impl ConfigErrors {
+    pub(super) fn new(mut problems: Vec<Problem>) -> Self {
+        problems.sort();
+        problems.dedup();
+        Self(problems)
+    }
+
+    pub fn problems(&self) -> &[Problem] {
+        &self.0
+    }
+}
+
+/// A value with its place and shape.Untyped text (environment, flags, defaults) passes as a number, truth or list too.
 pub(super) struct Found<'a> {
     value: &'a Value,
     ledger: &'a Ledger,
@@ -104,4 +229,71 @@ pub(super) fn quoted(text: &str) -> String {
         return format!("{text:?}");
     }
     format!("{:?}", text.chars().take(MAX_QUOTED).chain(['…']).collect::<String>())
+}
+
+/// The candidate with the fewest slips (letter added, dropped, changed, or two swapped), if there are few enough of them for
+/// the word to be recognisable: one, or a third of its length.
+pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = (word.chars().count() / 3).max(1);
+    candidates
+        .into_iter()
+        .map(|candidate| (slips(word, candidate), candidate))
+        .filter(|(slips, _)| *slips <= limit)
+        .min_by_key(|(slips, _)| *slips)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Optimal string alignment distance, without regard to ASCII case.
+fn slips(a: &str, b: &str) -> usize {
+    let a: Vec<char> = a.to_ascii_lowercase().chars().collect();
+    let b: Vec<char> = b.to_ascii_lowercase().chars().collect();
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let changed = last[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut best = changed.min(last[j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(before[j - 2] + 1);
+            }
+            row.push(best);
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last[b.len()]
+}
+
+/// `; did you mean …?`, or nothing.
+pub(super) fn did_you_mean(near: Option<String>) -> String {
+    near.map(|near| format!("; did you mean {near}?")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_are_counted_as_people_make_them() {
+        for (a, b, count) in [
+            ("", "", 0),
+            ("", "ab", 2),
+            ("listen", "lissten", 1),
+            ("path", "paht", 1),
+            ("Berlin", "berlin", 0),
+            ("abc", "xyz", 3),
+        ] {
+            assert_eq!(slips(a, b), count, "{a} {b}");
+            assert_eq!(slips(b, a), count, "{b} {a}");
+        }
+    }
+
+    #[test]
+    fn only_a_recognisable_word_is_suggested() {
+        let known = ["ocpp.listen", "ocpp.path", "mqtt.url"];
+        assert_eq!(nearest("ocpp.lissten", known), Some("ocpp.listen"));
+        assert_eq!(nearest("ocp.paht", known), Some("ocpp.path"));
+        assert_eq!(nearest("weather.forecast", known), None);
+        assert_eq!(nearest("", known), None);
+    }
 }

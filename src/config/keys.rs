@@ -1,5 +1,5 @@
 //! Every key: its type, built-in default and parser, in one table. **A new key is one line here**; the struct field, the
-//! list of known keys and the reading all come from that line. (A key that needs others to be judged: see `resolve.rs`.)
+//! list of known keys and the reading all come from that line. (A key that needs others to be judged: see `mod.rs`.)
 //!
 //! ```text
 //! /// What it is.
@@ -9,12 +9,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use ::config::{Map, Value, ValueKind};
 use chrono_tz::Tz;
 
-use super::broker::{Broker, broker};
-use super::currency::Currency;
-use super::enums::{Algorithm, LogFormat, LogLevel, Quirk, Rounding, UnknownStations, UnknownTokens};
-use super::resolve::Resolver;
+use super::found::{Found, Ledger, Place, Problem, Setting, Wrong};
+use super::types::{Algorithm, Broker, Currency, LogFormat, LogLevel, Quirk, Rounding, UnknownStations, UnknownTokens, broker};
 use super::values::*;
 use crate::units::{Decimal, Version};
 
@@ -35,6 +34,78 @@ pub(super) struct Key {
     pub(super) unset: Unset,
 }
 
+/// Reads keys from the merged layers and notes what is wrong.
+pub(super) struct Reader<'a> {
+    pub(super) merged: &'a Map<String, Value>,
+    ledger: &'a Ledger,
+    /// Where a missing key is missing.
+    main: &'a Place,
+    incomplete: bool,
+    /// Folded identity of the station being read.
+    pub(super) station: Option<&'a str>,
+    pub(super) settings: Vec<Setting>,
+    pub(super) problems: Vec<Problem>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(merged: &'a Map<String, Value>, ledger: &'a Ledger, main: &'a Place, incomplete: bool) -> Self {
+        Self { merged, ledger, main, incomplete, station: None, settings: Vec::new(), problems: Vec::new() }
+    }
+
+    /// The parsed value of a key. `None` when it is missing or wrong, which is then noted.
+    pub(super) fn value<T>(&mut self, path: &str, unset: Unset, parse: impl Fn(&Found<'_>) -> Result<T, Wrong>) -> Option<T> {
+        let (section, leaf) = path.split_once('.')?;
+        let mut table = below(self.merged, section);
+        if let Some(station) = self.station {
+            table = table.and_then(|stations| below(stations, station));
+        }
+        let Some(value) = table.and_then(|table| table.get(leaf)) else {
+            if let Unset::Required(example) = unset
+                && !self.incomplete
+            {
+                let message = format!("`{path}` is missing; write e.g. {example} below {}", heading(section));
+                self.problems.push(Problem { place: self.main.clone(), message });
+            }
+            return None;
+        };
+        let found = Found::new(value, self.ledger);
+        match parse(&found) {
+            Ok(parsed) => {
+                let key = self.station.map_or_else(|| path.to_owned(), |id| format!("station.{id}.{leaf}"));
+                self.settings.push(Setting { key, value: found.show(), place: found.place.clone() });
+                Some(parsed)
+            }
+            Err(wrong) => {
+                let label = match table.filter(|_| self.station.is_some()).and_then(|station| station.get("id")) {
+                    Some(id) => format!("station {}: `{leaf}`", Found::new(id, self.ledger).show()),
+                    None => format!("`{path}`"),
+                };
+                let message = format!("{label} {}; {}", wrong.found, wrong.expected);
+                self.problems.push(Problem { place: wrong.place, message });
+                None
+            }
+        }
+    }
+
+    /// A problem with a key that was read.
+    pub(super) fn note(&mut self, key: &str, message: &str) {
+        let place = self.settings.iter().find(|setting| setting.key == key).map_or(self.main, |setting| &setting.place);
+        self.problems.push(Problem { place: place.clone(), message: format!("`{key}` {message}") });
+    }
+}
+
+pub(super) fn below<'a>(table: &'a Map<String, Value>, name: &str) -> Option<&'a Map<String, Value>> {
+    match &table.get(name)?.kind {
+        ValueKind::Table(inner) => Some(inner),
+        _ => None,
+    }
+}
+
+/// `[ocpp]`, but `[[station]]`.
+pub(super) fn heading(section: &str) -> String {
+    if section == "station" { "[[station]]".to_owned() } else { format!("[{section}]") }
+}
+
 macro_rules! section {
     ($(#[$doc:meta])* $struct:ident = $section:literal {
         $( $(#[$key_doc:meta])* $key:ident: $type:ty = $unset:expr, $parse:expr; )*
@@ -49,7 +120,7 @@ macro_rules! section {
             const KEYS: &'static [Key] = &[$( Key { path: concat!($section, ".", stringify!($key)), unset: $unset }, )*];
 
             /// `None` when any key is missing or wrong; the reader then holds a problem for each.
-            pub(super) fn read(reader: &mut Resolver<'_>) -> Option<Self> {
+            pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
                 $( let $key = reader.value(concat!($section, ".", stringify!($key)), $unset, $parse); )*
                 Some(Self { $( $key: $key?, )* })
             }

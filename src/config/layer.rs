@@ -1,7 +1,7 @@
 //! The layers: files, environment and flags, each as a source for the `config` crate.
 //!
 //! A layer holds known keys only. What is unknown, reserved or not TOML is reported here, with the line that only this module
-//! knows. Values are judged after layering, in `resolve.rs`. Stations travel as a table by folded identity, so that a later
+//! knows. Values are judged after layering, in `mod.rs`. Stations travel as a table by folded identity, so that a later
 //! file adds a station, or a key to a station, instead of replacing the whole list.
 //!
 //! Limits: a file of 1 MiB, 100 files in `conf.d`.
@@ -17,10 +17,8 @@ use ::config::{ConfigError, Map, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::found::Found;
-use super::place::{Ledger, Place, Shape, Source};
-use super::problem::Problem;
-use super::{keys, reserved, unknown};
+use super::found::{Found, Ledger, Place, Problem, Shape, Source};
+use super::{keys, reserved};
 
 const MAX_FILE_BYTES: u64 = 1 << 20;
 const MAX_FILES: usize = 100;
@@ -165,7 +163,7 @@ impl Layers {
     /// Takes a value in if its key is known and the value not reserved.
     fn known(&mut self, path: String, value: Value, place: &Place, values: &mut Map<String, Value>) {
         if !keys::is_key(&path) {
-            return self.problems.push(Problem { place: place.clone(), message: unknown::key(&path, &place.source) });
+            return self.problems.push(Problem { place: place.clone(), message: reserved::unknown_key(&path, &place.source) });
         }
         let found = Found::new(&value, &self.ledger);
         let items = found.list().unwrap_or_else(|| vec![Found::new(&value, &self.ledger)]);
@@ -208,9 +206,9 @@ impl<P: Fn(usize) -> Place> FileReader<'_, P> {
                 _ if keys::is_section(&path) => {
                     self.report(&place, format!("`{path}` is a section; write `[{path}]` and its keys below"))
                 }
-                DeValue::Table(_) if !keys::is_key(&path) => self.report(&place, unknown::section(&path, false)),
+                DeValue::Table(_) if !keys::is_key(&path) => self.report(&place, reserved::unknown_section(&path, false)),
                 DeValue::Array(items) if !keys::is_key(&path) && items.iter().any(|item| item.get_ref().is_table()) => {
-                    self.report(&place, unknown::section(&path, true));
+                    self.report(&place, reserved::unknown_section(&path, true));
                 }
                 inner => {
                     let value = self.leaf(inner, place.clone());

@@ -4,7 +4,7 @@
 //! built-in ◁ systemd credentials ◁ forecourt.toml ◁ conf.d/*.toml, by name ◁ FORECOURT__SECTION__KEY ◁ flags    (◁ = yields to)
 //!      keys.rs         layer.rs: unknown and reserved keys, each with file and line
 //!                          the `config` crate merges, every value keeps its place
-//!                              resolve.rs: types, ranges, rules between keys ─▶ Config, or all problems at once
+//!                              values.rs, types.rs: types, ranges; here: rules between keys ─▶ Config, or all problems at once
 //! ```
 //! Stations merge by identity: a later file adds a station, or a key to one. A relative path starts at the folder of the
 //! file that names it; in a variable or flag, at the working directory. `""` takes an optional key back. Secrets are only
@@ -14,18 +14,11 @@
 //! Deliberately not here: whether the files named exist and fit (the modules that use them say that, with more detail), reloading, logs.
 //! [`Config::describe`] tells where each value came from.
 
-mod broker;
-mod currency;
-mod enums;
 mod found;
 mod keys;
 mod layer;
-mod nearest;
-mod place;
-mod problem;
 mod reserved;
-mod resolve;
-mod unknown;
+mod types;
 mod values;
 
 #[cfg(test)]
@@ -33,16 +26,13 @@ mod tests;
 
 use std::path::Path;
 
-pub use broker::Broker;
-pub use currency::Currency;
-pub use enums::{Algorithm, LogFormat, LogLevel, Quirk, Rounding, UnknownStations, UnknownTokens};
+pub use found::{ConfigErrors, Place, Problem, Setting, Source};
 pub use keys::{Log, Mqtt, Ocpp, Signing, Site, Station, Store, Tariff};
-pub use place::{Place, Source};
-pub use problem::{ConfigErrors, Problem};
+pub use types::{Algorithm, Broker, Currency, LogFormat, LogLevel, Quirk, Rounding, UnknownStations, UnknownTokens};
 pub use values::SigningKeyFile;
 
+use keys::{Reader, below};
 use layer::Layers;
-use resolve::Resolver;
 
 /// Read when no `--config` names another.
 pub const DEFAULT_FILE: &str = "/etc/forecourt/forecourt.toml";
@@ -62,16 +52,6 @@ pub struct Config {
     settings: Vec<Setting>,
 }
 
-/// One key as it was found.
-#[derive(Clone, Debug)]
-pub struct Setting {
-    /// `section.key`, or `station.{id in lower case}.key`.
-    pub key: String,
-    /// As one would write it in TOML.
-    pub value: String,
-    pub place: Place,
-}
-
 impl Config {
     /// Reads all layers. `explicit`: the operator named `main`, so it has to exist. `flags` are `(key, value)` pairs such as
     /// `("store.path", "/tmp/a.db")`; a flag's value is read like a variable's (lists with commas, no quotes).
@@ -84,7 +64,7 @@ impl Config {
         let env: Vec<_> = env.collect();
         let mut layers = Layers::default();
         if let Some((_, folder)) = env.iter().find(|(name, folder)| name == "CREDENTIALS_DIRECTORY" && !folder.is_empty()) {
-            layers.texts(resolve::credentials(Path::new(folder)));
+            layers.texts(credentials(Path::new(folder)));
         }
         let exists = layers.file(main);
         if !exists && explicit {
@@ -104,7 +84,7 @@ impl Config {
         let merged = builder.build().and_then(|merged| ::config::Source::collect(&merged)).map_err(|error| {
             ConfigErrors::new(vec![Problem { place: main.clone(), message: format!("the layers do not fit together: {error}") }])
         })?;
-        let config = Resolver::new(&merged, &layers.ledger, &main, layers.incomplete).config();
+        let config = Reader::new(&merged, &layers.ledger, &main, layers.incomplete).config();
         match config {
             Ok(config) if layers.problems.is_empty() => Ok(config),
             Ok(_) => Err(ConfigErrors::new(layers.problems)),
@@ -146,6 +126,76 @@ impl Config {
     }
 }
 
+/// From the merged layers to one trusted [`Config`]: every key parsed, then the few rules that look at several keys.
+impl Reader<'_> {
+    /// Everything, or the problems.
+    fn config(mut self) -> Result<Config, Vec<Problem>> {
+        let site = Site::read(&mut self);
+        let store = Store::read(&mut self);
+        let ocpp = Ocpp::read(&mut self);
+        let stations = self.stations();
+        let tariff = Tariff::read(&mut self);
+        let mqtt = Mqtt::read(&mut self);
+        let signing = Signing::read(&mut self);
+        let log = Log::read(&mut self);
+        if let Some(mqtt) = &mqtt {
+            self.check_mqtt(mqtt);
+        }
+        self.check_evse_ids(&stations);
+        match (site, store, ocpp, tariff, mqtt, signing, log) {
+            (Some(site), Some(store), Some(ocpp), Some(tariff), Some(mqtt), Some(signing), Some(log))
+                if self.problems.is_empty() =>
+            {
+                let settings = self.settings;
+                Ok(Config { site, store, ocpp, stations, tariff, mqtt, signing, log, settings }.filled())
+            }
+            _ => Err(self.problems),
+        }
+    }
+
+    /// In order of identity.
+    fn stations(&mut self) -> Vec<Station> {
+        let mut ids: Vec<&str> =
+            below(self.merged, "station").map(|table| table.keys().map(String::as_str).collect()).unwrap_or_default();
+        ids.sort_unstable();
+        let mut stations = Vec::new();
+        for id in ids {
+            self.station = Some(id);
+            stations.extend(Station::read(self));
+        }
+        self.station = None;
+        stations
+    }
+
+    /// A connection that could not come about as written.
+    fn check_mqtt(&mut self, mqtt: &Mqtt) {
+        let Some(broker) = &mqtt.url else { return };
+        if mqtt.password_file.is_some() && mqtt.username.is_none() {
+            self.note("mqtt.password_file", "needs `mqtt.username` beside it");
+        }
+        if mqtt.cert_file.is_some() != mqtt.key_file.is_some() {
+            let (there, missing) = if mqtt.cert_file.is_some() { ("cert_file", "key_file") } else { ("key_file", "cert_file") };
+            self.note(&format!("mqtt.{there}"), &format!("needs `mqtt.{missing}` beside it"));
+        }
+        let tls = [("mqtt.ca_file", &mqtt.ca_file), ("mqtt.cert_file", &mqtt.cert_file), ("mqtt.key_file", &mqtt.key_file)];
+        for (key, _) in tls.iter().filter(|(_, file)| file.is_some() && !broker.tls) {
+            self.note(key, &format!("has no effect on {broker}; make it mqtts:// or remove the file"));
+        }
+    }
+
+    /// One EVSE id names one EVSE (OCPI 2.2.1 locations, EVSE.evse_id).
+    fn check_evse_ids(&mut self, stations: &[Station]) {
+        for (index, station) in stations.iter().enumerate() {
+            for id in &station.evse_ids {
+                if let Some(other) = stations.iter().take(index).find(|other| other.evse_ids.contains(id)) {
+                    let key = format!("station.{}.evse_ids", station.id.to_lowercase());
+                    self.note(&key, &format!("contains {id:?}, which already belongs to station {:?}", other.id));
+                }
+            }
+        }
+    }
+}
+
 /// The process's environment. `std::env::vars` would panic on a stray byte; here it shows up as `�` in the error.
 pub fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
@@ -153,6 +203,15 @@ pub fn environment() -> impl Iterator<Item = (String, String)> {
 
 /// `FORECOURT__OCPP__LISTEN` is `ocpp.listen`.
 fn variable(name: &str, value: &str) -> Option<(Source, String, String)> {
-    let path = name.strip_prefix(unknown::PREFIX)?.to_ascii_lowercase().replace("__", ".");
+    let path = name.strip_prefix(reserved::PREFIX)?.to_ascii_lowercase().replace("__", ".");
     Some((Source::Variable(name.to_owned()), path, value.to_owned()))
+}
+
+/// Keys that systemd's credentials stand for, those that are there.
+fn credentials(folder: &Path) -> impl Iterator<Item = (Source, String, String)> {
+    [("mqtt-password", "mqtt.password_file"), ("signing-key", "signing.key_file")]
+        .into_iter()
+        .map(|(name, key)| (name, key, folder.join(name)))
+        .filter(|(_, _, path)| path.exists())
+        .filter_map(|(name, key, path)| Some((Source::Credential(name), key.to_owned(), path.to_str()?.to_owned())))
 }

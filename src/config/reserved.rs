@@ -1,7 +1,11 @@
-//! Promised, not built: keys and values that the documentation names and this version cannot honour.
+//! Keys and values that are refused: those that nobody knows, and those that are promised and not built, which the documentation
+//! names and this version cannot honour.
 //!
-//! Accepting them in silence would let an operator believe that, say, TLS is on. Each is an error that says why.
+//! Accepting the latter in silence would let an operator believe that, say, TLS is on. Each is an error that says why.
 //! **Whoever builds one of these capabilities deletes its row here** and adds its key to `keys.rs` (if it is not there yet).
+
+use super::found::{Source, nearest};
+use super::keys::{self, heading};
 
 /// A promised key, or a promised value of a key.
 pub(super) struct Reserved {
@@ -57,6 +61,56 @@ pub(super) fn value(key: &str, value: &str) -> Option<&'static Reserved> {
 
 fn is_or_below(key: &str, section: &str) -> bool {
     key.strip_prefix(section).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// The environment's name for a key: `ocpp.listen` is `FORECOURT__OCPP__LISTEN`.
+pub(super) const PREFIX: &str = "FORECOURT__";
+
+/// An unknown section, as written: `[ocp]` or `[[stations]]`.
+pub(super) fn unknown_section(name: &str, repeated: bool) -> String {
+    let written = if repeated { format!("[[{name}]]") } else { format!("[{name}]") };
+    match nearest(name, keys::sections()) {
+        Some(near) => format!("unknown section `{written}`; did you mean `{}`?", heading(near)),
+        None => format!("unknown section `{written}`; there are {}", headings()),
+    }
+}
+
+/// An unknown key: the nearest by spelling, else the same name in another section, else all of its section.
+pub(super) fn unknown_key(path: &str, source: &Source) -> String {
+    let (section, leaf) = path.rsplit_once('.').unwrap_or(("", path));
+    let known = || keys::all().map(|key| key.path).filter(|path| can_name(source, path));
+    let mut near: Vec<&str> = nearest(path, known()).into_iter().collect();
+    if near.is_empty() {
+        near = known().filter(|path| path.rsplit_once('.').is_some_and(|(_, name)| name == leaf)).collect();
+    }
+    if near.is_empty() {
+        return match keys::of(section) {
+            [] => format!("unknown key `{path}`; keys stand in {}", headings()),
+            keys => format!("unknown key `{path}`; {} has {}", heading(section), leaves(keys)),
+        };
+    }
+    let near: Vec<_> = near.into_iter().map(|path| spelled(path, source)).collect();
+    format!("unknown key `{path}`; did you mean {}?", near.join(" or "))
+}
+
+/// Only files can name a station.
+fn can_name(source: &Source, path: &str) -> bool {
+    matches!(source, Source::File(_)) || !path.starts_with("station.")
+}
+
+fn spelled(path: &str, source: &Source) -> String {
+    match source {
+        Source::Variable(_) => format!("`{PREFIX}{}`", path.to_ascii_uppercase().replace('.', "__")),
+        _ => format!("`{path}`"),
+    }
+}
+
+fn headings() -> String {
+    keys::sections().map(heading).collect::<Vec<_>>().join(", ")
+}
+
+fn leaves(keys: &[keys::Key]) -> String {
+    keys.iter().filter_map(|key| key.path.rsplit_once('.')).map(|(_, leaf)| leaf).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

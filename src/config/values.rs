@@ -5,11 +5,8 @@ use std::path::{Component, Path, PathBuf};
 
 use chrono_tz::Tz;
 
-use super::currency::Currency;
-use super::enums::Word;
-use super::found::{Found, Wrong};
-use super::nearest::nearest;
-use super::place::Source;
+use super::found::{Found, Source, Wrong, did_you_mean, nearest};
+use super::types::{Currency, Word};
 use crate::units::Decimal;
 
 type Parsed<T> = Result<T, Wrong>;
@@ -245,9 +242,4 @@ fn beside(file: &Path, path: &Path) -> PathBuf {
         }
     }
     result
-}
-
-/// `; did you mean …?`, or nothing.
-pub(super) fn did_you_mean(near: Option<String>) -> String {
-    near.map(|near| format!("; did you mean {near}?")).unwrap_or_default()
 }

@@ -5,7 +5,7 @@
 //! group, and root. The socket is made anew at each start.
 //!
 //! Limits: [`MAX_CONNECTIONS`] at a time, [`MAX_LINE`] bytes a command, [`PATIENCE`] for it to come.
-//! Deliberately absent: reads (they open the store), a session, a second command on the same connection.
+//! Deliberately absent: reads of what the store holds (they open it), a session, a second command on the same connection.
 
 mod client;
 mod peer;
@@ -42,6 +42,23 @@ pub fn check(path: &Path) -> Result<(), String> {
     match std::fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => Err("something that is not a socket stands there".to_owned()),
         _ => Ok(()),
+    }
+}
+
+/// What keeps the socket from being made as things stand: its folder is missing, or this user may not write there.
+pub fn folder(path: &Path) -> Option<String> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match std::fs::metadata(folder) {
+        Ok(found) if !found.is_dir() => Some(format!("{} is no folder", folder.display())),
+        // Mode 0222: nobody may write there; whose turn it is otherwise, only the daemon's user can say.
+        Ok(found) if found.permissions().mode() & 0o222 == 0 => {
+            Some(format!("nobody may write in its folder {}; no commands could be given to the daemon", folder.display()))
+        }
+        Ok(_) => None,
+        Err(error) => Some(format!(
+            "its folder {} cannot be used ({error}); no commands could be given to the daemon: make it (RuntimeDirectory= of the unit does)",
+            folder.display()
+        )),
     }
 }
 
@@ -110,7 +127,11 @@ async fn answer<F: Future<Output = Reply>>(mut socket: UnixStream, handle: &impl
         Ok(Ok(_)) if line.len() as u64 == MAX_LINE => Reply::refused(Outcome::Usage, format!("longer than {MAX_LINE} bytes")),
         Ok(Ok(_)) => match serde_json::from_slice::<Command>(&line) {
             Ok(command) => {
-                info!(actor, command = command.name(), "command");
+                if command.only_reads() {
+                    debug!(actor, command = command.name(), "command");
+                } else {
+                    info!(actor, command = command.name(), "command");
+                }
                 tokio::select! {
                     reply = handle(command, actor) => reply,
                     () = hung_up(&mut socket) => return Ok(()),

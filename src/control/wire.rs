@@ -27,6 +27,8 @@ pub enum Command {
         tokens: Vec<String>,
         reason: String,
     },
+    /// The live state of the daemon; changes nothing.
+    Observe,
 }
 
 impl Command {
@@ -38,7 +40,13 @@ impl Command {
             Self::TokenSet { .. } => "token set",
             Self::TokenBlock { .. } => "token block",
             Self::TokenRemove { .. } => "token remove",
+            Self::Observe => "observe",
         }
+    }
+
+    /// Whether it only looks.
+    pub const fn only_reads(&self) -> bool {
+        matches!(self, Self::Observe)
     }
 }
 

@@ -18,11 +18,14 @@ use tokio_tungstenite::tungstenite::{Bytes, Message as Frame};
 use tracing::{debug, trace, warn};
 
 use super::calls::{CallEvent, Calls, OutgoingCall};
+use super::in_hand::{Begun, Counted, InHand, Next, stored};
 use super::inbound::TooMuch;
 use super::registry::{Claim, Ousted, Standing};
+use super::settings::Settings;
+use super::shared::{Csms, stopped};
 use super::socket::{Socket, Text, close, is_result, send, text_of};
-use super::{Csms, Settings};
 use crate::fact::{Answer, Fact};
+use crate::observe::MessageOutcome;
 use crate::ocpp;
 use crate::store::{Content, Job, Keep, Message, Stored, WriterHandle};
 use crate::units::{Clock, Finding, Received, StationId, Time, Version};
@@ -45,6 +48,9 @@ const MAX_LOGGED: usize = 60;
 /// Such frames of a connection that are logged as warnings.
 const LOGGED_NOISE: u32 = 10;
 
+/// Finding of a frame that cannot be read.
+const BROKEN: &str = "broken-frame";
+
 pub struct Connection<'a> {
     csms: &'a Csms,
     settings: &'a Settings,
@@ -62,27 +68,6 @@ pub struct Connection<'a> {
     /// When the store last heard of a heartbeat.
     seen_at: Option<Instant>,
     calls: Calls,
-}
-
-/// A message that waits for its commit.
-struct InHand {
-    stored: oneshot::Receiver<Stored>,
-    was_proven: bool,
-    /// What it occupies counts until it is answered.
-    frame: Frame,
-}
-
-/// What a frame comes to at once.
-enum Begun {
-    Stored(oneshot::Receiver<Stored>),
-    Next(Next),
-}
-
-/// What to do after a frame.
-enum Next {
-    Answer(String),
-    Nothing,
-    Close(CloseCode, &'static str),
 }
 
 /// The largest message that is taken from such a station.
@@ -139,7 +124,7 @@ impl<'a> Connection<'a> {
                     Ousted::Newer => (CloseCode::Policy, "a newer connection of this station"),
                     Ousted::Displaced => (CloseCode::Again, "an unknown station; a known one needs its place"),
                 },
-                () = super::stopped(&mut stop) => (CloseCode::Away, "forecourt is stopping"),
+                () = stopped(&mut stop) => (CloseCode::Away, "forecourt is stopping"),
             }
         });
         let connected = Instant::now();
@@ -235,8 +220,8 @@ impl<'a> Connection<'a> {
             }
         };
         match begun {
-            Begun::Stored(stored) => {
-                *in_hand = Some(InHand { stored, was_proven, frame });
+            Begun::Stored(stored, counted) => {
+                *in_hand = Some(InHand { counted, stored, was_proven, frame });
                 Next::Nothing
             }
             Begun::Next(next) => next,
@@ -245,8 +230,9 @@ impl<'a> Connection<'a> {
 
     /// The message in hand is on disk, or cannot be stored.
     fn stored(&mut self, stored: Result<Stored, RecvError>, in_hand: &mut Option<InHand>) -> Next {
-        let Some(InHand { was_proven, frame, .. }) = in_hand.take() else { return Next::Nothing };
+        let Some(InHand { counted: (message, outcome), was_proven, frame, .. }) = in_hand.take() else { return Next::Nothing };
         drop(frame);
+        self.csms.live.count_message(message, if stored.is_ok() { outcome } else { MessageOutcome::NotStored });
         if stored.is_ok() && self.proven && !was_proven {
             self.csms.registry.prove(self.claim);
         }
@@ -312,7 +298,20 @@ impl<'a> Connection<'a> {
             }
         };
         message.bytes = mended.map(|(bytes, _)| Box::from(bytes));
-        Begun::Stored(self.store.store(Box::new(message)))
+        let counted = self.counted(&message);
+        Begun::Stored(self.store.store(Box::new(message)), counted)
+    }
+
+    /// Names that a station invents are not counted by name.
+    fn counted(&self, message: &Message) -> Counted {
+        let (understood, outcome) = match &message.content {
+            Content::Fact { .. } => (true, MessageOutcome::Answered),
+            Content::Fixed { .. } if message.findings.iter().any(|finding| finding.code == BROKEN) => {
+                (false, MessageOutcome::Broken)
+            }
+            Content::Fixed { .. } => (false, MessageOutcome::Refused),
+        };
+        (self.csms.live.message(self.version, message.action.as_deref(), understood), outcome)
     }
 
     /// What to store of a frame; `Err`: what to do with one that needs no storing.
@@ -352,7 +351,7 @@ impl<'a> Connection<'a> {
                 } else {
                     debug!(station = %self.station, error = %broken, "broken frame");
                 }
-                let findings = with(vec![Finding::new("broken-frame", broken.to_string())]);
+                let findings = with(vec![Finding::new(BROKEN, broken.to_string())]);
                 let action = broken.action.as_deref();
                 let transaction = action.is_some_and(|action| ocpp::is_transaction(self.version, action));
                 let keep = if transaction { Keep::Always } else { Keep::Sparingly };
@@ -388,6 +387,8 @@ impl<'a> Connection<'a> {
             Ok(decoded) if decoded.fact == Fact::Heartbeat => {
                 self.valid();
                 self.seen();
+                let live = &self.csms.live;
+                live.count_message(live.message(version, Some(action), true), MessageOutcome::Answered);
                 return Err(decoded.reply.text(id, &Answer::Heartbeat { now: received.at }));
             }
             Ok(ocpp::Decoded { fact, findings: more, reply }) => {
@@ -478,13 +479,5 @@ impl<'a> Connection<'a> {
             (None, Error::ConnectionClosed | Error::AlreadyClosed) => "closed by the station".into(),
             (None, error) => error.to_string().into(),
         }
-    }
-}
-
-/// Completes when the message in hand is on disk; the receiver fails when it cannot be stored.
-async fn stored(in_hand: &mut Option<InHand>) -> Result<Stored, RecvError> {
-    match in_hand {
-        Some(message) => (&mut message.stored).await,
-        None => std::future::pending().await,
     }
 }

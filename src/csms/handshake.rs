@@ -6,7 +6,7 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::Settings;
+use super::settings::Settings;
 use crate::units::{Version, is_unprintable, printable};
 
 /// Longer identities are refused: 2.0.1 allows 48 characters, 1.6 sets no limit.

@@ -19,13 +19,13 @@ use tracing::{info, warn};
 
 use super::connection::{self, Connection};
 use super::handshake::{self, Refused};
-use super::handshakes::{Handshake, Handshakes, Quiet};
+use super::handshakes::Handshake;
 use super::inbound::Inbound;
-use super::registry::{Claim, MAX_SILENT_PER_PEER, NoPlace, Peer, Registry, Standing};
+use super::registry::{Claim, MAX_SILENT_PER_PEER, NoPlace, Peer, Standing};
+use super::shared::{Csms, stopped};
 use super::socket::close;
-use super::{Budgets, Settings};
-use crate::store::{Job, WriterHandle};
-use crate::units::{Clock, StationId, Version};
+use crate::store::Job;
+use crate::units::Version;
 
 const SUBPROTOCOL: &str = "sec-websocket-protocol";
 /// Small: a site has many idle stations. Larger messages grow it for as long as they need.
@@ -34,31 +34,12 @@ const READ_BUFFER: usize = 4 * 1024;
 /// How long a stop waits for stations to take what is on its way to them. One that does not read must not hold it up.
 const GOODBYE: Duration = Duration::from_secs(3);
 
-/// Everything a connection needs.
-pub struct Csms {
-    pub settings: Settings,
-    pub store: WriterHandle,
-    pub clock: Clock,
-    pub(super) registry: Registry,
-    pub(super) budgets: Budgets,
-    handshakes: Arc<Handshakes>,
-    /// Lines about sockets and upgrades that were turned away.
-    turned_away: Quiet,
-}
-
 /// Binds one listening address; the error names it.
 pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| io::Error::new(error.kind(), format!("ocpp.listen {address}: {error}")))
 }
 
 impl Csms {
-    /// `proven`: stations of the store that have said something valid, the last one heard of first.
-    pub fn new(settings: Settings, proven: Vec<StationId>, store: WriterHandle, clock: Clock) -> Arc<Self> {
-        let registry = Registry::new(settings.max_connections, &settings.stations, proven);
-        let budgets = Budgets::new(&settings);
-        Arc::new(Self { settings, store, clock, registry, budgets, handshakes: Arc::default(), turned_away: Quiet::default() })
-    }
-
     /// Accepts on all listeners until `stop` turns true, then closes every connection with 1001 and waits for them.
     pub async fn serve(self: Arc<Self>, listeners: Vec<TcpListener>, stop: watch::Receiver<bool>) {
         let mut accepting = JoinSet::new();
@@ -90,7 +71,7 @@ impl Csms {
                         tracing::error!(%error, "a connection panicked; the others go on");
                     }
                 }
-                () = super::stopped(&mut stop) => break,
+                () = stopped(&mut stop) => break,
             }
         }
         drop(listener);
@@ -123,7 +104,7 @@ impl Csms {
         let upgrade = accept_hdr_async_with_config(socket, check_upgrade, Some(config));
         let upgraded = tokio::select! {
             biased;
-            () = super::stopped(&mut stop) => return,
+            () = stopped(&mut stop) => return,
             upgraded = tokio::time::timeout(self.settings.handshake_timeout, upgrade) => upgraded,
         };
         let mut socket = match upgraded {
@@ -140,6 +121,7 @@ impl Csms {
             Err(_) => return drop(close(socket, CloseCode::Again, "no place is free").await),
         };
         socket.get_mut().allow(connection::message_limit(&self.settings, claim.standing), self.budgets.of(claim.standing));
+        self.live.connections.one();
         info!(station = %claim.station, version = version.number(), %peer, "station connected");
         let mut held = Held { csms: &self, claim, why: "a fault of ours".into() };
         held.why = Connection::new(&self, &held.claim, version, peer, orders.calls).run(socket, orders.ousted, stop).await;
@@ -163,6 +145,7 @@ impl Csms {
                 Ok(response)
             }
             Err(refused) => {
+                self.live.turned_away.count(self.live.turned_away.label(&refused.status.to_string()), 0);
                 if let Some(unsaid) = self.turned_away.line() {
                     warn!(%peer, path = request.uri().path(), status = refused.status, why = refused.text, unsaid, "station turned away");
                     self.note_refusal(request.uri().path(), &refused);

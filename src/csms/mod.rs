@@ -31,72 +31,17 @@ mod calls;
 mod connection;
 mod handshake;
 mod handshakes;
+mod in_hand;
 mod inbound;
 mod listener;
 mod registry;
+mod request;
+mod settings;
+mod shared;
 mod socket;
 
-use std::collections::HashSet;
-use std::sync::Arc;
-use std::time::Duration;
-
-pub use calls::{CallOutcome, CallRequest};
-pub use listener::{Csms, bind};
+pub use listener::bind;
 pub use registry::MAX_PROVEN;
-
-use inbound::Budget;
-use registry::Standing;
-
-use crate::units::{StationId, Version};
-
-const UNKNOWN_BUDGET: usize = 2 << 20;
-const KNOWN_BUDGET: usize = 8 << 20;
-
-/// What the configuration says about stations, resolved.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Prefix of the connection URL's path, e.g. `/ocpp`.
-    pub path: String,
-    /// Versions we speak. Their order decides nothing: the station's first offer counts.
-    pub versions: Vec<Version>,
-    pub max_message_bytes: usize,
-    pub max_connections: usize,
-    pub handshake_timeout: Duration,
-    /// A station that says nothing for this long is pinged, and dropped if it stays silent as long again.
-    pub quiet_after: Duration,
-    /// An unknown station that has said nothing valid by then is dropped.
-    pub unknown_silence: Duration,
-    /// Turn away stations that are not in `stations`.
-    pub only_known: bool,
-    pub stations: Vec<StationId>,
-    /// Stations whose firmware offers no subprotocol (`quirks = ["assume-ocpp1.6"]`, docs/quirks.md Q1).
-    pub assume_v16: HashSet<StationId>,
-}
-
-/// What large messages of each kind of station may occupy together.
-struct Budgets {
-    unknown: Arc<Budget>,
-    proven: Arc<Budget>,
-    configured: Arc<Budget>,
-}
-
-impl Budgets {
-    fn new(settings: &Settings) -> Self {
-        // One message of the largest size always fits.
-        let known = KNOWN_BUDGET.max(settings.max_message_bytes);
-        Self { unknown: Budget::new(UNKNOWN_BUDGET), proven: Budget::new(known), configured: Budget::new(known) }
-    }
-
-    fn of(&self, standing: Standing) -> &Arc<Budget> {
-        match standing {
-            Standing::Configured => &self.configured,
-            Standing::Proven => &self.proven,
-            Standing::Unknown => &self.unknown,
-        }
-    }
-}
-
-/// Completes when the daemon stops (or is gone).
-async fn stopped(stop: &mut tokio::sync::watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
-}
+pub use request::{CallOutcome, CallRequest};
+pub use settings::Settings;
+pub use shared::Csms;

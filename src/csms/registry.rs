@@ -167,6 +167,16 @@ impl Registry {
         Some(Callee { station, version: entry.version, calls: entry.calls.clone() })
     }
 
+    /// Stations that are connected and not unknown, and how many unknown ones are.
+    pub fn connected(&self) -> (Vec<(StationId, Version)>, u64) {
+        let inner = self.lock();
+        let is_known = |entry: &&Entry| entry.standing != Standing::Unknown;
+        let known = inner.connected.iter().filter(|(_, entry)| is_known(entry));
+        let known: Vec<_> = known.map(|(station, entry)| (station.clone(), entry.version)).collect();
+        let unknown = inner.connected.len() - known.len();
+        (known, unknown as u64)
+    }
+
     /// The station said something valid.
     pub fn prove(&self, claim: &Claim) {
         let mut inner = self.lock();

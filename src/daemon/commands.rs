@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::observe::Observer;
 use super::tariffs::{Reloader, TariffChange};
 use super::tokens::Tokens;
 use crate::control::{Command, Outcome, Reply, StationCall};
@@ -25,6 +26,7 @@ pub struct Commands {
     pub csms: Arc<Csms>,
     pub tariffs: Arc<Reloader>,
     pub tokens: Tokens,
+    pub observer: Observer,
 }
 
 impl Commands {
@@ -40,6 +42,7 @@ impl Commands {
             Command::TokenSet { tokens, reason } => self.tokens.set(tokens, &self.tariffs, reason, actor).await,
             Command::TokenBlock { token, reason } => self.tokens.block(token, reason, actor).await,
             Command::TokenRemove { tokens, reason } => self.tokens.remove(tokens, reason, actor).await,
+            Command::Observe => observe(&self.observer),
         }
     }
 }
@@ -50,6 +53,14 @@ fn is_long(reason: &str) -> bool {
 
 fn long_reason() -> Reply {
     Reply::refused(Outcome::Usage, format!("the reason must be at most {MAX_REASON} characters"))
+}
+
+/// Changes nothing; the result is an `observe::Snapshot`.
+fn observe(observer: &Observer) -> Reply {
+    match serde_json::to_value(observer.snapshot()) {
+        Ok(result) => Reply { outcome: Outcome::Done, reason: String::new(), result },
+        Err(error) => Reply::refused(Outcome::Refused, format!("the snapshot cannot be written as JSON: {error}")),
+    }
 }
 
 async fn tariff_reload(tariffs: &Reloader, reason: &str, actor: &str) -> Reply {
@@ -117,7 +128,7 @@ async fn station_call(csms: &Csms, call: StationCall, actor: String) -> Reply {
         }
         CallOutcome::Ended(CallEnd::Timeout) => unreachable("timeout", &format!("{name} did not answer within {timeout_s} s")),
         CallOutcome::Ended(CallEnd::Unknown) => {
-            unreachable("timeout", &format!("the connection of {name} ended before its answer; it may have done it"))
+            unreachable("unknown", &format!("the connection of {name} ended before its answer; it may have done it"))
         }
         CallOutcome::Ended(CallEnd::CallError { error }) => {
             let error: Value = serde_json::from_str(&error).unwrap_or_default();

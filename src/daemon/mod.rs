@@ -10,6 +10,7 @@
 mod commands;
 mod key;
 mod logging;
+mod observe;
 mod outbox;
 mod policy;
 pub mod settle;
@@ -37,9 +38,12 @@ use crate::control;
 use crate::csms::{self, Csms};
 use crate::fact::Request;
 use crate::mqtt::{self, SettingsError};
+use crate::observe::Live;
 use crate::ocpp::{Outgoing, call, settings};
 use crate::record::{Hash, Signer as _};
-use crate::store::{CallText, OpenError, Parts, Reader, Reply, Signals, Signing, SiteFacts, StoreError, Writer, WriterHandle};
+use crate::store::{
+    CallText, OpenError, PATIENT, Parts, QUICK, Reader, Reply, Signals, Signing, SiteFacts, StoreError, Writer, WriterHandle,
+};
 use crate::units::{StationId, Version};
 
 pub use key::KeyFileError;
@@ -126,7 +130,9 @@ impl Daemon {
         let now = clock.as_now();
         let begin = Arc::clone(&clock);
         let begin = Box::new(move |known| begin.begin(known));
-        let parts = Parts { policy, calls, signing, signals, released, now: Arc::clone(&now), begin };
+        let live = Arc::new(Live::default());
+        let watch = Box::new(observe::Counting(Arc::clone(&live)));
+        let parts = Parts { policy, calls, signing, signals, released, now: Arc::clone(&now), begin, watch };
         let mut writer = Writer::open(path, &site_facts(&config), parts)?;
         writer.keep_tariffs(&known_tariffs, now())?;
         let epoch = writer.epoch();
@@ -138,7 +144,7 @@ impl Daemon {
         let settler = settle::Settler {
             site: settle::site_terms(&config),
             config: config.clone(),
-            reader: Reader::open(path)?,
+            reader: Reader::open(path, PATIENT)?,
             store: store.clone(),
             clock: clock.as_clock(),
             stop: stopping.clone(),
@@ -146,14 +152,18 @@ impl Daemon {
         };
         let rating_thread = start_settler(settler, wake, fails)?;
         let settings = mqtt_settings(&config.mqtt)?;
-        let reader = Arc::new(Mutex::new(Reader::open(path)?));
+        let reader = Reader::open(path, QUICK)?;
+        live.acknowledge(epoch, reader.receipted(epoch)?);
+        let reader = Arc::new(Mutex::new(reader));
+        let (since, observed_epoch, observed_records) = (now(), current_epoch.clone(), new_records.clone());
         let uplink = settings.map(|settings| uplink::Uplink {
             settings,
             site: config.site.id.clone(),
             kid,
-            since: now(),
+            since,
             reader,
             store: store.clone(),
+            live: Arc::clone(&live),
             now,
             epoch: current_epoch,
             records: new_records,
@@ -163,10 +173,20 @@ impl Daemon {
         }
         let uplink = uplink.map(|uplink| tokio::spawn(uplink.run(stopping.clone())));
 
-        let csms = Csms::new(csms_settings(&config), proven_stations(path)?, store.clone(), clock.as_clock());
+        let csms = Csms::new(csms_settings(&config), proven_stations(path)?, store.clone(), clock.as_clock(), Arc::clone(&live));
         let reloader = Arc::new(tariffs::Reloader::new(config.clone(), store.clone(), clock.as_clock(), &known_tariffs));
         let tokens = tokens::Tokens { store: store.clone(), clock: clock.as_clock() };
-        let commands = commands::Commands { csms: Arc::clone(&csms), tariffs: Arc::clone(&reloader), tokens };
+        let observer = observe::Observer {
+            site: config.site.id.clone(),
+            started_at: since,
+            live,
+            csms: Arc::clone(&csms),
+            store: store.clone(),
+            clock: Arc::clone(&clock),
+            epoch: observed_epoch,
+            records: observed_records,
+        };
+        let commands = commands::Commands { csms: Arc::clone(&csms), tariffs: Arc::clone(&reloader), tokens, observer };
         let control = start_control(&config.site.control_socket, commands, &stopping);
         let csms = tokio::spawn(csms.serve(listeners, stopping));
         info!(site = config.site.id, epoch, listen = ?addresses, path = config.ocpp.path, store = %path.display(), "ready");
@@ -318,7 +338,7 @@ fn proven_stations(store: &Path) -> Result<Vec<StationId>, StartError> {
         "SELECT station FROM v_station WHERE proven_at IS NOT NULL ORDER BY last_message_at DESC LIMIT {}",
         csms::MAX_PROVEN
     );
-    let rows = Reader::open(store)?.query(&sql, &[])?;
+    let rows = Reader::open(store, QUICK)?.query(&sql, &[])?;
     Ok(rows.rows.iter().filter_map(|row| row.first()?.as_str()).map(StationId::new).collect())
 }
 

@@ -7,8 +7,9 @@ use chrono::TimeDelta;
 use tokio::sync::{oneshot, watch};
 
 use crate::mqtt::{Identity, LinkState, Outbox, OutboxError, Outgoing, Receipt, ReceiptOutcome, StatusFacts};
+use crate::observe::{Live, UplinkState};
 use crate::store::{self, Job, Reader, Refusal, WriterHandle};
-use crate::units::{Now, Time};
+use crate::units::{Now, Time, time};
 
 pub struct StoreOutbox {
     pub site: String,
@@ -17,6 +18,7 @@ pub struct StoreOutbox {
     pub since: Time,
     pub reader: Arc<Mutex<Reader>>,
     pub store: WriterHandle,
+    pub live: Arc<Live>,
     pub now: Now,
     /// The epoch in use; ours is closed when it is another.
     pub current: watch::Receiver<i64>,
@@ -97,15 +99,23 @@ impl Outbox for StoreOutbox {
         });
         match verdict.blocking_recv().map_err(failed("store a receipt"))? {
             store::ReceiptOutcome::Accepted { through } if ours && through > before => {
+                self.live.receipts.one();
+                if !self.is_closed() {
+                    self.live.acknowledge(self.epoch, through);
+                }
                 self.leave_when_drained();
                 Ok(ReceiptOutcome::Retired(through))
             }
             store::ReceiptOutcome::Accepted { .. } => Ok(ReceiptOutcome::Known),
-            store::ReceiptOutcome::Refused { why } => Ok(ReceiptOutcome::Refused(why)),
+            store::ReceiptOutcome::Refused { why } => {
+                self.live.receipts_refused.one();
+                Ok(ReceiptOutcome::Refused(why))
+            }
         }
     }
 
     fn quarantine(&self, seq: u64, reason: &str, wait: Duration) -> Result<(), OutboxError> {
+        self.live.undelivered.one();
         let at = (self.now)();
         let next_try_at = TimeDelta::from_std(wait).ok().and_then(|wait| at.checked_add_signed(wait)).unwrap_or(at);
         self.undelivered(seq, Some(Refusal { reason: reason.to_owned(), at, next_try_at }))
@@ -146,6 +156,12 @@ impl Outbox for StoreOutbox {
     fn link_changed(&self, state: LinkState) {
         // Shown beside the numbers of the epoch in use.
         let sent = if self.is_closed() { 0 } else { state.sent };
-        self.store.submit(Job::Link { up: state.up, error: state.error, sent, at: (self.now)() });
+        let at = (self.now)();
+        let since = match self.live.uplink() {
+            Some(before) if before.up == state.up => before.since,
+            _ => time::rfc3339(at),
+        };
+        self.live.uplink_is(UplinkState { up: state.up, since, error: state.error.clone(), sent_seq: sent });
+        self.store.submit(Job::Link { up: state.up, error: state.error, sent, at });
     }
 }

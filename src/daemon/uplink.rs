@@ -17,6 +17,7 @@ use tracing::{error, info};
 
 use super::outbox::StoreOutbox;
 use crate::mqtt;
+use crate::observe::Live;
 use crate::store::{Reader, WriterHandle};
 use crate::units::{Now, Time};
 
@@ -28,6 +29,7 @@ pub struct Uplink {
     pub since: Time,
     pub reader: Arc<Mutex<Reader>>,
     pub store: WriterHandle,
+    pub live: Arc<Live>,
     pub now: Now,
     pub epoch: watch::Receiver<i64>,
     pub records: watch::Receiver<u64>,
@@ -85,6 +87,7 @@ impl Uplink {
             since: self.since,
             reader: Arc::clone(&self.reader),
             store: self.store.clone(),
+            live: Arc::clone(&self.live),
             now: Arc::clone(&self.now),
             current: self.epoch.clone(),
             in_epoch_file: self.records.clone(),

@@ -12,8 +12,9 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::dial::{DialError, dial, plain};
-use super::link::Site;
+use super::outbox::Identity;
 use super::pacing::Peer;
+use super::settings::{Settings, Target};
 use super::wire::Topics;
 
 /// Name, TCP, TLS and CONNACK together.
@@ -28,6 +29,14 @@ const RECEIVE_MAX: u16 = 16;
 const SPARE: u16 = 8;
 /// Requests written between two flushes.
 const WRITE_BATCH: usize = 64;
+
+/// What stays the same from connection to connection.
+pub struct Site {
+    pub settings: Arc<Settings>,
+    pub target: Target,
+    pub identity: Identity,
+    pub topics: Topics,
+}
 
 pub enum Happening {
     Up(Peer),

@@ -6,7 +6,6 @@
 //! Order of a connection: CONNECT with last will · SUBSCRIBE receipt · status (retained) · keys (retained) · records.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
@@ -18,24 +17,15 @@ use tracing::{debug, info, warn};
 
 use super::answer::Answer;
 use super::complaints::Complaints;
-use super::driver::{self, Happening};
-use super::outbox::{Identity, OutboxError, Outgoing, ReceiptOutcome, StatusFacts};
+use super::driver::{self, Happening, Site};
+use super::outbox::{OutboxError, Outgoing, ReceiptOutcome, StatusFacts};
 use super::outbox_calls::OutboxCalls;
 use super::pacing::{Demand, Next, Offer, Pacing, Tick};
 use super::quarantine::Quarantined;
-use super::settings::{Settings, Target};
-use super::wire::{self, Topics};
+use super::wire;
 
 /// For the last acknowledgements, the offline status and DISCONNECT.
 const GOODBYE: Duration = Duration::from_secs(3);
-
-/// What stays the same from connection to connection.
-pub struct Site {
-    pub settings: Arc<Settings>,
-    pub target: Target,
-    pub identity: Identity,
-    pub topics: Topics,
-}
 
 pub struct Signals {
     pub records: watch::Receiver<u64>,

@@ -7,7 +7,8 @@ use tokio::sync::watch;
 use tracing::{debug, error};
 
 use super::backoff::Backoff;
-use super::link::{self, End, Signals, Site};
+use super::driver::Site;
+use super::link::{self, End, Signals};
 use super::outbox::{Outbox, OutboxError};
 use super::outbox_calls::OutboxCalls;
 use super::pacing::{Limits, Pacing};

@@ -5,21 +5,11 @@ use rusqlite::params;
 use tracing::{error, info};
 
 use super::copies::Copies;
+use super::jobs::AppendError;
 use super::writer::{Outcome, Writer};
 use super::{StoreError, life, restore};
-use crate::record::{Body, GatewayChange, Header, Place, Record, SealError};
+use crate::record::{Body, GatewayChange, Header, Place, Record};
 use crate::units::{Finding, Time, time};
-
-/// Why a record was not appended.
-#[derive(Debug, thiserror::Error)]
-pub enum AppendError {
-    /// A mistake of ours.
-    #[error(transparent)]
-    Seal(#[from] SealError),
-    /// The schema forbids it: a second charge of a session while the first stands.
-    #[error("the record is refused: {0}")]
-    Refused(String),
-}
 
 /// A UUIDv7 of the time at which the record is made, not of the system clock.
 fn uuid_of(at: Time) -> uuid::Uuid {
@@ -142,6 +132,7 @@ mod tests {
             released: tokio::sync::mpsc::unbounded_channel().0,
             now: Arc::new(|| at(NOW)),
             begin: Box::new(|_| Received { at: at(NOW), proven: true }),
+            watch: Box::new(()),
         };
         let facts = SiteFacts {
             site: "site-1".to_owned(),

@@ -81,14 +81,18 @@ impl Writer {
                 outcome.released.push(Reply::Flush(reply));
             }
             Job::CallEnded { number, end, at, said } => {
-                self.call_ended(number, &end, at)?;
+                let ended = self.call_ended(number, &end, at)?;
+                outcome.tally.calls.extend(ended.then_some(end.state()));
                 if let Some(said) = said {
                     let Said { station, version, fact, received, reply } = *said;
                     let calls = self.said(&station, version, fact, received, outcome)?;
                     outcome.released.push(Reply::Calls(reply, calls));
                 }
             }
-            Job::LateAnswer { station, message_id, end, at } => self.late_answer(&station, &message_id, &end, at)?,
+            Job::LateAnswer { station, message_id, end, at } => {
+                let ended = self.late_answer(&station, &message_id, &end, at)?;
+                outcome.tally.calls.extend(ended.then_some(end.state()));
+            }
             Job::WaitingCalls(station, version, reply) => {
                 let calls = self.waiting_calls(&station, version)?;
                 outcome.released.push(Reply::Calls(reply, calls));

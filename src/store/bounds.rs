@@ -14,12 +14,12 @@ use rusqlite::{OptionalExtension, params};
 use tracing::info;
 
 use super::StoreError;
+use super::jobs::Keep;
+use super::known_station::{PER_DAY, PER_MINUTE};
 use super::writer::Writer;
 use crate::session::hold;
 use crate::units::{StationId, Time, time};
 
-const PER_MINUTE: u32 = 60;
-const PER_DAY: u32 = 1_000;
 const PER_UNKNOWN: i64 = 60;
 const MAX_UNKNOWN: i64 = 100;
 pub(super) const MAX_TEXT: usize = 4 * 1024;
@@ -31,24 +31,6 @@ const MAX_PROBLEMS: i64 = 10_000;
 const TELL_EVERY_MS: i64 = 10_000;
 const LEFT_OUT: &str = "messages-left-out";
 
-/// Rows of noise that a station has filled lately, and what was left out since it was last written down.
-#[derive(Default)]
-pub(super) struct Noise {
-    minute: (i64, u32),
-    day: (i64, u32),
-    left_out: u32,
-    told_at: Option<i64>,
-}
-
-/// Whether a frame that was not understood must be in the journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keep {
-    /// A broken transaction message.
-    Always,
-    /// Within the limits of `bounds.rs`.
-    Sparingly,
-}
-
 /// What becomes of a frame that says nothing.
 pub(super) enum Place {
     /// A row.
@@ -57,22 +39,6 @@ pub(super) enum Place {
     LeftOut,
     /// Neither stored nor answered.
     Unanswered,
-}
-
-impl Noise {
-    /// Whether another row fits.
-    fn fits(&mut self, now: i64) -> bool {
-        let count = |span: &mut (i64, u32), length: i64| {
-            let number = now / length;
-            if span.0 != number {
-                *span = (number, 0);
-            }
-            span.1 += 1;
-            span.1
-        };
-        let (minute, day) = (count(&mut self.minute, 60_000), count(&mut self.day, 86_400_000));
-        minute <= PER_MINUTE && day <= PER_DAY
-    }
 }
 
 impl Writer {

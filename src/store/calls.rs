@@ -7,7 +7,7 @@
 //! ```
 //! After a restart a call that was sent is `unknown`: the station may have done it. Only one that is harmless is asked again, once,
 //! as a call of its own that names the first. An answer that comes after all counts, whatever the state is by then.
-//! Limit: [`MAX_OPEN`] calls of a station that have not ended.
+//! Limit: [`super::jobs::MAX_OPEN`] calls of a station that have not ended.
 
 use rusqlite::{OptionalExtension, params};
 use tracing::warn;
@@ -15,83 +15,10 @@ use tracing::warn;
 use super::StoreError;
 use super::audit::Change;
 use super::checksum::Text;
+use super::jobs::{CallEnd, CallText, MAX_OPEN, NewCall, QueuedCall, TooManyCalls};
 use super::writer::Writer;
 use crate::fact::Request;
 use crate::units::{StationId, Time, Version, time};
-
-/// More than a person asks for at once; a station answers them one by one.
-pub const MAX_OPEN: i64 = 32;
-
-/// A call that somebody asks for; its payload fits the schema of its action.
-#[derive(Clone, Debug)]
-pub struct NewCall {
-    pub station: StationId,
-    pub version: Version,
-    pub action: &'static str,
-    /// JSON text.
-    pub payload: String,
-    /// The same as people may see it.
-    pub shown: String,
-    pub harmless: bool,
-    pub actor: String,
-    pub reason: String,
-    pub at: Time,
-}
-
-/// A call whose row is on disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QueuedCall {
-    pub number: i64,
-    /// Of OCPP-J, at most 36 characters: never used again, in no life of the store.
-    pub message_id: String,
-    pub action: String,
-    pub payload: String,
-    /// Nobody asked for it but the program.
-    pub is_ours: bool,
-}
-
-/// What became of a call. The names are promises (`v_call.state`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CallEnd {
-    /// The payload of the CALLRESULT, and what it says.
-    Answered { payload: String, shown: String, status: Option<String> },
-    /// `{"code", "description", "details"}`.
-    CallError { error: String },
-    /// No answer in time.
-    Timeout,
-    /// Never sent.
-    NotConnected,
-    /// Never sent: its time had passed while others were before it, or who asked had gone.
-    Withdrawn,
-    /// Sent, and the connection ended before the answer.
-    Unknown,
-}
-
-impl CallEnd {
-    pub const fn state(&self) -> &'static str {
-        match self {
-            Self::Answered { .. } => "answered",
-            Self::CallError { .. } => "call-error",
-            Self::Timeout => "timeout",
-            Self::NotConnected => "not-connected",
-            Self::Withdrawn => "withdrawn",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-/// What a request of ours takes, in a version.
-pub type Calls = fn(Version, &Request) -> Vec<CallText>;
-
-/// A call as it is sent.
-pub struct CallText {
-    pub action: &'static str,
-    /// JSON text.
-    pub payload: String,
-    /// The same as people may see it.
-    pub shown: String,
-    pub harmless: bool,
-}
 
 /// The actor of what nobody asked for.
 pub const OURSELVES: &str = "forecourt";
@@ -108,13 +35,6 @@ struct Row {
     actor: String,
     reason: String,
     at: Time,
-}
-
-/// Too many calls of the station wait.
-#[derive(Debug, thiserror::Error)]
-#[error("{MAX_OPEN} calls to this station have not ended yet; `forecourt calls --station {station}` shows them")]
-pub struct TooManyCalls {
-    station: StationId,
 }
 
 impl Writer {
@@ -194,8 +114,8 @@ impl Writer {
         Ok(self.connection.prepare_cached(sql)?.execute(params![number, time::to_millis(at)]).map(drop)?)
     }
 
-    /// Ends a call. An answer overrules an end without one, for it is what the station did.
-    pub(super) fn call_ended(&self, number: i64, end: &CallEnd, at: Time) -> Result<(), StoreError> {
+    /// Ends a call; whether it had not ended so before. An answer overrules an end without one, for it is what the station did.
+    pub(super) fn call_ended(&self, number: i64, end: &CallEnd, at: Time) -> Result<bool, StoreError> {
         let (status, answer, shown) = match end {
             CallEnd::Answered { payload, shown, status } => (status.as_deref(), Some(payload), Some(shown)),
             CallEnd::CallError { error } => (None, Some(error), Some(error)),
@@ -205,15 +125,15 @@ impl Writer {
                    WHERE number = ?1 AND (state IN ('queued', 'sent') OR (?5 IS NOT NULL AND answer IS NULL)) \
                    AND (sent_at IS NOT NULL OR ?5 IS NULL)";
         let values = params![number, end.state(), time::to_millis(at), status, answer, shown];
-        Ok(self.connection.prepare_cached(sql)?.execute(values).map(drop)?)
+        Ok(self.connection.prepare_cached(sql)?.execute(values)? > 0)
     }
 
     /// An answer that no connection waits for: to a call that timed out, or of the connection before.
-    pub(super) fn late_answer(&self, station: &StationId, message_id: &str, end: &CallEnd, at: Time) -> Result<(), StoreError> {
+    pub(super) fn late_answer(&self, station: &StationId, message_id: &str, end: &CallEnd, at: Time) -> Result<bool, StoreError> {
         let sql = "SELECT c.number FROM call c JOIN station st ON st.number = c.station WHERE c.message_id = ?1 AND st.name = ?2";
         let number: Option<i64> =
             self.connection.prepare_cached(sql)?.query_row([message_id, station.as_str()], |row| row.get(0)).optional()?;
-        number.map_or(Ok(()), |number| self.call_ended(number, end, at))
+        number.map_or(Ok(false), |number| self.call_ended(number, end, at))
     }
 
     /// The calls of a station that wait to be sent, now that it is connected.

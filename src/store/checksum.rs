@@ -3,10 +3,9 @@
 //! 64 bits, by the word: each step is one to one in the word and in what came before, so damage within one word is always found,
 //! anything else but for one case in 2^64. It finds accidents; forgery is what signatures are for. About 40 ns for 300 bytes.
 
+use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlResult, ValueRef};
-use rusqlite::{Connection, Row};
 
-use super::StoreError;
 use crate::fact::AuthStatus;
 use crate::session::Session;
 use crate::units::Token;
@@ -91,30 +90,6 @@ impl FromSql for Text {
             other => other.as_str().map(|text| Self(text.to_owned())),
         }
     }
-}
-
-/// Every row that is not as it was written, and what SQLite finds wrong with its structure; each as a sentence.
-pub(super) fn damage(connection: &Connection, tell: &mut dyn FnMut(String)) -> Result<(), StoreError> {
-    let mut check = connection.prepare("PRAGMA integrity_check(20)")?;
-    let mut found = check.query([])?;
-    while let Some(row) = found.next()? {
-        let Text(line) = row.get(0)?;
-        if line != "ok" {
-            tell(format!("the file: {line}"));
-        }
-    }
-    let mut messages = connection.prepare(&format!("SELECT id, checksum, {MESSAGE} FROM message ORDER BY id"))?;
-    let mut rows = messages.query([])?;
-    while let Some(row) = rows.next()? {
-        let id: i64 = row.get(0)?;
-        let is_text = |column| matches!(row.get_ref(column), Ok(ValueRef::Text(text)) if std::str::from_utf8(text).is_err());
-        if !holds(row, 1, 2).unwrap_or(false) {
-            tell(format!("message {id}: its row was altered on the disk"));
-        } else if (2..2 + MESSAGE_WIDTH).any(is_text) {
-            tell(format!("message {id}: its text is not UTF-8"));
-        }
-    }
-    super::sessions::damaged(connection, tell)
 }
 
 #[cfg(test)]

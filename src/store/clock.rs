@@ -1,8 +1,9 @@
 //! What the store knows of the time, and what it must mend when our clock was ahead.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::StoreError;
+use super::jobs::ClockNews;
 use super::writer::Writer;
 use crate::units::{Time, time};
 
@@ -10,33 +11,8 @@ const PROBLEM: &str = "gateway-clock";
 /// No ended session waits longer for missing events; a later time was written by a clock that was ahead.
 const LONGEST_GRACE_MS: i64 = 600_000;
 
-/// Something about our own clock: its state, and what a person should read.
-#[derive(Clone, Debug)]
-pub struct ClockNews {
-    pub proven: bool,
-    /// What the system clock reads.
-    pub system: Time,
-    /// Our time has gone back: what was written before may be ahead of it.
-    pub went_back: bool,
-    /// It was wrong and is right again.
-    pub recovered: Option<String>,
-    /// Subject and detail of a problem.
-    pub problem: Option<(&'static str, String)>,
-    pub at: Time,
-}
-
 /// The subject of the problem that a clock which is behind makes.
 pub const BEHIND: &str = "behind";
-
-/// A time that has passed for certain, if nothing was written by a clock that was ahead.
-pub(super) fn known_time(connection: &Connection) -> rusqlite::Result<Option<Time>> {
-    // The last of each by its number, not the latest by its time: earlier rows may have been written by a wrong clock.
-    let sql = "SELECT max(coalesce(s.alive_at, 0), \
-         coalesce((SELECT received_at FROM message WHERE id = (SELECT max(id) FROM message) AND id > c.after_message), 0), \
-         coalesce((SELECT created_at FROM record WHERE epoch = s.epoch AND seq = (SELECT max(seq) FROM record WHERE epoch = s.epoch) \
-                    AND (epoch != c.after_epoch OR seq > c.after_seq)), 0)) FROM site s, clock c";
-    Ok(connection.query_row(sql, [], |row| row.get(0)).optional()?.map(time::from_millis))
-}
 
 /// Ended sessions never wait for a time that a wrong clock wrote.
 pub(super) fn shorten_waits(connection: &Connection, now: Time) -> rusqlite::Result<()> {

@@ -20,7 +20,8 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use super::{OpenError, modes};
+use super::failure::OpenError;
+use super::modes;
 
 /// `forecourt status` holds a lock for a moment while it looks.
 const PATIENCE: Duration = Duration::from_millis(500);

@@ -1,27 +1,34 @@
 //! The way to the writer, from any task.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 use tokio::sync::{mpsc as tokio_mpsc, oneshot};
 
-use super::calls::{NewCall, QueuedCall, TooManyCalls};
-use super::jobs::{Job, Message, Stored};
-use super::tokens::{TokenChanges, TokenCounts};
-use super::writer::MAX_GROUP;
+use super::jobs::{Job, MAX_GROUP, Message, NewCall, QueuedCall, Stored, TokenChanges, TokenCounts, TooManyCalls};
 
 /// The way in. Cheap to clone.
 #[derive(Clone)]
 pub struct WriterHandle {
     pub(super) jobs: tokio_mpsc::UnboundedSender<Job>,
     pub(super) available: Arc<AtomicBool>,
+    pub(super) queue: Arc<AtomicUsize>,
 }
 
 impl WriterHandle {
     /// Queues a job. When the writer is gone the job is dropped with its reply, which tells the waiting side.
     pub fn submit(&self, job: Job) {
-        let _ = self.jobs.send(job);
+        // Before it can be done, so that the count never falls below nothing.
+        self.queue.fetch_add(1, Ordering::Relaxed);
+        if self.jobs.send(job).is_err() {
+            self.queue.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Jobs that wait for their commit.
+    pub fn queue(&self) -> usize {
+        self.queue.load(Ordering::Relaxed)
     }
 
     /// Stores a message; completes once it is on disk, with an error when it could not be stored.

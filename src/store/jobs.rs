@@ -2,17 +2,16 @@
 
 use tokio::sync::oneshot;
 
-use super::append::AppendError;
-use super::bounds::Keep;
-use super::calls::{CallEnd, NewCall, QueuedCall, TooManyCalls};
-use super::clock::ClockNews;
-use super::ledger::{ReceiptOutcome, Refusal};
-use super::tokens::{TokenChanges, TokenCounts};
 use crate::billing::{Bill, Held};
-use crate::fact::{Answer, Fact};
-use crate::record::Body;
-use crate::station::Policy;
-use crate::units::{Finding, Received, StationId, Time, Version};
+use crate::fact::{Answer, Fact, Request};
+use crate::record::{Body, SealError};
+use crate::station::{ListedToken, Policy};
+use crate::units::{Finding, Received, StationId, Time, Token, Version};
+
+/// Jobs per transaction.
+pub const MAX_GROUP: usize = 512;
+/// Calls of a station that have not ended: more than a person asks for at once; a station answers them one by one.
+pub const MAX_OPEN: i64 = 32;
 
 /// Turns the machine's answer into the frame to send; `None` when none is due.
 pub type Encode = Box<dyn FnOnce(&Answer) -> Option<String> + Send>;
@@ -64,6 +63,84 @@ pub struct Said {
     pub reply: oneshot::Sender<Vec<QueuedCall>>,
 }
 
+/// Whether a frame that was not understood must be in the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// A broken transaction message.
+    Always,
+    /// Within the limits of `bounds.rs`.
+    Sparingly,
+}
+
+/// What is kept of a message while it is tried alone.
+pub(super) struct Raw {
+    pub(super) station: StationId,
+    pub(super) received: Received,
+    pub(super) action: Option<Box<str>>,
+    pub(super) text: String,
+}
+
+impl Raw {
+    pub(super) fn of(job: &Job) -> Option<Self> {
+        let Job::Message(message, _) = job else { return None };
+        let Message { station, received, action, text, .. } = message.as_ref();
+        Some(Self { station: station.clone(), received: *received, action: action.clone(), text: text.clone() })
+    }
+}
+
+/// Why a record does not leave.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    pub reason: String,
+    pub at: Time,
+    pub next_try_at: Time,
+}
+
+/// What the store made of a receipt from head office.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReceiptOutcome {
+    /// Records up to and including this sequence number are retired.
+    Accepted {
+        through: u64,
+    },
+    Refused {
+        why: String,
+    },
+}
+
+/// Why a record was not appended.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// A mistake of ours.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// The schema forbids it: a second charge of a session while the first stands.
+    #[error("the record is refused: {0}")]
+    Refused(String),
+}
+
+/// What to do with tokens, who wants it, and why.
+pub struct TokenChanges {
+    pub set: Vec<ListedToken>,
+    /// Only their status changes; one that is not listed is put on the list.
+    pub block: Vec<Token>,
+    pub remove: Vec<Token>,
+    pub actor: String,
+    pub reason: String,
+    pub at: Time,
+}
+
+/// What became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TokenCounts {
+    pub added: u64,
+    pub changed: u64,
+    pub unchanged: u64,
+    pub removed: u64,
+    /// Were to be removed, and are not on the list.
+    pub absent: u64,
+}
+
 /// The verdict on an ended session.
 pub struct Settlement {
     pub session: i64,
@@ -83,6 +160,99 @@ pub struct NewTariffs {
     pub before: String,
     pub after: String,
     pub at: Time,
+}
+
+/// Something about our own clock: its state, and what a person should read.
+#[derive(Clone, Debug)]
+pub struct ClockNews {
+    pub proven: bool,
+    /// What the system clock reads.
+    pub system: Time,
+    /// Our time has gone back: what was written before may be ahead of it.
+    pub went_back: bool,
+    /// It was wrong and is right again.
+    pub recovered: Option<String>,
+    /// Subject and detail of a problem.
+    pub problem: Option<(&'static str, String)>,
+    pub at: Time,
+}
+
+/// A call that somebody asks for; its payload fits the schema of its action.
+#[derive(Clone, Debug)]
+pub struct NewCall {
+    pub station: StationId,
+    pub version: Version,
+    pub action: &'static str,
+    /// JSON text.
+    pub payload: String,
+    /// The same as people may see it.
+    pub shown: String,
+    pub harmless: bool,
+    pub actor: String,
+    pub reason: String,
+    pub at: Time,
+}
+
+/// What a request of ours takes, in a version.
+pub type Calls = fn(Version, &Request) -> Vec<CallText>;
+
+/// A call as it is sent.
+pub struct CallText {
+    pub action: &'static str,
+    /// JSON text.
+    pub payload: String,
+    /// The same as people may see it.
+    pub shown: String,
+    pub harmless: bool,
+}
+
+/// A call whose row is on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueuedCall {
+    pub number: i64,
+    /// Of OCPP-J, at most 36 characters: never used again, in no life of the store.
+    pub message_id: String,
+    pub action: String,
+    pub payload: String,
+    /// Nobody asked for it but the program.
+    pub is_ours: bool,
+}
+
+/// What became of a call. The names are promises (`v_call.state`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallEnd {
+    /// The payload of the CALLRESULT, and what it says.
+    Answered { payload: String, shown: String, status: Option<String> },
+    /// `{"code", "description", "details"}`.
+    CallError { error: String },
+    /// No answer in time.
+    Timeout,
+    /// Never sent.
+    NotConnected,
+    /// Never sent: its time had passed while others were before it, or who asked had gone.
+    Withdrawn,
+    /// Sent, and the connection ended before the answer.
+    Unknown,
+}
+
+impl CallEnd {
+    pub const fn state(&self) -> &'static str {
+        match self {
+            Self::Answered { .. } => "answered",
+            Self::CallError { .. } => "call-error",
+            Self::Timeout => "timeout",
+            Self::NotConnected => "not-connected",
+            Self::Withdrawn => "withdrawn",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Too many calls of the station wait.
+#[derive(Debug, thiserror::Error)]
+#[error("{MAX_OPEN} calls to this station have not ended yet; `forecourt calls --station {station}` shows them")]
+pub struct TooManyCalls {
+    pub(super) station: StationId,
 }
 
 pub enum Job {

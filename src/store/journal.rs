@@ -1,6 +1,5 @@
 //! Messages become journal rows, with all that follows from them.
 
-use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
@@ -9,9 +8,9 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{OptionalExtension, params, params_from_iter};
 use tracing::{debug, error, info, warn};
 
-use super::bounds::{self, Keep, Noise, Place};
-use super::calls::QueuedCall;
-use super::jobs::{Content, Message};
+use super::bounds::{self, Place};
+use super::jobs::{Content, Keep, Message, QueuedCall};
+use super::known_station::KnownStation;
 use super::writer::{Outcome, Writer};
 use super::{StoreError, checksum, readings, restore, sessions};
 use crate::fact::register::register_of;
@@ -22,8 +21,6 @@ use crate::units::{Finding, Received, StationId, Time, Version, time};
 
 /// Message ids remembered per station, to recognise a repeated transaction message.
 const MAX_REMEMBERED: usize = 32;
-/// Codes of findings logged once per station and start; then the log stays quiet about them.
-const MAX_WARNED: usize = 64;
 /// Stations kept in memory; beyond it unknown stations are let go first, then the one that was silent for the longest time.
 const MAX_STATIONS: usize = 10_000;
 /// `station.last_message_at` may lag by this much, to spare a row write per message.
@@ -33,22 +30,6 @@ static INSERT: LazyLock<String> = LazyLock::new(|| {
     let places = (1..=checksum::MESSAGE_WIDTH + 1).map(|place| format!("?{place}")).collect::<Vec<_>>().join(", ");
     format!("INSERT INTO message ({}, checksum) VALUES ({places})", checksum::MESSAGE)
 });
-
-/// What the writer remembers of a station.
-pub(super) struct KnownStation {
-    pub(super) number: i64,
-    pub(super) last_message_at: Option<i64>,
-    written_at: i64,
-    /// (hash of the message id, journal row).
-    remembered: VecDeque<(u64, i64)>,
-    /// Codes of findings that were logged already.
-    warned: Vec<Box<str>>,
-    /// It has said something valid.
-    pub(super) proven: bool,
-    pub(super) noise: Noise,
-    /// When a status from before the present connection came last.
-    pub(super) last_replay: Option<i64>,
-}
 
 /// How a message is answered.
 #[derive(Clone, Debug, Default)]
@@ -85,33 +66,6 @@ struct Decided {
     findings: Vec<Finding>,
 }
 
-impl KnownStation {
-    fn new(number: i64) -> Self {
-        Self {
-            number,
-            last_message_at: None,
-            written_at: 0,
-            remembered: VecDeque::new(),
-            warned: Vec::new(),
-            proven: false,
-            noise: Noise::default(),
-            last_replay: None,
-        }
-    }
-
-    /// Whether a finding of this code is new for the log; the journal has every one.
-    fn first(&mut self, code: &str) -> bool {
-        if self.warned.iter().any(|known| &**known == code) {
-            return false;
-        }
-        if self.warned.len() == MAX_WARNED {
-            self.warned.clear();
-        }
-        self.warned.push(code.into());
-        true
-    }
-}
-
 impl Writer {
     /// Journals a message with all that follows from it.
     pub(super) fn message(
@@ -125,9 +79,11 @@ impl Writer {
         self.seen(&message.station, at)?;
         let id_hash = message.repeatable.as_deref().map(hash);
         if let Some(answer) = self.repeat(&message, id_hash)? {
+            outcome.tally.repeats += 1;
             return Ok((answer, Vec::new()));
         }
         if let Some(refused) = self.bounded(&mut message)? {
+            outcome.tally.left_out += 1;
             return Ok((refused, Vec::new()));
         }
         let action = message.action.as_deref();
@@ -135,6 +91,7 @@ impl Writer {
             self.decide(&message.station, station, action, received, message.version, message.content)?;
         findings.splice(0..0, message.findings);
         self.tell(&message.station, action, &findings);
+        outcome.tally.findings.extend(findings.iter().map(|finding| finding.code.clone()));
         let row = self.insert(station, received, action, &message.text, &answer, evidence.as_ref(), &findings)?;
         if let Some(bytes) = &message.bytes {
             self.connection
@@ -321,6 +278,7 @@ impl Writer {
         match change {
             Change::Session(session::Change::Opened(session)) => {
                 outcome.due |= !session.is_open();
+                outcome.tally.sessions_opened += 1;
                 info!(station = %session.station, session = %session.id, tx = %session.tx, evse = session.evse, "session opened");
                 sessions::insert(connection, station, &session)?;
             }

@@ -3,33 +3,13 @@
 use rusqlite::{OptionalExtension, params};
 use tracing::{info, warn};
 
-use super::jobs::Settlement;
+use super::jobs::{ReceiptOutcome, Refusal, Settlement};
 use super::writer::{Outcome, Writer};
 use super::{StoreError, life, restore, sessions};
 use crate::billing::Bill;
 use crate::record::Hash;
 use crate::session::{hold, overlap};
 use crate::units::{Decimal, Time, time};
-
-/// Why a record does not leave.
-#[derive(Clone, Debug)]
-pub struct Refusal {
-    pub reason: String,
-    pub at: Time,
-    pub next_try_at: Time,
-}
-
-/// What the store made of a receipt from head office.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ReceiptOutcome {
-    /// Records up to and including this sequence number are retired.
-    Accepted {
-        through: u64,
-    },
-    Refused {
-        why: String,
-    },
-}
 
 impl Writer {
     /// Writes the record of an ended session, or holds it. Running twice has the same result as running once.

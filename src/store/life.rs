@@ -4,18 +4,35 @@
 //! which this file does not have, its epoch is closed and a new one begins, with a problem for a person. The old one is never
 //! used again; its records stay, can be verified, and are still sent.
 
+use std::path::PathBuf;
+
 use rusqlite::{Connection, OptionalExtension, params};
 use tracing::error;
 
 use super::epoch_file::EpochFile;
+use super::failure::StoreError;
 use super::file::FileMark;
-use super::open::SiteFacts;
-use super::{StoreError, restore};
+use super::restore;
 use crate::session::hold;
 use crate::units::{Received, Time, time};
 
 /// How far 1.6 transaction ids jump with a new epoch: beyond what the lost part of the old one can have given.
 const TX_JUMP: i64 = 1_000_000;
+
+/// Whose store it is; written at creation, `time_zone` and `currency` at each start (for the views).
+#[derive(Clone, Debug)]
+pub struct SiteFacts {
+    pub site: String,
+    pub time_zone: String,
+    pub currency: String,
+    pub version: String,
+    /// Station identities as the configuration spells them.
+    pub stations: Vec<String>,
+    /// The machine, where it has an id.
+    pub host: Option<String>,
+    /// The file that knows the end of the chain independently of the store.
+    pub epoch_file: PathBuf,
+}
 
 /// What is used to number things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

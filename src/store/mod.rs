@@ -4,7 +4,7 @@
 //! transaction's fsync; `synchronous=FULL` is read back at start; records are never edited. Only [`Writer`] writes, and only
 //! one process at a time holds the lock on the file. Readers open read-only and may run while the daemon runs or not.
 //!
-//! Limits: [`writer::MAX_GROUP`] jobs per transaction; every connection waits for its message before it reads the next, so the
+//! Limits: [`jobs::MAX_GROUP`] jobs per transaction; every connection waits for its message before it reads the next, so the
 //! queue holds a few jobs per connection. Deliberately absent: a connection pool, an ORM, a status column that says what a join can say.
 
 mod append;
@@ -17,47 +17,44 @@ mod checksum;
 mod clock;
 mod connectors;
 mod copies;
+mod damage;
 mod epoch_file;
 mod failure;
 mod file;
 mod handle;
 mod jobs;
 mod journal;
+mod known_station;
 mod ledger;
 mod life;
+mod lists;
 mod live;
 mod modes;
 mod open;
 mod quarantine;
 mod reader;
+mod reading;
 mod readings;
 mod restore;
 mod sessions;
+mod summary;
+mod tally;
 mod tokens;
 pub mod writer;
 
-pub use append::AppendError;
-pub use bounds::Keep;
-pub use calls::{CallEnd, CallText, NewCall, QueuedCall, TooManyCalls};
-pub use clock::{BEHIND, ClockNews};
+pub use clock::BEHIND;
 pub use copies::Copies;
-pub use failure::io_may_pass;
+pub use failure::{OpenError, PATIENT, QUICK, StoreError, io_may_pass};
 pub use file::{Holder, holder};
 pub use handle::{Unavailable, WriterHandle};
-pub use jobs::{Content, Job, Message, NewTariffs, Reply, Said, Settlement, Stored};
-pub use ledger::{ReceiptOutcome, Refusal};
-pub use open::{Begin, Epoch, OpenError, SiteFacts};
-pub use reader::{ClockFacts, Link, OutboxRow, Reader, Rows, StoredRecord, Summary, TakeRows, Values};
-pub use tokens::{TokenChanges, TokenCounts};
+pub use jobs::{
+    AppendError, CallEnd, CallText, ClockNews, Content, Job, Keep, Message, NewCall, NewTariffs, QueuedCall, ReceiptOutcome,
+    Refusal, Reply, Said, Settlement, Stored, TokenChanges, TokenCounts, TooManyCalls,
+};
+pub use life::SiteFacts;
+pub use lists::{STATIONS_AND_OPEN_SESSIONS, sessions as sessions_query};
+pub use open::{Begin, Epoch};
+pub use reader::{Key, OutboxRow, Reader, Rows, StoredRecord, TakeRows, Values};
+pub use summary::{ClockFacts, Link, Summary};
+pub use tally::{Tally, Watch};
 pub use writer::{Parts, Signals, Signing, Writer};
-
-/// What went wrong while working with an open store.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    #[error("store: {0}")]
-    Sqlite(#[from] rusqlite::Error),
-    #[error("store holds something unreadable: {0}")]
-    Content(String),
-    #[error("a fault of ours (panic) while applying a message")]
-    Panic,
-}

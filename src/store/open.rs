@@ -1,22 +1,23 @@
 //! Opening: lock, pragmas, migrations, views, identity.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::epoch_file::{self, ChainEnd};
+use super::failure::OpenError;
 use super::file::StoreFile;
-use super::life::{self, Home, Life};
-use super::{StoreError, clock, modes, restore};
+use super::life::{self, Home, Life, SiteFacts};
+use super::{modes, restore};
 use crate::fact::{Context, LinePhase, Location, Measurand};
 use crate::units::{Received, Time};
 
 /// "FCRT": tells our file from any other SQLite file.
-const APPLICATION_ID: i32 = 0x4643_5254;
+pub(super) const APPLICATION_ID: i32 = 0x4643_5254;
 /// One entry per schema version, in order; never edited once released.
-const MIGRATIONS: &[&str] =
+pub(super) const MIGRATIONS: &[&str] =
     &[include_str!("schema.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql"), include_str!("schema_4.sql")];
 const VIEWS: &str = include_str!("views.sql");
 const DOC: &str = include_str!("doc.tsv");
@@ -24,68 +25,6 @@ const BUSY: Duration = Duration::from_secs(5);
 
 /// One store's life, an integer never used again: milliseconds at its creation.
 pub type Epoch = i64;
-
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    #[error("store {path}: no such file; `forecourt run` makes it on its first start")]
-    Missing { path: PathBuf },
-    #[error("store {path}: another forecourt process is using it")]
-    Locked { path: PathBuf },
-    #[error(
-        "store {path} was written by a newer forecourt (schema {found}, this version knows {known}); install that version or restore a backup"
-    )]
-    Newer { path: PathBuf, found: i64, known: usize },
-    #[error("store {path} is not a forecourt store (application id {found:#x})")]
-    Foreign { path: PathBuf, found: i32 },
-    #[error("store {path} belongs to site {found}, the configuration says {wanted}; give each site its own store")]
-    OtherSite { path: PathBuf, found: String, wanted: String },
-    #[error("store {path}: synchronous is {found}, not FULL (2): an answered message could be lost in a power cut")]
-    NotDurable { path: PathBuf, found: i64 },
-    #[error("store {path}: SQLite offers journal mode {mode}, not WAL; network file systems do that: use a local disk")]
-    NotWal { path: PathBuf, mode: String },
-    #[error(
-        "store {path} was written by an older forecourt (schema {found} of {known}); start the daemon once to bring it up to date"
-    )]
-    Older { path: PathBuf, found: usize, known: usize },
-    #[error(
-        "store {path}: what an earlier run wrote cannot be made safe against a power cut: {source}; nothing is answered until it can"
-    )]
-    Unsure { path: PathBuf, source: std::io::Error },
-    #[error(
-        "epoch_file of the chain {path}: {source}; without it an older copy of the store could sign its numbers a second time: let the daemon write \
-         into that folder"
-    )]
-    EpochFile { path: PathBuf, source: std::io::Error },
-    #[error("store {path}: {source}")]
-    Sqlite { path: PathBuf, source: rusqlite::Error },
-    #[error("store {path}: {source}")]
-    File { path: PathBuf, source: std::io::Error },
-}
-
-impl OpenError {
-    pub(super) fn of(path: &Path, error: StoreError) -> Self {
-        let path = path.to_owned();
-        match error {
-            StoreError::Sqlite(source) => Self::Sqlite { path, source },
-            other => Self::File { path, source: std::io::Error::new(std::io::ErrorKind::InvalidData, other.to_string()) },
-        }
-    }
-}
-
-/// Whose store it is; written at creation, `time_zone` and `currency` at each start (for the views).
-#[derive(Clone, Debug)]
-pub struct SiteFacts {
-    pub site: String,
-    pub time_zone: String,
-    pub currency: String,
-    pub version: String,
-    /// Station identities as the configuration spells them.
-    pub stations: Vec<String>,
-    /// The machine, where it has an id.
-    pub host: Option<String>,
-    /// The file that knows the end of the chain independently of the store.
-    pub epoch_file: PathBuf,
-}
 
 /// An open store with its lock; the lock goes when this is dropped. The connection is dropped first.
 pub(super) struct Opened {
@@ -112,7 +51,7 @@ pub(super) fn open_for_writing(path: &Path, facts: &SiteFacts, begin: Begin) -> 
     let doubtful = |source| OpenError::EpochFile { path: facts.epoch_file.clone(), source };
     let epoch_file = epoch_file::read(&facts.epoch_file, &facts.site).map_err(doubtful)?;
     let home = Home { mark: file.mark().map_err(at)?, host: facts.host.clone() };
-    let now = begin(clock::known_time(&connection).map_err(sqlite)?);
+    let now = begin(restore::known_time(&connection).map_err(sqlite)?);
     let life = life::identify(&mut connection, facts, &home, epoch_file.as_ref(), now).map_err(stored)?;
     let (seq, hash) = restore::chain_tail(&connection, life.epoch).map_err(stored)?;
     epoch_file::write(&facts.epoch_file, &facts.site, &ChainEnd { epoch: life.epoch, seq, hash }).map_err(doubtful)?;

@@ -1,21 +1,37 @@
 //! Reading: read-only connections for the command line and for the stages behind the store.
 
 use std::path::Path;
+use std::time::Duration;
 
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension, ToSql, params};
+use rusqlite::types::{Value, ValueRef};
+use rusqlite::{OptionalExtension, Statement, ToSql, params};
 use serde_json::Value as Json;
 
-use super::checksum::{self, Text};
-use super::{Copies, OpenError, StoreError, life, open, restore, sessions, tokens};
+use super::checksum::Text;
+use super::reading::{Reading, VERIFYING};
+use super::{Copies, OpenError, StoreError, damage, restore, sessions, tokens};
 use crate::billing::Due;
 use crate::session::{JournalEntry, Session, TariffRef};
 use crate::station::ListedToken;
 use crate::units::{Time, Token, time};
 
 pub struct Reader {
-    connection: Connection,
+    pub(super) reading: Reading,
 }
+
+/// By which columns a list is ordered, so that it can be read in pages: together they are unique.
+pub struct Key {
+    /// The first one is in an index; what is NULL comes first and counts as 0.
+    pub columns: [&'static str; 2],
+    pub descending: bool,
+}
+
+/// Rows of a page, and bytes after which it ends early.
+const PAGE: usize = 1_000;
+const PAGE_BYTES: usize = 8 << 20;
+/// Of the number of rows nobody waits for longer.
+const COUNTING: Duration = Duration::from_secs(1);
+const MAX_COUNTED: u64 = 100_000;
 
 /// What stands for `?1`, `?2`, … in a query.
 pub type Values<'a> = &'a [&'a dyn ToSql];
@@ -36,10 +52,10 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Replaces the values of one column.
-    pub fn overwrite(&mut self, column: &str, value: impl Fn(&Json) -> Json) {
+    /// Replaces the values of one column, by number of the row and old value.
+    pub fn overwrite(&mut self, column: &str, value: impl Fn(usize, &Json) -> Json) {
         if let Some(place) = self.columns.iter().position(|name| name == column) {
-            self.rows.iter_mut().for_each(|row| row[place] = value(&row[place]));
+            self.rows.iter_mut().enumerate().for_each(|(number, row)| row[place] = value(number, &row[place]));
         }
     }
 }
@@ -58,64 +74,6 @@ impl TakeRows for Rows {
     }
 }
 
-/// The site at a glance.
-#[derive(Clone, Debug)]
-pub struct Summary {
-    pub site: String,
-    pub epoch: i64,
-    /// Why and when it began, when another one came before it.
-    pub epoch_reason: Option<String>,
-    pub epoch_detail: Option<String>,
-    pub epoch_began_at: Option<Time>,
-    pub version: Option<String>,
-    pub started_at: Option<Time>,
-    pub time_zone: String,
-    pub currency: String,
-    pub last_seq: u64,
-    pub receipted: u64,
-    pub outbox: u64,
-    pub oldest_outbox_at: Option<Time>,
-    /// When a receipt last retired records.
-    pub receipt_at: Option<Time>,
-    /// Records that head office rejected.
-    pub rejected: u64,
-    /// Records that the broker does not take.
-    pub undelivered: u64,
-    /// Records of closed epochs that stay here, because head office may have others under their numbers.
-    pub doubtful: u64,
-    pub open_sessions: u64,
-    pub held_sessions: u64,
-    pub unsettled_sessions: u64,
-    pub problems: u64,
-    pub link: Option<Link>,
-    pub clock: ClockFacts,
-}
-
-/// What the daemon found out about the system clock.
-#[derive(Clone, Copy, Debug)]
-pub struct ClockFacts {
-    pub proven: bool,
-    pub since: Time,
-    /// The daemon's last sign of life by its own reckoning.
-    pub alive_at: Option<Time>,
-}
-
-impl ClockFacts {
-    /// The time: the system clock, unless the daemon found it to be wrong.
-    pub fn now(&self, system: Time) -> Time {
-        if self.proven { system } else { self.alive_at.unwrap_or(self.since).max(self.since).max(system) }
-    }
-}
-
-#[derive(Clone, Debug)]
-pub struct Link {
-    pub up: bool,
-    pub since: Time,
-    pub error: Option<String>,
-    /// Highest record number that the broker has taken since the daemon started.
-    pub sent: u64,
-}
-
 /// A record on its way out.
 #[derive(Clone, Debug)]
 pub struct OutboxRow {
@@ -126,12 +84,10 @@ pub struct OutboxRow {
     pub jws: String,
 }
 
-const DOUBTFUL: &str = "SELECT count(*) FROM epoch e JOIN record r ON r.epoch = e.epoch AND r.seq > e.doubtful_after \
-     LEFT JOIN receipt c ON c.epoch = e.epoch WHERE r.seq > coalesce(c.through, 0)";
-
 impl Reader {
-    pub fn open(path: &Path) -> Result<Self, OpenError> {
-        Ok(Self { connection: open::open_read_only(path)? })
+    /// No statement of it lasts longer than `patience`.
+    pub fn open(path: &Path, patience: Duration) -> Result<Self, OpenError> {
+        Ok(Self { reading: Reading::open(path, patience)? })
     }
 
     /// Any query over the promised views.
@@ -141,124 +97,121 @@ impl Reader {
         Ok(rows)
     }
 
-    /// The same row by row, for results of any length. The store keeps what it had at the first row until the last is taken.
+    /// The same row by row, page by page, for lists of any length; what changes meanwhile may be in it or not. Columns that begin with
+    /// `_` are for the order alone. `select` has no order.
+    pub fn each_in_pages<T: TakeRows>(&self, select: &str, key: &Key, values: Values<'_>, taker: &mut T) -> Result<(), T::Error> {
+        let [first, second] = key.columns;
+        let (direction, beyond) = if key.descending { (" DESC", "<") } else { ("", ">") };
+        let order = format!("ORDER BY {first}{direction}, {second}{direction} LIMIT {PAGE}");
+        let mut sql = format!("SELECT * FROM ({select}) {order}");
+        let (a, b) = (values.len() + 1, values.len() + 2);
+        let next = format!(
+            "SELECT * FROM ({select}) WHERE {first} {beyond}= ?{a} AND ({first} {beyond} ?{a} OR coalesce({second}, 0) {beyond} ?{b}) {order}"
+        );
+        let mut last: Option<[Value; 2]> = None;
+        loop {
+            let mut all: Vec<&dyn ToSql> = values.to_vec();
+            all.extend(last.iter().flatten().map(|value| value as &dyn ToSql));
+            let page = self.page(&sql, &all, key)?;
+            if last.is_none() {
+                taker.columns(page.rows.columns)?;
+            }
+            page.rows.rows.into_iter().try_for_each(|row| taker.row(row))?;
+            match page.last {
+                Some(end) if page.is_full => last = Some(end),
+                _ => return Ok(()),
+            }
+            sql.clone_from(&next);
+        }
+    }
+
+    fn page(&self, sql: &str, values: Values<'_>, key: &Key) -> Result<Page, StoreError> {
+        let mut statement = self.reading.connection().prepare_cached(sql)?;
+        let place = |wanted: &str| statement.column_index(wanted);
+        let keys = [place(key.columns[0])?, place(key.columns[1])?];
+        let (shown, columns) = shown(&statement);
+        let mut page = Page { rows: Rows { columns, rows: Vec::new() }, last: None, is_full: false };
+        let (mut found, mut bytes) = (statement.query(values)?, 0);
+        while let Some(row) = found.next()? {
+            let cells = shown.iter().map(|place| {
+                let value = row.get_ref(*place)?;
+                bytes += value.as_bytes_or_null().ok().flatten().map_or(0, <[u8]>::len);
+                Ok(json(value))
+            });
+            page.rows.rows.push(cells.collect::<Result<Vec<_>, rusqlite::Error>>()?);
+            let value = |place: usize| {
+                row.get::<_, Value>(place).map(|value| if value == Value::Null { Value::Integer(0) } else { value })
+            };
+            page.last = Some([value(keys[0])?, value(keys[1])?]);
+            page.is_full = page.rows.rows.len() == PAGE || bytes >= PAGE_BYTES;
+            if page.is_full {
+                break;
+            }
+        }
+        Ok(page)
+    }
+
+    /// The same in one statement: for what is short.
     pub fn each<T: TakeRows>(&self, sql: &str, values: Values<'_>, taker: &mut T) -> Result<(), T::Error> {
-        let mut statement = self.connection.prepare_cached(sql).map_err(StoreError::from)?;
-        taker.columns(statement.column_names().map(str::to_owned).collect())?;
-        let width = statement.column_count();
+        let mut statement = self.reading.connection().prepare_cached(sql).map_err(StoreError::from)?;
+        let (shown, columns) = shown(&statement);
+        taker.columns(columns)?;
         let mut found = statement.query(values).map_err(StoreError::from)?;
         while let Some(row) = found.next().map_err(StoreError::from)? {
-            let cells = (0..width).map(|place| Ok(json(row.get_ref(place)?))).collect::<Result<Vec<_>, rusqlite::Error>>();
+            let cells = shown.iter().map(|place| Ok(json(row.get_ref(*place)?))).collect::<Result<Vec<_>, rusqlite::Error>>();
             taker.row(cells.map_err(StoreError::from)?)?;
         }
         Ok(())
     }
 
-    /// How many rows a query has.
-    pub fn count(&self, select: &str, values: Values<'_>) -> Result<u64, StoreError> {
-        Ok(self.connection.query_row(&format!("SELECT count(*) FROM ({select})"), values, |row| row.get(0))?)
+    /// How many rows a query has; `None`: more than can be counted at once.
+    pub fn count(&self, select: &str, values: Values<'_>) -> Result<Option<u64>, StoreError> {
+        let sql = format!("SELECT count(*) FROM (SELECT 1 FROM ({select}) LIMIT {})", MAX_COUNTED + 1);
+        match self.reading.connection_for(COUNTING).query_row(&sql, values, |row| row.get(0)).map_err(StoreError::from) {
+            Ok(count) => Ok(Some(count).filter(|count| *count <= MAX_COUNTED)),
+            Err(StoreError::TooSlow) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// What the list says of a token.
     pub fn token(&self, token: &Token) -> Result<Option<ListedToken>, StoreError> {
-        tokens::one(&self.connection, token)
+        tokens::one(self.reading.connection(), token)
     }
 
     /// The site's IANA time zone.
     pub fn time_zone(&self) -> Result<String, StoreError> {
-        Ok(self.connection.query_row("SELECT time_zone FROM site", [], |row| row.get(0))?)
+        Ok(self.reading.connection().query_row("SELECT time_zone FROM site", [], |row| row.get(0))?)
     }
 
     /// This store's life.
     pub fn epoch(&self) -> Result<i64, StoreError> {
-        Ok(self.connection.query_row("SELECT epoch FROM site", [], |row| row.get(0))?)
-    }
-
-    pub fn summary(&self) -> Result<Summary, StoreError> {
-        let count = |sql: &str| self.connection.query_row(sql, [], |row| row.get::<_, u64>(0));
-        let (site, epoch, version, started_at, time_zone, currency) =
-            self.connection.query_row("SELECT site, epoch, version, started_at, time_zone, currency FROM site", [], |row| {
-                let started: Option<i64> = row.get(3)?;
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, started.map(time::from_millis), row.get(4)?, row.get(5)?))
-            })?;
-        let oldest: Option<i64> = self.connection.query_row(
-            "SELECT created_at FROM record WHERE epoch = ?1 AND seq > coalesce((SELECT through FROM receipt WHERE epoch = ?1), 0) ORDER BY seq LIMIT 1",
-            [epoch],
-            |row| row.get(0),
-        ).optional()?;
-        let began: Option<i64> =
-            self.connection.query_row("SELECT began_at FROM epoch WHERE epoch = ?1", [epoch], |row| row.get(0)).optional()?;
-        let (epoch_reason, epoch_detail) = life::reason(&self.connection, epoch)?.unzip();
-        let last_seq = restore::chain_tail(&self.connection, epoch)?.0;
-        let receipt_at: Option<i64> = self.connection.query_row(
-            "SELECT max(received_at) FROM receipt WHERE epoch = ?1 AND through > 0",
-            [epoch],
-            |row| row.get(0),
-        )?;
-        let receipted = self.receipted(epoch)?;
-        Ok(Summary {
-            site,
-            epoch,
-            epoch_reason,
-            epoch_detail,
-            epoch_began_at: began.map(time::from_millis),
-            version,
-            started_at,
-            time_zone,
-            currency,
-            last_seq,
-            receipted,
-            outbox: last_seq.saturating_sub(receipted),
-            oldest_outbox_at: oldest.map(time::from_millis),
-            receipt_at: receipt_at.map(time::from_millis),
-            rejected: count("SELECT count(*) FROM (SELECT DISTINCT epoch, seq FROM record_fault)")?,
-            undelivered: count("SELECT count(*) FROM undelivered")?,
-            doubtful: count(DOUBTFUL)?,
-            open_sessions: count("SELECT count(*) FROM session WHERE state = 'open'")?,
-            held_sessions: count("SELECT count(*) FROM session WHERE state = 'held'")?,
-            unsettled_sessions: count("SELECT count(*) FROM session WHERE state = 'ended' AND settled IS NULL")?,
-            problems: count("SELECT count(*) FROM v_problem")?,
-            link: self.link()?,
-            clock: self.clock()?,
-        })
-    }
-
-    pub fn clock(&self) -> Result<ClockFacts, StoreError> {
-        let read = |row: &rusqlite::Row<'_>| {
-            let alive: Option<i64> = row.get(2)?;
-            Ok(ClockFacts { proven: row.get(0)?, since: time::from_millis(row.get(1)?), alive_at: alive.map(time::from_millis) })
-        };
-        Ok(self.connection.query_row("SELECT c.proven, c.since, s.alive_at FROM clock c, site s", [], read)?)
-    }
-
-    fn link(&self) -> Result<Option<Link>, StoreError> {
-        let read = |row: &rusqlite::Row<'_>| {
-            Ok(Link { up: row.get(0)?, since: time::from_millis(row.get(1)?), error: row.get(2)?, sent: row.get(3)? })
-        };
-        Ok(self.connection.query_row("SELECT up, since, error, sent FROM uplink", [], read).optional()?)
+        Ok(self.reading.connection().query_row("SELECT epoch FROM site", [], |row| row.get(0))?)
     }
 
     /// Highest record number that head office confirmed for this epoch.
     pub fn receipted(&self, epoch: i64) -> Result<u64, StoreError> {
         let sql = "SELECT through FROM receipt WHERE epoch = ?1";
-        Ok(self.connection.prepare_cached(sql)?.query_row([epoch], |row| row.get(0)).optional()?.unwrap_or(0))
+        Ok(self.reading.connection().prepare_cached(sql)?.query_row([epoch], |row| row.get(0)).optional()?.unwrap_or(0))
     }
 
     /// Epoch, number and hash of the last record that head office confirmed, per epoch.
     pub fn receipts(&self) -> Result<Vec<(i64, u64, String)>, StoreError> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT epoch, through, root FROM receipt WHERE through > 0 ORDER BY epoch")?;
+        let mut statement = self
+            .reading
+            .connection()
+            .prepare_cached("SELECT epoch, through, root FROM receipt WHERE through > 0 ORDER BY epoch")?;
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         Ok(rows.collect::<Result<Vec<_>, _>>()?)
     }
 
     pub fn last_seq(&self, epoch: i64) -> Result<u64, StoreError> {
-        Ok(restore::chain_tail(&self.connection, epoch)?.0)
+        Ok(restore::chain_tail(self.reading.connection(), epoch)?.0)
     }
 
     /// Records after `seq`, oldest first, without those that may not leave any more.
     pub fn outgoing(&self, epoch: i64, seq: u64, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
+        let mut statement = self.reading.connection().prepare_cached(
             "SELECT epoch, seq, kind, record_id, jws FROM record WHERE epoch = ?1 AND seq > ?2 \
              AND seq <= coalesce((SELECT doubtful_after FROM epoch WHERE epoch = ?1), seq) ORDER BY seq LIMIT ?3",
         )?;
@@ -273,55 +226,62 @@ impl Reader {
         let sql = "SELECT e.epoch FROM epoch e WHERE e.epoch < ?1 AND EXISTS (SELECT 1 FROM record r WHERE r.epoch = e.epoch \
              AND r.seq > coalesce((SELECT through FROM receipt c WHERE c.epoch = e.epoch), 0) \
              AND r.seq <= coalesce(e.doubtful_after, r.seq)) ORDER BY e.epoch";
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = self.reading.connection().prepare_cached(sql)?;
         let rows = statement.query_map([before], |row| row.get(0))?;
         Ok(rows.collect::<Result<Vec<_>, _>>()?)
     }
 
     /// Records that the broker refused and has not taken since, and how often.
     pub fn undelivered(&self, epoch: i64) -> Result<Vec<(u64, u32)>, StoreError> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT seq, min(attempts, 1000) FROM undelivered WHERE epoch = ?1 ORDER BY seq")?;
+        let mut statement = self
+            .reading
+            .connection()
+            .prepare_cached("SELECT seq, min(attempts, 1000) FROM undelivered WHERE epoch = ?1 ORDER BY seq")?;
         let rows = statement.query_map([epoch], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(rows.collect::<Result<Vec<_>, _>>()?)
     }
 
     /// The public keys that signed records of this store, as a JWKS.
     pub fn jwks(&self) -> Result<String, StoreError> {
-        let mut statement = self.connection.prepare_cached("SELECT jwk FROM key ORDER BY rowid")?;
+        let mut statement = self.reading.connection().prepare_cached("SELECT jwk FROM key ORDER BY rowid")?;
         let keys = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
         Ok(format!("{{\"keys\":[{}]}}", keys.join(",")))
     }
 
     pub fn due(&self, now: Time, limit: usize) -> Result<Vec<i64>, StoreError> {
-        sessions::due(&self.connection, now, limit)
+        sessions::due(self.reading.connection(), now, limit)
     }
 
     pub fn next_due(&self) -> Result<Option<Time>, StoreError> {
-        sessions::next_due(&self.connection)
+        sessions::next_due(self.reading.connection())
     }
 
     pub fn load_due(&self, number: i64) -> Result<Option<Due>, StoreError> {
         // One transaction: session and evidence are those of one instant.
-        let snapshot = self.connection.unchecked_transaction()?;
+        let snapshot = self.reading.connection().unchecked_transaction()?;
         let due = sessions::load_due(&snapshot, number)?;
         snapshot.commit()?;
         Ok(due)
     }
 
     pub fn last_message(&self, session: i64) -> Result<Option<i64>, StoreError> {
-        sessions::last_message(&self.connection, session)
+        sessions::last_message(self.reading.connection(), session)
     }
 
     /// Everything in the file that is not as it was written, as far as that can be told without the records' signatures.
     pub fn damage(&self, mut tell: impl FnMut(String)) -> Result<(), StoreError> {
-        checksum::damage(&self.connection, &mut tell)
+        damage::damage(|| self.reading.connection_for(VERIFYING), &mut tell)
     }
 
     /// JSON text of a tariff version that sessions were locked to.
     pub fn tariff(&self, tariff: &TariffRef) -> Result<Option<String>, StoreError> {
         let sql = "SELECT json FROM tariff WHERE hash = ?1";
-        let json = self.connection.prepare_cached(sql)?.query_row([&*tariff.0], |row| Ok(row.get::<_, Text>(0)?.0)).optional()?;
+        let json = self
+            .reading
+            .connection()
+            .prepare_cached(sql)?
+            .query_row([&*tariff.0], |row| Ok(row.get::<_, Text>(0)?.0))
+            .optional()?;
         match json {
             Some(json) if !sessions::is_tariff(&tariff.0, &json) => {
                 Err(StoreError::Content("the tariff is not the one that the session was locked to".to_owned()))
@@ -343,7 +303,9 @@ impl Reader {
             ("SELECT session FROM record WHERE record_id = ?1", name.to_lowercase()),
         ];
         for (sql, name) in queries {
-            if let Some(Some(number)) = self.connection.query_row(sql, [name], |row| row.get::<_, Option<i64>>(0)).optional()? {
+            if let Some(Some(number)) =
+                self.reading.connection().query_row(sql, [name], |row| row.get::<_, Option<i64>>(0)).optional()?
+            {
                 return Ok(Some(number));
             }
         }
@@ -351,28 +313,46 @@ impl Reader {
     }
 
     pub fn session(&self, number: i64) -> Result<Option<Session>, StoreError> {
-        sessions::by_number(&self.connection, number)
+        sessions::by_number(self.reading.connection(), number)
     }
 
     pub fn entries(&self, number: i64) -> Result<Vec<JournalEntry>, StoreError> {
-        sessions::entries(&self.connection, number, &mut Vec::new())
+        sessions::entries(self.reading.connection(), number, &mut Vec::new())
     }
 
     /// One record with its columns.
     pub fn record(&self, epoch: i64, seq: u64) -> Result<Option<StoredRecord>, StoreError> {
         let sql = format!("SELECT {RECORD} FROM record WHERE epoch = ?1 AND seq = ?2");
-        Ok(self.connection.query_row(&sql, params![epoch, seq], stored).optional()?)
+        Ok(self.reading.connection().query_row(&sql, params![epoch, seq], stored).optional()?)
     }
 
     /// Every record of every epoch in chain order, handed over one by one.
     pub fn each_record(&self, mut take: impl FnMut(StoredRecord)) -> Result<(), StoreError> {
-        let mut statement = self.connection.prepare(&format!("SELECT {RECORD} FROM record ORDER BY epoch, seq"))?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            take(stored(row)?);
+        let sql = format!("SELECT {RECORD} FROM record WHERE (epoch, seq) > (?1, ?2) ORDER BY epoch, seq LIMIT {PAGE}");
+        let mut last = (i64::MIN, 0);
+        loop {
+            let mut statement = self.reading.connection().prepare_cached(&sql)?;
+            let page = statement.query_map(params![last.0, last.1], stored)?.collect::<Result<Vec<_>, _>>()?;
+            drop(statement);
+            let Some(end) = page.last() else { return Ok(()) };
+            last = (end.epoch, end.seq);
+            page.into_iter().for_each(&mut take);
         }
-        Ok(())
     }
+}
+
+/// Columns that do not only serve the order: their places and names.
+fn shown(statement: &Statement<'_>) -> (Vec<usize>, Vec<String>) {
+    let names = statement.column_names().enumerate().filter(|(_, name)| !name.starts_with('_'));
+    names.map(|(place, name)| (place, name.to_owned())).unzip()
+}
+
+/// A part of a list.
+struct Page {
+    rows: Rows,
+    /// The key of the last row.
+    last: Option<[Value; 2]>,
+    is_full: bool,
 }
 
 /// A record row as stored, all columns, so that a verification can compare them.
@@ -424,5 +404,68 @@ fn json(value: ValueRef<'_>) -> Json {
         ValueRef::Real(number) => Json::from(number),
         ValueRef::Text(text) => Json::from(String::from_utf8_lossy(text).into_owned()),
         ValueRef::Blob(bytes) => Json::from(format!("{} bytes", bytes.len())),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+mod tests {
+    use std::time::Instant;
+
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::store::open;
+
+    /// A store with one table of our own.
+    fn store(folder: &Path, sql: &str) -> std::path::PathBuf {
+        let path = folder.join("store.db");
+        let connection = Connection::open(&path).unwrap();
+        connection.pragma_update(None, "application_id", open::APPLICATION_ID).unwrap();
+        connection.pragma_update(None, "user_version", open::MIGRATIONS.len()).unwrap();
+        connection.execute_batch(sql).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_read_that_takes_too_long_is_ended_and_the_next_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let reader = Reader::open(&store(folder.path(), "CREATE TABLE t (a)"), Duration::from_millis(100)).unwrap();
+        let began = Instant::now();
+        let endless = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+        let failure = reader.query(endless, &[]).unwrap_err();
+        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+        assert!(matches!(failure, StoreError::TooSlow) && failure.to_string().contains("ask for less"), "{failure}");
+        assert_eq!(reader.count("SELECT 1", &[]).unwrap(), Some(1));
+        // What is only counted for a remark is given up sooner.
+        let endless = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n) SELECT i FROM n WHERE i < 0";
+        assert_eq!(reader.count(endless, &[]).unwrap(), None);
+    }
+
+    #[test]
+    fn a_list_in_pages_has_every_row_once_and_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        // Many rows share the first part of the key, over the end of a page; one has no second part.
+        let rows = "CREATE TABLE t (a INTEGER, b INTEGER, c TEXT); INSERT INTO t VALUES (7, NULL, 'first'); \
+            WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 2700) \
+            INSERT INTO t SELECT CASE WHEN i <= 1500 THEN 7 ELSE i END, i, 'x' FROM n; CREATE INDEX t_a ON t (a, b)";
+        let reader = Reader::open(&store(folder.path(), rows), Duration::from_secs(60)).unwrap();
+        for descending in [false, true] {
+            let key = Key { columns: ["_a", "b"], descending };
+            let mut found = Rows::default();
+            reader.each_in_pages("SELECT a AS _a, b, c FROM t WHERE c <> ?1", &key, &[&"y"], &mut found).unwrap();
+            let mut expected: Vec<Json> = std::iter::once(Json::Null).chain((1..=2700).map(Json::from)).collect();
+            if descending {
+                expected.reverse();
+            }
+            assert_eq!((found.columns, found.rows.len()), (vec!["b".to_owned(), "c".to_owned()], 2701));
+            assert!(found.rows.iter().map(|row| &row[0]).eq(expected.iter()), "descending: {descending}");
+        }
+        let mut large = Rows::default();
+        let key = Key { columns: ["a", "b"], descending: false };
+        // Pages end early when rows are large.
+        let select = "SELECT a, b, printf('%.*c', 1000000, 'x') AS c FROM t WHERE b <= 20";
+        reader.each_in_pages(select, &key, &[], &mut large).unwrap();
+        assert_eq!(large.rows.len(), 20);
     }
 }

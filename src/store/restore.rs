@@ -8,7 +8,7 @@ use super::checksum::{self, Text};
 use crate::fact::ChargingState;
 use crate::record::Hash;
 use crate::session::Origin;
-use crate::units::StationId;
+use crate::units::{StationId, Time, time};
 
 /// How far back the journal is read for message ids that a station may repeat: its queue of unanswered messages at the crash.
 const TAIL: i64 = 5_000;
@@ -48,6 +48,16 @@ pub(super) fn connectors(connection: &Connection, of: Option<&StationId>) -> Res
         found.push((StationId::new(&name), row.get(1)?, in_use));
     }
     Ok(found)
+}
+
+/// A time that has passed for certain, if nothing was written by a clock that was ahead.
+pub(super) fn known_time(connection: &Connection) -> rusqlite::Result<Option<Time>> {
+    // The last of each by its number, not the latest by its time: earlier rows may have been written by a wrong clock.
+    let sql = "SELECT max(coalesce(s.alive_at, 0), \
+         coalesce((SELECT received_at FROM message WHERE id = (SELECT max(id) FROM message) AND id > c.after_message), 0), \
+         coalesce((SELECT created_at FROM record WHERE epoch = s.epoch AND seq = (SELECT max(seq) FROM record WHERE epoch = s.epoch) \
+                    AND (epoch != c.after_epoch OR seq > c.after_seq)), 0)) FROM site s, clock c";
+    Ok(connection.query_row(sql, [], |row| row.get(0)).optional()?.map(time::from_millis))
 }
 
 /// A message near the end of the journal.

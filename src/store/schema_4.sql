@@ -43,3 +43,10 @@ CREATE TABLE token (
     tariff     TEXT,                    -- id of the tariff for its sessions; NULL: the station's
     changed_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Lists and counts that do not read whole tables.
+
+-- By the time at which they began: lists of sessions, the newest first.
+CREATE INDEX session_began ON session (coalesce(started_at, opened_at), id);
+-- Held ones are few and asked for often.
+CREATE INDEX session_held ON session (number) WHERE state = 'held';

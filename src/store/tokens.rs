@@ -5,34 +5,13 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::StoreError;
 use super::audit::Change;
 use super::checksum::Text;
+use super::jobs::{TokenChanges, TokenCounts};
 use super::writer::Writer;
 use crate::fact::AuthStatus;
 use crate::station::ListedToken;
 use crate::units::{StationId, Time, Token, TokenKind, time};
 
 const COLUMNS: &str = "token, kind, status, token_group, expires_at, stations, tariff";
-
-/// What to do with tokens, who wants it, and why.
-pub struct TokenChanges {
-    pub set: Vec<ListedToken>,
-    /// Only their status changes; one that is not listed is put on the list.
-    pub block: Vec<Token>,
-    pub remove: Vec<Token>,
-    pub actor: String,
-    pub reason: String,
-    pub at: Time,
-}
-
-/// What became of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TokenCounts {
-    pub added: u64,
-    pub changed: u64,
-    pub unchanged: u64,
-    pub removed: u64,
-    /// Were to be removed, and are not on the list.
-    pub absent: u64,
-}
 
 /// All tokens of the list.
 pub(super) fn all(connection: &Connection) -> Result<Vec<ListedToken>, StoreError> {

@@ -82,18 +82,19 @@ SELECT s.id AS session_id, st.name AS station, m.evse,
   LEFT JOIN name nc ON nc.list = 'context' AND nc.code = v.value ->> 3 AND typeof(v.value ->> 3) = 'integer'
   LEFT JOIN name nl ON nl.list = 'location' AND nl.code = v.value ->> 4 AND typeof(v.value ->> 4) = 'integer';
 
+-- Both halves have columns of the same kind: only then is a list by message_id, call_number read along the journal.
 CREATE VIEW v_message AS
 SELECT m.id AS message_id, st.name AS station, ISO(m.received_at) AS received_at, 'in' AS direction, m.action,
-       CASE WHEN json_valid(m.text) THEN json_extract(m.text, '$[1]') END AS call_id,
-       s.id AS session_id, m.text, m.answer, m.repeats, m.findings, NULL AS call_number
+       CAST(CASE WHEN json_valid(m.text) THEN json_extract(m.text, '$[1]') END AS TEXT) AS call_id,
+       s.id AS session_id, m.text, m.answer, m.repeats, m.findings, CAST(NULL AS INTEGER) AS call_number
   FROM message m JOIN station st ON st.number = m.station LEFT JOIN session s ON s.number = m.session
 UNION ALL
-SELECT c.sent_after, st.name, ISO(c.sent_at), 'out', c.action, c.message_id, NULL,
-       '[2,' || json_quote(c.message_id) || ',' || json_quote(c.action) || ',' || c.payload || ']',
-       CASE c.state WHEN 'answered' THEN '[3,' || json_quote(c.message_id) || ',' || c.answer || ']'
+SELECT c.sent_after, st.name, ISO(c.sent_at), 'out', c.action, c.message_id, CAST(NULL AS TEXT),
+       CAST('[2,' || json_quote(c.message_id) || ',' || json_quote(c.action) || ',' || c.payload || ']' AS TEXT),
+       CAST(CASE c.state WHEN 'answered' THEN '[3,' || json_quote(c.message_id) || ',' || c.answer || ']'
                     WHEN 'call-error' THEN '[4,' || json_quote(c.message_id) || ',' || json_quote(c.answer ->> 'code') || ',' ||
-                                           json_quote(c.answer ->> 'description') || ',' || (c.answer -> 'details') || ']' END,
-       0, NULL, c.number
+                                           json_quote(c.answer ->> 'description') || ',' || (c.answer -> 'details') || ']' END AS TEXT),
+       CAST(0 AS INTEGER), CAST(NULL AS TEXT), c.number
   FROM call c JOIN station st ON st.number = c.station WHERE c.sent_at IS NOT NULL;
 
 -- What we asked of stations, and what became of it.
@@ -131,14 +132,16 @@ SELECT r.epoch, r.seq, r.kind, r.record_id, s.id AS session_id, ISO(r.created_at
        coalesce(f.codes, CASE WHEN e.epoch IS NOT NULL THEN 'epoch-closed' WHEN u.seq IS NOT NULL THEN 'not-sendable' END) AS fault,
        coalesce(f.details, e.doubt || '; it may have another record under this number: compare', u.reason) AS fault_detail,
        u.attempts, ISO(u.last_at) AS last_try_at, ISO(u.next_try_at) AS next_try_at, length(r.jws) AS bytes
-  FROM record r
+  -- What has no receipt, and what is at fault; found by number, whatever the number of records.
+  FROM (SELECT x.epoch, y.seq FROM epoch x LEFT JOIN receipt rc ON rc.epoch = x.epoch
+          JOIN record y ON y.epoch = x.epoch AND y.seq > coalesce(rc.through, 0)
+        UNION SELECT epoch, seq FROM record_fault) o
+  JOIN record r ON r.epoch = o.epoch AND r.seq = o.seq
   LEFT JOIN session s ON s.number = r.session
-  LEFT JOIN receipt rc ON rc.epoch = r.epoch
   LEFT JOIN (SELECT epoch, seq, group_concat(code, ', ') AS codes, group_concat(detail, '; ') AS details FROM record_fault GROUP BY epoch, seq) f
          ON f.epoch = r.epoch AND f.seq = r.seq
   LEFT JOIN epoch e ON e.epoch = r.epoch AND r.seq > e.doubtful_after
-  LEFT JOIN undelivered u ON u.epoch = r.epoch AND u.seq = r.seq
- WHERE r.seq > coalesce(rc.through, 0) OR f.codes IS NOT NULL;
+  LEFT JOIN undelivered u ON u.epoch = r.epoch AND u.seq = r.seq;
 
 CREATE VIEW v_problem AS
 SELECT p.kind, CASE WHEN p.kind = 'internal-error' THEN 'critical' ELSE 'warning' END AS severity,
@@ -154,10 +157,14 @@ SELECT 'record-fault', 'critical', NULL, 'record ' || f.seq || CASE WHEN f.epoch
        f.code || ': ' || f.detail, 1, ISO(f.at), ISO(f.at)
   FROM record_fault f, site si
 UNION ALL
-SELECT 'record-fault', 'critical', NULL, 'record ' || o.seq || ' of epoch ' || o.epoch, o.fault || ': ' || o.fault_detail, 1,
-       ISO(e.began_at), ISO(e.began_at)
-  FROM v_outbox o JOIN epoch e ON e.epoch = (SELECT min(x.epoch) FROM epoch x WHERE x.epoch > o.epoch)
- WHERE o.state = 'fault' AND o.fault = 'epoch-closed'
+-- As v_outbox says it of them.
+SELECT 'record-fault', 'critical', NULL, 'record ' || r.seq || ' of epoch ' || r.epoch,
+       'epoch-closed: ' || d.doubt || '; it may have another record under this number: compare', 1, ISO(e.began_at), ISO(e.began_at)
+  FROM epoch d LEFT JOIN receipt rc ON rc.epoch = d.epoch
+  JOIN record r ON r.epoch = d.epoch AND r.seq > max(d.doubtful_after, coalesce(rc.through, 0))
+  JOIN epoch e ON e.epoch = (SELECT min(x.epoch) FROM epoch x WHERE x.epoch > r.epoch)
+ WHERE d.doubtful_after IS NOT NULL
+   AND NOT EXISTS (SELECT 1 FROM record_fault f WHERE f.epoch = r.epoch AND f.seq = r.seq)
 UNION ALL
 SELECT 'record-undelivered', 'critical', NULL, 'record ' || u.seq || CASE WHEN u.epoch <> si.epoch THEN ' of epoch ' || u.epoch ELSE '' END,
        u.reason, u.attempts, ISO(u.first_at), ISO(u.last_at)
@@ -183,13 +190,12 @@ SELECT substr(session_id, 3, 4) || '-' || substr(session_id, 7, 2) || '-' || sub
        sum(CASE WHEN record_seq IS NOT NULL THEN energy_wh END) AS billed_energy_wh, count(record_seq) AS records
   FROM v_session GROUP BY 1;
 
--- Days as they stand; closing one comes later, so none is closed.
+-- Days as they stand; closing one comes later, so none is closed. All in one pass over the sessions.
 CREATE VIEW v_day AS
-SELECT k.local_date, 0 AS closed, k.sessions, k.records,
-       (SELECT min(v.record_seq) FROM v_session v WHERE substr(v.session_id, 3, 8) = replace(k.local_date, '-', '')) AS first_record_seq,
-       (SELECT max(v.record_seq) FROM v_session v WHERE substr(v.session_id, 3, 8) = replace(k.local_date, '-', '')) AS last_record_seq,
-       k.billed_energy_wh
-  FROM v_kpi_daily k;
+SELECT substr(session_id, 3, 4) || '-' || substr(session_id, 7, 2) || '-' || substr(session_id, 9, 2) AS local_date, 0 AS closed,
+       count(*) AS sessions, count(record_seq) AS records, min(record_seq) AS first_record_seq, max(record_seq) AS last_record_seq,
+       sum(CASE WHEN record_seq IS NOT NULL THEN energy_wh END) AS billed_energy_wh
+  FROM v_session GROUP BY 1;
 
 -- Promised names of capabilities that this version does not have: no rows, so that a program may ask.
 CREATE VIEW v_contract AS SELECT NULL AS contract_id, NULL AS status, NULL AS starts_at, NULL AS ends_at WHERE 0;

@@ -10,34 +10,31 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, params};
 use tokio::sync::{mpsc as tokio_mpsc, watch};
 use tracing::{error, info, warn};
 
-use super::calls::Calls;
 use super::epoch_file::{self, ChainEnd};
-use super::failure::{is_damage, is_storage_failure};
+use super::failure::{OpenError, StoreError, is_damage, is_storage_failure};
 use super::file::StoreFile;
 use super::handle::{self, WriterHandle};
-use super::jobs::{Job, Reply};
-use super::journal::KnownStation;
-use super::life::{self, Life};
+use super::jobs::{Calls, Job, MAX_GROUP, Raw, Reply};
+use super::known_station::KnownStation;
+use super::life::{self, Life, SiteFacts};
 use super::live::Missed;
-use super::open::{self, OpenError, SiteFacts};
-use super::quarantine::Raw;
-use super::{StoreError, restore, sessions, tokens};
+use super::open;
+use super::tally::{Tally, Watch};
+use super::{restore, sessions, tokens};
 use crate::record::Signer;
 use crate::session::Origin;
 use crate::station::{Machine, Policy};
 use crate::units::{Now, StationId, Time, time};
 
-/// Jobs per transaction.
-pub const MAX_GROUP: usize = 512;
 /// Jobs that get a transaction each after one of ours failed.
 const ONE_BY_ONE: usize = 4 * MAX_GROUP;
 /// How often a store that refused a commit is tried again.
@@ -81,6 +78,9 @@ pub struct Writer {
     signals: Signals,
     released: tokio_mpsc::UnboundedSender<Vec<Reply>>,
     available: Arc<AtomicBool>,
+    /// Jobs that wait for their commit.
+    queue: Arc<AtomicUsize>,
+    watch: Box<dyn Watch>,
     /// Jobs that still get a transaction each, because one of ours failed lately.
     one_by_one: usize,
     /// Live state that a failed group would have written.
@@ -101,6 +101,7 @@ pub struct Parts {
     pub released: tokio_mpsc::UnboundedSender<Vec<Reply>>,
     pub now: Now,
     pub begin: open::Begin,
+    pub watch: Box<dyn Watch>,
 }
 
 /// What a group did, known good only after its commit.
@@ -110,12 +111,13 @@ pub(super) struct Outcome {
     /// The end of the chain has moved.
     pub(super) sealed: bool,
     pub(super) due: bool,
+    pub(super) tally: Tally,
 }
 
 impl Writer {
     /// Opens (creates, migrates) the store and restores the machine from it. Nothing runs yet.
     pub fn open(path: &Path, facts: &SiteFacts, parts: Parts) -> Result<Self, OpenError> {
-        let Parts { policy, calls, signing, signals, released, now, begin } = parts;
+        let Parts { policy, calls, signing, signals, released, now, begin, watch } = parts;
         let opened = open::open_for_writing(path, facts, begin)?;
         let bad = |error| OpenError::of(path, error);
         let Life { epoch, tx_offset } = opened.life;
@@ -135,6 +137,8 @@ impl Writer {
             signals,
             released,
             available: Arc::new(AtomicBool::new(true)),
+            queue: Arc::default(),
+            watch,
             one_by_one: 0,
             missed: Missed::default(),
             fatal: None,
@@ -170,7 +174,7 @@ impl Writer {
     pub fn start(mut self) -> std::io::Result<(WriterHandle, JoinHandle<()>)> {
         let (jobs, submitted) = tokio_mpsc::unbounded_channel();
         let (groups, queue) = mpsc::channel();
-        let handle = WriterHandle { jobs, available: Arc::clone(&self.available) };
+        let handle = WriterHandle { jobs, available: Arc::clone(&self.available), queue: Arc::clone(&self.queue) };
         let (epoch, records) = (self.signals.epoch.clone(), self.signals.records.clone());
         tokio::spawn(epoch_file::keep(self.epoch_file.clone(), self.site.clone(), self.ends.subscribe(), epoch, records));
         let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || {
@@ -203,7 +207,9 @@ impl Writer {
                 group.extend(jobs);
             }
             if !group.is_empty() {
+                let taken = group.len();
                 self.commit(&mut group);
+                self.queue.fetch_sub(taken, Ordering::Relaxed);
             }
         }
         if self.fatal.is_none() {
@@ -236,20 +242,24 @@ impl Writer {
     /// Applies and commits a group; releases its replies once it is on disk.
     fn transaction(&mut self, group: &mut Vec<Job>) -> Result<(), StoreError> {
         self.missed.join(group);
+        let (jobs, began) = (group.len(), Instant::now());
         let outcome = self.apply_all(group);
         // Also when the transaction did not even begin: a job that is dropped with its reply is a job that is not stored.
         group.clear();
-        let outcome = outcome?;
+        let mut outcome = outcome?;
         if let Some(what) = self.file.displaced() {
             self.abandon(what);
             return Ok(());
         }
         self.missed.committed();
         self.file.commits(true);
+        (outcome.tally.jobs, outcome.tally.took) = (jobs, began.elapsed());
+        self.watch.committed(&outcome.tally);
         // One wake-up of the runtime for the whole group.
         let _ = self.released.send(outcome.released);
         if outcome.sealed {
             let (seq, hash) = restore::chain_tail(&self.connection, self.epoch)?;
+            self.watch.sealed(self.epoch, seq);
             self.ends.send_replace(ChainEnd { epoch: self.epoch, seq, hash });
         }
         if outcome.due {
@@ -280,6 +290,7 @@ impl Writer {
         if !self.connection.is_autocommit() {
             let _ = self.connection.execute_batch("ROLLBACK");
         }
+        self.watch.failed();
         let is_storage = is_storage_failure(failure);
         self.missed.failed(is_storage);
         if is_storage {

@@ -41,6 +41,28 @@ fn layers_are_explained() {
 }
 
 #[test]
+fn circles() {
+    let circles = |files: &[(&str, &str)]| {
+        let files: Vec<File> = files.iter().map(|(path, text)| File::new(path, text)).collect();
+        super::circles::circles(&files, &[]).iter().map(|breach| breach.what.clone()).collect::<Vec<_>>()
+    };
+    let (a, b) = ("src/x/a.rs", "src/x/b.rs");
+    let both = "import circle: x::a \u{2192} x::b (line 1), x::b \u{2192} x::a (line 2)";
+    assert_eq!(circles(&[(a, "use super::b::B;"), (b, "\nuse crate::x::a::{self, A};")]), [both]);
+    assert_eq!(circles(&[(a, "fn f() { super::b::f() }"), (b, "\nfn g() { crate::x::a::f() }")]), [both], "in code");
+    // The parent passes names on: that is no use, and no disguise.
+    let parent = ("src/x/mod.rs", "mod a;\nmod b;\npub use a::A;\npub(crate) use b::B;");
+    assert_eq!(circles(&[parent, (a, "use super::B;"), (b, "\nuse super::A;")]), [both]);
+    assert_eq!(circles(&[parent, (a, "use super::B;"), (b, "pub(super) struct B;")]), [""; 0]);
+    // What the parent declares itself counts, when it uses its children.
+    let own = ("src/x/mod.rs", "mod a;\npub struct Own;\nfn f() { a::f() }");
+    assert_eq!(circles(&[own, (a, "use super::Own;")]).len(), 1);
+    assert_eq!(circles(&[own, (a, "mod tests { use super::super::Own; }")]), [""; 0], "a test");
+    assert_eq!(circles(&[("src/x/mod.rs", "mod a;\npub struct Own;\nlet a = 1;"), (a, "use super::Own;")]), [""; 0]);
+    assert_eq!(circles(&[(a, "use super::b::B;"), (b, "use crate::y::a::A;"), ("src/y/a.rs", "")]), [""; 0]);
+}
+
+#[test]
 fn database() {
     assert_eq!(lines(super::database, "src/cli/sessions.rs", "\nuse rusqlite::params;"), [2]);
     assert_eq!(lines(super::database, "src/store/open.rs", "use rusqlite::params;"), [0; 0]);

@@ -36,6 +36,14 @@ pub struct Written {
     /// Begins with `::`.
     pub global: bool,
     pub names: Vec<String>,
+    /// Stands in a `use`, or in one that passes the name on (`pub use`).
+    pub import: Option<Import>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Import {
+    Own,
+    Public,
 }
 
 /// A string literal, with the marks around it (a space where there is none).
@@ -77,12 +85,25 @@ impl File {
     pub fn paths(&self) -> Vec<Written> {
         let mut found = Vec::new();
         let mut at = 0;
+        let mut import = None;
         while at < self.tokens.len() {
+            let known = found.len();
+            let token = &self.tokens[at];
+            if token.kind == Kind::Mark(';') {
+                import = None;
+            }
+            let is_use = matches!(&token.kind, Kind::Name(name) if name == "use");
+            let before = at.checked_sub(1).map(|before| &self.tokens[before].kind);
             let after_generics = at > 0 && self.tokens[at - 1].kind == Kind::Mark('>');
             match self.tokens[at].kind {
                 Kind::Name(_) => at = self.tree(at, false, &[], &mut found),
                 Kind::Sep if !after_generics && self.starts(at + 1) => at = self.tree(at + 1, true, &[], &mut found),
                 _ => at += 1,
+            }
+            found[known..].iter_mut().for_each(|path: &mut Written| path.import = import);
+            if is_use {
+                let public = matches!(before, Some(Kind::Mark(')'))) || matches!(before, Some(Kind::Name(word)) if word == "pub");
+                import = Some(if public { Import::Public } else { Import::Own });
             }
         }
         found
@@ -146,7 +167,7 @@ impl File {
             }
             _ => return at + 1,
         }
-        found.push(Written { line: token.line, depth: token.depth, global, names });
+        found.push(Written { line: token.line, depth: token.depth, global, names, import: None });
         at + 1
     }
 }
