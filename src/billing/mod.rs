@@ -69,8 +69,7 @@ pub struct Bill {
     pub highest_kw: Option<Decimal>,
 }
 
-/// Why a session is held instead of billed: a code of [`hold`] and a detail.
-pub type Held = (&'static str, String);
+pub use crate::session::hold::Held;
 
 /// `tariff`: the version that the session was locked to, if there is one.
 pub fn bill(due: &Due, tariff: Option<&Tariff>, site: &SiteTerms, station: StationTerms<'_>) -> Result<Bill, Held> {

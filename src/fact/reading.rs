@@ -10,6 +10,18 @@ pub struct Reading {
     pub samples: Vec<Sample>,
 }
 
+impl Reading {
+    /// What was measured at the outlet: the total if sent, else the sum of the phases.
+    pub fn phase_sum(&self, measurand: &Measurand) -> Option<Decimal> {
+        let samples =
+            || self.samples.iter().filter(|sample| &sample.measurand == measurand && sample.location == Location::Outlet);
+        let total = samples().filter(|sample| sample.phase == LinePhase::Total).find_map(|sample| sample.value.number());
+        let lines = |sample: &&Sample| matches!(sample.phase, LinePhase::L1 | LinePhase::L2 | LinePhase::L3);
+        let values = || samples().filter(lines).map(|sample| sample.value.number()).filter(Option::is_some);
+        total.or_else(|| values().reduce(|sum, value| sum?.checked_add(value?)).flatten())
+    }
+}
+
 /// One sampled value, its unit normalised to the base unit of its measurand (Wh, W, A, V, Hz, %, varh, VA ...).
 #[derive(Clone, Debug, PartialEq, Hash)]
 pub struct Sample {

@@ -9,11 +9,10 @@ use serde_json::value::RawValue;
 
 use super::json::{Members, Node};
 use super::rated::Dimension;
-use super::tariff::{Element, PriceBound, PriceComponent, Reservation, Restrictions, Tariff, TariffError, TariffType};
+use super::tariff::{
+    Element, MAX_TARIFF_BYTES, PriceBound, PriceComponent, Reservation, Restrictions, Tariff, TariffError, TariffType,
+};
 use crate::units::{Decimal, Time, time};
-
-/// 1 MiB.
-pub(super) const MAX_TARIFF_BYTES: usize = 1 << 20;
 
 const DIMENSIONS: [Dimension; 4] = [Dimension::Energy, Dimension::Flat, Dimension::ParkingTime, Dimension::Time];
 

@@ -110,12 +110,15 @@ pub enum Reservation {
     ReservationExpires,
 }
 
+/// 1 MiB.
+pub(super) const MAX_TARIFF_BYTES: usize = 1 << 20;
+
 /// Why a text is not a tariff that can be billed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TariffError {
     #[error("not a JSON text: {0}")]
     Json(String),
-    #[error("the tariff has {0} bytes; allowed: at most {max}", max = super::parse::MAX_TARIFF_BYTES)]
+    #[error("the tariff has {0} bytes; allowed: at most {max}", max = MAX_TARIFF_BYTES)]
     TooLong(usize),
     /// `path` as in `elements[2].restrictions.min_kwh`.
     #[error("{path}: {problem}; allowed: {allowed}")]

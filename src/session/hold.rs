@@ -1,5 +1,8 @@
 //! Why a session is held: it cannot be billed safely and waits for a person. Codes are promises (`v_session.hold_reason`).
 
+/// Why a session is held instead of billed: one of these codes, and a detail.
+pub type Held = (&'static str, String);
+
 /// A reason: stable code, and what a technician should know.
 pub struct Hold {
     pub code: &'static str,

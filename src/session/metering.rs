@@ -19,9 +19,10 @@ mod vehicle;
 use self::activity::Course;
 use self::clock::Timed;
 use self::registers::Ends;
+use super::hold::{self, Held};
 use super::overlap::Span;
 use super::session::Session;
-use super::{JournalEntry, OFFLINE_TIME, hold};
+use super::{JournalEntry, OFFLINE_TIME};
 use crate::fact::{AuthStatus, ChargingState, Context, Measurand, Phase, Value};
 use crate::rating::Metered;
 use crate::units::{Decimal, Finding, MilliWh, Time, Version};
@@ -56,9 +57,6 @@ pub struct Signed {
     pub context: Context,
     pub data: String,
 }
-
-/// Why a session is held: a reason code of [`super::hold`] and a detail.
-type Held = (&'static str, String);
 
 /// Judges an ended session. `entries` is all its evidence, in the order of the journal. `Err` holds a reason code of
 /// [`super::hold`] and a detail.

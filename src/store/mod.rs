@@ -27,6 +27,7 @@ mod journal;
 mod known_station;
 mod ledger;
 mod life;
+mod listed_tokens;
 mod lists;
 mod live;
 mod modes;

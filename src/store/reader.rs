@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 use super::checksum::Text;
 use super::reading::{Reading, VERIFYING};
-use super::{Copies, OpenError, StoreError, damage, restore, sessions, tokens};
+use super::{Copies, OpenError, StoreError, damage, listed_tokens, restore, sessions};
 use crate::billing::Due;
 use crate::session::{JournalEntry, Session, TariffRef};
 use crate::station::ListedToken;
@@ -176,7 +176,7 @@ impl Reader {
 
     /// What the list says of a token.
     pub fn token(&self, token: &Token) -> Result<Option<ListedToken>, StoreError> {
-        tokens::one(self.reading.connection(), token)
+        listed_tokens::one(self.reading.connection(), token)
     }
 
     /// The site's IANA time zone.

@@ -29,7 +29,7 @@ use super::life::{self, Life, SiteFacts};
 use super::live::Missed;
 use super::open;
 use super::tally::{Tally, Watch};
-use super::{restore, sessions, tokens};
+use super::{listed_tokens, restore, sessions};
 use crate::record::Signer;
 use crate::session::Origin;
 use crate::station::{Machine, Policy};
@@ -356,7 +356,7 @@ impl Writer {
         for (station, evse, in_use) in restore::connectors(&self.connection, None)? {
             self.machine.load_connector(&station, evse, in_use);
         }
-        for listed in tokens::all(&self.connection)? {
+        for listed in listed_tokens::all(&self.connection)? {
             self.machine.set_token(listed);
         }
         self.stations.clear();

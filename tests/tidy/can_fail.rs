@@ -44,7 +44,7 @@ fn layers_are_explained() {
 fn circles() {
     let circles = |files: &[(&str, &str)]| {
         let files: Vec<File> = files.iter().map(|(path, text)| File::new(path, text)).collect();
-        super::circles::circles(&files, &[]).iter().map(|breach| breach.what.clone()).collect::<Vec<_>>()
+        super::circles::circles(&files).iter().map(|breach| breach.what.clone()).collect::<Vec<_>>()
     };
     let (a, b) = ("src/x/a.rs", "src/x/b.rs");
     let both = "import circle: x::a \u{2192} x::b (line 1), x::b \u{2192} x::a (line 2)";

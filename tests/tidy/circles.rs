@@ -22,8 +22,8 @@ struct Graph<'a> {
     names: BTreeMap<(Module, String), Module>,
 }
 
-/// The circles among the files of each module, one breach each. `left`: imports that do not count yet.
-pub fn circles(files: &[File], left: &[(&str, &str)]) -> Vec<Breach> {
+/// The circles among the files of each module, one breach each.
+pub fn circles(files: &[File]) -> Vec<Breach> {
     let own =
         |file: &&File| file.path.starts_with("src/") && !file.module().contains(&"tests") && !file.path.ends_with("_tests.rs");
     let files: BTreeMap<Module, &File> = files.iter().filter(own).map(|file| (module(file), file)).collect();
@@ -43,9 +43,7 @@ pub fn circles(files: &[File], left: &[(&str, &str)]) -> Vec<Breach> {
     for (module, path) in paths.iter().filter(|(_, path)| path.import != Some(Import::Public)) {
         let target = graph.absolute(module, path).and_then(|target| graph.declares(&target, 8));
         let Some(target) = target.filter(|target| target != module && target.first() == module.first()) else { continue };
-        if !left.contains(&(&module.join("::"), &target.join("::"))) {
-            edges.entry(module.clone()).or_default().entry(target).or_insert(path.line);
-        }
+        edges.entry(module.clone()).or_default().entry(target).or_insert(path.line);
     }
     found(&graph, edges)
 }

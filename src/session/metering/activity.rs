@@ -17,7 +17,7 @@ use super::clock::Timed;
 use super::limit::Limit;
 use super::registers::resolution;
 use crate::fact::register::ROUNDING;
-use crate::fact::{ChargingState, LinePhase, Location, Measurand, Reading, Sample};
+use crate::fact::{ChargingState, Measurand};
 use crate::rating::{Activity, LoadSample};
 use crate::units::{Decimal, Finding, MilliWh, Time};
 
@@ -344,8 +344,8 @@ pub(super) fn power(timed: &[Timed<'_>], start: Time, end: Time) -> Vec<LoadSamp
             if !(start..=end).contains(&at) {
                 continue;
             }
-            let power = phase_sum(reading, &Measurand::PowerActiveImport).map(|watts| watts / Decimal::ONE_THOUSAND);
-            let current = phase_sum(reading, &Measurand::CurrentImport);
+            let power = reading.phase_sum(&Measurand::PowerActiveImport).map(|watts| watts / Decimal::ONE_THOUSAND);
+            let current = reading.phase_sum(&Measurand::CurrentImport);
             if power.is_some() || current.is_some() {
                 let load = found.entry(at).or_default();
                 *load = (power.or(load.0), current.or(load.1));
@@ -353,21 +353,4 @@ pub(super) fn power(timed: &[Timed<'_>], start: Time, end: Time) -> Vec<LoadSamp
         }
     }
     found.into_iter().map(|(at, (kw, amperes))| LoadSample { at, kw, amperes }).collect()
-}
-
-/// The total if sent, else the sum of the phases.
-pub(super) fn phase_sum(reading: &Reading, measurand: &Measurand) -> Option<Decimal> {
-    let samples =
-        || reading.samples.iter().filter(|sample| &sample.measurand == measurand && sample.location == Location::Outlet);
-    let total = samples().filter(|sample| sample.phase == LinePhase::Total).find_map(|sample| sample.value.number());
-    let lines = |sample: &&Sample| matches!(sample.phase, LinePhase::L1 | LinePhase::L2 | LinePhase::L3);
-    let sum = || {
-        samples()
-            .filter(lines)
-            .map(|sample| sample.value.number())
-            .filter(Option::is_some)
-            .reduce(|sum, value| sum?.checked_add(value?))
-            .flatten()
-    };
-    total.or_else(sum)
 }

@@ -12,9 +12,9 @@
 
 use chrono::TimeDelta;
 
-use super::Held;
 use crate::fact::time::{CLOCK_TOLERANCE, EARLIEST, QUEUE_PAUSE, is_live};
 use crate::fact::{Context, Phase, Reading};
+use crate::session::hold::Held;
 use crate::session::{Evidence, JournalEntry, hold};
 use crate::units::{Finding, Time};
 

@@ -3,11 +3,11 @@
 
 use chrono::TimeDelta;
 
-use super::Held;
 use super::limit::Limit;
 use super::registers::{Ends, Point, START_STOP, drop_zeros, offset_relative, resolution};
 use crate::fact::register::ROUNDING;
 use crate::session::hold;
+use crate::session::hold::Held;
 use crate::units::{Finding, MilliWh, Time};
 
 /// Samples that agree with each other before they disprove an end.

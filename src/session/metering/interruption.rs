@@ -3,9 +3,9 @@
 use chrono::TimeDelta;
 
 use super::clock::Timed;
-use super::{Held, hold};
 use crate::fact::Phase;
 use crate::session::Session;
+use crate::session::hold::{self, Held};
 use crate::units::Time;
 
 /// A stop within this time after a reboot was written by the reboot, whatever reason it gives.

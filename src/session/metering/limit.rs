@@ -92,7 +92,7 @@ pub(super) fn highest_kw(timed: &[Timed<'_>]) -> Option<Decimal> {
 }
 
 fn kw_of(reading: &Reading, which: &Measurand) -> Option<Decimal> {
-    super::activity::phase_sum(reading, which).map(|watts| watts / Decimal::ONE_THOUSAND)
+    reading.phase_sum(which).map(|watts| watts / Decimal::ONE_THOUSAND)
 }
 
 /// The power that the samples of a session show.

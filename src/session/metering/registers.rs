@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::clock::Timed;
-use super::{Held, Session, hold};
 use crate::fact::register::{self, Quality, ROUNDING};
 use crate::fact::{Context, LinePhase, Location, Measurand, Phase, Sample};
+use crate::session::Session;
+use crate::session::hold::{self, Held};
 use crate::units::{Finding, MilliWh, Time};
 
 /// The source that needs no samples; see [`super::Metering::source`].

@@ -6,11 +6,11 @@
 use chrono::TimeDelta;
 
 use super::clock::Timed;
-use super::{Held, hold};
 use crate::fact::register::{ROUNDING, register_of};
 use crate::fact::{ChargingState, Phase};
 use crate::session::Reboot;
 use crate::session::Session;
+use crate::session::hold::{self, Held};
 use crate::units::{MilliWh, Time};
 
 /// After a reboot stations say Available of every connector before they look at it.
