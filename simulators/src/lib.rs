@@ -1,6 +1,6 @@
 //! Independent implementations of all that forecourt talks to: charging stations, head office, MQTT broker, simulated time.
 //!
-//! Everything here is written from the published protocols alone (OCPP 1.6, 2.0.1 and 2.1; records and topics as README.md
+//! Everything here is written from the published protocols alone (OCPP 1.6, 2.0.1 and 2.1; records and topics as docs/head-office.md
 //! describes them under "For head office") and shares no code with the daemon: JSON is written by hand, signatures are checked
 //! with another crate, MQTT is spoken by another client. A fault in the daemon can therefore not hide behind the same fault here.
 //!

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::Report;
 use super::servers::Contender;
 
-/// Forecourt's promised views (README.md, "The store"), and all the benchmark knows of its store.
+/// Forecourt's promised views (docs/operating.md, "The store"), and all the benchmark knows of its store.
 pub mod forecourt {
     /// Messages from stations; Heartbeats are not journaled.
     pub const MESSAGES: &str = "SELECT count(*) FROM v_message WHERE direction = 'in'";

@@ -1,4 +1,4 @@
-//! Is a record's payload what README.md promises under "For head office"? Pure: text in, a [`Record`] or a coded fault out.
+//! Is a record's payload what docs/head-office.md promises? Pure: text in, a [`Record`] or a coded fault out.
 //!
 //! Checked: schema, kind, site, epoch, seq, prev, record id, time; for bills that the lines add up to the CDR's totals, to
 //! the last digit, over all and per dimension, and that each amount is its quantity times its unit price. Not checked

@@ -1,5 +1,5 @@
 //! Head office: subscribes to the records of every site, verifies each with nothing but its public keys, keeps it, and answers with
-//! cumulative retained receipts, after its own commit (README.md, "For head office").
+//! cumulative retained receipts, after its own commit (docs/head-office.md).
 //!
 //! ```text
 //! broker ─▶ wire ─▶ subscriber: signature (jws) → content and sums (bill) → [ keep: append, sync ] → chain (ledger)
