@@ -17,7 +17,7 @@ use chrono::{DateTime, Utc};
 pub use check::{Event, Sample};
 
 use self::check::Check;
-use crate::units::{Clock, Now, Received, Time};
+use crate::units::{Clock, Now, Received, Time, time};
 
 /// News that nobody fetches is dropped beyond this many.
 const MAX_NEWS: usize = 32;
@@ -122,6 +122,8 @@ impl GatewayClock {
         let check = check.get_or_insert_with(|| Check::new(now, self.not_before).0);
         let (received, event) = check.read(now);
         news.extend(event.filter(|_| news.len() < MAX_NEWS));
+        // As the store will say it: what is decided now is decided again after a restart.
+        let received = Received { at: time::cut_to_millis(received.at), ..received };
         Glance { received, system: now.system }
     }
 

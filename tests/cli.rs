@@ -253,6 +253,7 @@ fn said_at(config: &Path, args: &[&str]) -> CommandOutput {
 #[tokio::test]
 async fn a_store_that_cannot_be_used_is_5_and_says_why() {
     let mut site = Site::new(&Plan::default());
+    site.no_replay = Some("its bytes are overwritten");
     let fails = |site: &Site, args: &[&str], why: &str| {
         let said = site.forecourt(args);
         assert_eq!(said.code, 5, "{args:?}: {said:?}");

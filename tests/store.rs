@@ -143,6 +143,7 @@ async fn a_full_disk_turns_stations_away_and_what_is_shown_afterwards_is_true() 
 #[tokio::test]
 async fn what_may_pass_ends_a_start_with_75() {
     let mut site = Site::running().await;
+    site.no_replay = Some("its bytes are overwritten");
     let mut second = site.command(&["run"]);
     let taken = run_to_end(&mut second);
     assert!(taken.code == 75 && taken.err.contains("in use"), "{taken:?}");
@@ -375,6 +376,7 @@ async fn a_receipt_beyond_the_last_record_begins_a_new_epoch() {
 #[tokio::test]
 async fn what_may_have_been_billed_already_is_held() {
     let mut site = Site::new(&Plan::default());
+    site.no_replay = Some("the test takes a bill out of it");
     site.start().await;
     let copy = site.dir.path().join("backup.db");
     one_session(&site).await;
@@ -404,6 +406,7 @@ async fn a_second_charge_is_refused_while_the_first_stands() {
         assert_eq!(explained["lines"].as_array().unwrap().len(), 1);
         (explained, site.query("SELECT * FROM v_session", &[]))
     };
+    site.no_replay = Some("the test writes records into it");
     site.stop().await;
     let before = shown(&site);
     let store = Connection::open(site.store()).unwrap();
@@ -472,6 +475,7 @@ fn damage(site: &Site, find: &str, replace: &[u8]) {
 #[tokio::test]
 async fn a_bad_byte_stops_no_start_and_no_bill_rests_on_it() {
     let mut site = Site::running().await;
+    site.no_replay = Some("a byte of it is altered");
     let at = |minutes: i64| Utc::now() - TimeDelta::minutes(minutes);
     let mut transactions = Vec::new();
     for (station, token) in [("CP-1", "DAMAGEDTOKEN"), ("CP-2", "SOUND")] {
@@ -512,6 +516,7 @@ async fn a_bad_byte_stops_no_start_and_no_bill_rests_on_it() {
 #[tokio::test]
 async fn a_damaged_tariff_prices_nothing() {
     let mut site = Site::running().await;
+    site.no_replay = Some("a tariff in it is altered");
     let mut station = Socket::station(site.port, "CP-1", "ocpp1.6").await;
     let at = |minutes: i64| Utc::now() - TimeDelta::minutes(minutes);
     let start = json!({"connectorId": 1, "idTag": "T", "meterStart": 0, "timestamp": at(30)});

@@ -20,15 +20,14 @@ use tracing::{debug, trace, warn};
 use super::calls::{CallEvent, Calls, OutgoingCall};
 use super::in_hand::{Begun, Counted, InHand, Next, stored};
 use super::inbound::TooMuch;
+use super::reading::{self, Fault, Read};
 use super::registry::{Claim, Ousted, Standing};
 use super::settings::Settings;
 use super::shared::{Csms, stopped};
 use super::socket::{Socket, Text, close, is_result, send, text_of};
-use crate::fact::{Answer, Fact};
 use crate::observe::MessageOutcome;
-use crate::ocpp;
-use crate::store::{Content, Job, Keep, Message, Stored, WriterHandle};
-use crate::units::{Clock, Finding, Received, StationId, Time, Version};
+use crate::store::{Content, Job, Message, Stored, WriterHandle};
+use crate::units::{Clock, Finding, StationId, Time, Version};
 
 /// Bytes beyond the largest message that may wait to be sent to one station: an answer echoes the message id.
 pub const OUT_BUFFER: usize = 256 * 1024;
@@ -47,9 +46,6 @@ const MAX_NOISE: u32 = 100;
 const MAX_LOGGED: usize = 60;
 /// Such frames of a connection that are logged as warnings.
 const LOGGED_NOISE: u32 = 10;
-
-/// Finding of a frame that cannot be read.
-const BROKEN: &str = "broken-frame";
 
 pub struct Connection<'a> {
     csms: &'a Csms,
@@ -299,14 +295,14 @@ impl<'a> Connection<'a> {
         };
         message.bytes = mended.map(|(bytes, _)| Box::from(bytes));
         let counted = self.counted(&message);
-        Begun::Stored(self.store.store(Box::new(message)), counted)
+        Begun::Stored(self.store.store(message), counted)
     }
 
     /// Names that a station invents are not counted by name.
     fn counted(&self, message: &Message) -> Counted {
         let (understood, outcome) = match &message.content {
             Content::Fact { .. } => (true, MessageOutcome::Answered),
-            Content::Fixed { .. } if message.findings.iter().any(|finding| finding.code == BROKEN) => {
+            Content::Fixed { .. } if message.findings.iter().any(|finding| finding.code == reading::BROKEN) => {
                 (false, MessageOutcome::Broken)
             }
             Content::Fixed { .. } => (false, MessageOutcome::Refused),
@@ -315,121 +311,56 @@ impl<'a> Connection<'a> {
     }
 
     /// What to store of a frame; `Err`: what to do with one that needs no storing.
-    fn read(&mut self, text: &str, mended: Option<&Finding>) -> Result<Message, Next> {
-        let with = |findings: Vec<Finding>| mended.cloned().into_iter().chain(findings).collect::<Vec<_>>();
-        match ocpp::read(text) {
-            Ok(ocpp::Frame::Call { id, action, payload, findings }) => {
-                self.call(&id, &action, &payload, with(findings), text, true).map_err(Next::Answer)
+    fn read(&mut self, text: &str, mended: Option<&Finding>) -> Result<Box<Message>, Next> {
+        match reading::read(&self.station, self.version, text, mended, (self.clock)()) {
+            Read::Message { message, fault: None } => {
+                self.valid();
+                Ok(message)
             }
-            Ok(ocpp::Frame::Send { id, action, payload, findings }) => {
-                self.call(&id, &action, &payload, with(findings), text, false).map_err(|_| Next::Nothing)
+            Read::Message { message, fault: Some(fault) } => {
+                self.log_fault(message.action.as_deref(), &fault);
+                Ok(message)
             }
-            Ok(ocpp::Frame::CallResult { id, payload, .. }) => {
+            // A heartbeat says nothing worth a write to flash.
+            Read::Heartbeat { answer } => {
+                self.valid();
+                self.seen();
+                let live = &self.csms.live;
+                live.count_message(live.message(self.version, Some("Heartbeat"), true), MessageOutcome::Answered);
+                Err(answer.map_or(Next::Nothing, Next::Answer))
+            }
+            Read::Result { id, payload } => {
                 if self.proven {
                     self.calls.result(&id.text(), &payload);
                 }
                 Err(Next::Nothing)
             }
-            Ok(ocpp::Frame::CallError { id, code, description, details, .. }) => {
+            Read::Error { id, code, description, details } => {
                 if self.proven {
                     self.calls.error(&id.text(), &code, &description, &details);
                 }
                 Err(Next::Nothing)
             }
             // 2.1: the station could not use an answer of ours, which is on disk with its message.
-            Ok(ocpp::Frame::CallResultError { code, .. }) => {
+            Read::ResultError { code } => {
                 if self.noise() {
                     let code: String = code.chars().take(MAX_LOGGED).collect();
                     warn!(station = %self.station, code, "the station cannot use our answer");
                 }
                 Err(Next::Nothing)
             }
-            Err(broken) if broken.flaw == ocpp::Flaw::Empty => Err(Next::Nothing),
-            Err(broken) => {
-                if self.noise() {
-                    warn!(station = %self.station, error = %broken, "broken frame");
-                } else {
-                    debug!(station = %self.station, error = %broken, "broken frame");
-                }
-                let findings = with(vec![Finding::new(BROKEN, broken.to_string())]);
-                let action = broken.action.as_deref();
-                let transaction = action.is_some_and(|action| ocpp::is_transaction(self.version, action));
-                let keep = if transaction { Keep::Always } else { Keep::Sparingly };
-                let content = Content::Fixed { answer: self.answer_broken(&broken), keep };
-                Ok(self.message(action.map(Box::from), None, text, content, findings, (self.clock)()))
-            }
+            Read::Nothing => Err(Next::Nothing),
         }
     }
 
-    /// A transaction message that cannot be read is in the journal now; a CALLERROR would make the station forget it or block its
-    /// queue with it. StartTransaction is the exception: its answer needs a transaction we could not open.
-    fn answer_broken(&self, broken: &ocpp::Broken) -> Option<String> {
-        let head = broken.id.as_ref().zip(broken.action.as_deref());
-        let unread = head.and_then(|(id, action)| ocpp::unread(self.version, action, id));
-        unread.or_else(|| broken.answer(self.version))
-    }
-
-    /// What to store of a CALL or SEND; `Err`: the answer to a frame that needs no storing.
-    fn call(
-        &mut self,
-        id: &ocpp::MessageId<'_>,
-        action: &str,
-        payload: &serde_json::value::RawValue,
-        mut findings: Vec<Finding>,
-        text: &str,
-        answered: bool,
-    ) -> Result<Message, String> {
-        let version = self.version;
-        let repeatable = ocpp::is_transaction(version, action).then(|| Box::from(id.as_json()));
-        let received = (self.clock)();
-        let content = match ocpp::to_fact(version, action, payload, received.at) {
-            // A heartbeat says nothing worth a write to flash.
-            Ok(decoded) if decoded.fact == Fact::Heartbeat => {
-                self.valid();
-                self.seen();
-                let live = &self.csms.live;
-                live.count_message(live.message(version, Some(action), true), MessageOutcome::Answered);
-                return Err(decoded.reply.text(id, &Answer::Heartbeat { now: received.at }));
-            }
-            Ok(ocpp::Decoded { fact, findings: more, reply }) => {
-                self.valid();
-                findings.extend(more);
-                let id = id.clone().into_owned();
-                let encode = move |answer: &Answer| answered.then(|| reply.text(&id, answer));
-                Content::Fact { fact, encode: Box::new(encode) }
-            }
-            Err(refusal) => {
-                if self.noise() {
-                    warn!(station = %self.station, action, refusal = refusal.text, "message refused");
-                } else {
-                    debug!(station = %self.station, action, refusal = refusal.text, "message refused");
-                }
-                findings.push(Finding::new("refused", refusal.text.clone()));
-                Content::Fixed { answer: answered.then(|| ocpp::refuse(version, id, &refusal)), keep: Keep::Sparingly }
-            }
-        };
-        Ok(self.message(Some(action.into()), repeatable, text, content, findings, received))
-    }
-
-    fn message(
-        &self,
-        action: Option<Box<str>>,
-        repeatable: Option<Box<str>>,
-        text: &str,
-        content: Content,
-        findings: Vec<Finding>,
-        received: Received,
-    ) -> Message {
-        Message {
-            station: self.station.clone(),
-            version: self.version,
-            received,
-            action,
-            repeatable,
-            text: text.to_owned(),
-            bytes: None,
-            content,
-            findings,
+    fn log_fault(&mut self, action: Option<&str>, fault: &Fault) {
+        let is_warning = self.noise();
+        let station = &self.station;
+        match (fault, is_warning) {
+            (Fault::Broken(error), true) => warn!(%station, %error, "broken frame"),
+            (Fault::Broken(error), false) => debug!(%station, %error, "broken frame"),
+            (Fault::Refused(refusal), true) => warn!(%station, action, refusal, "message refused"),
+            (Fault::Refused(refusal), false) => debug!(%station, action, refusal, "message refused"),
         }
     }
 

@@ -34,6 +34,7 @@ mod handshakes;
 mod in_hand;
 mod inbound;
 mod listener;
+pub mod reading;
 mod registry;
 mod request;
 mod settings;

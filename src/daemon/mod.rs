@@ -13,6 +13,7 @@ mod logging;
 mod observe;
 mod outbox;
 mod policy;
+pub mod replay;
 pub mod settle;
 mod tariffs;
 mod time;

@@ -3,7 +3,7 @@
 //! start finds the same sessions again. While the system clock is wrong nothing is judged or sealed: ended sessions wait.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -64,6 +64,7 @@ impl Settler {
             return Ok(false);
         }
         let due = self.reader.due(now.at, BATCH)?;
+        let mut stations = HashSet::new();
         for number in &due {
             let now = (self.clock)();
             if !now.proven {
@@ -83,10 +84,15 @@ impl Settler {
                 }
                 Err(failure) => return Err(failure),
             };
-            let outcome = catch_unwind(AssertUnwindSafe(|| self.bill(&due, tariff.as_deref()))).unwrap_or_else(|_| {
-                error!(session = %due.session.id, station = %due.session.station, "rating panicked; the session is held");
-                Err((hold::INTERNAL, hold::meaning(hold::INTERNAL).to_owned()))
-            });
+            // What a station's bill says of its power counts for its next one: that is made when this one is on disk.
+            if !stations.insert(due.session.station.clone()) {
+                break;
+            }
+            let outcome = catch_unwind(AssertUnwindSafe(|| bill(&self.config, &self.site, &due, tariff.as_deref())))
+                .unwrap_or_else(|_| {
+                    error!(session = %due.session.id, station = %due.session.station, "rating panicked; the session is held");
+                    Err((hold::INTERNAL, hold::meaning(hold::INTERNAL).to_owned()))
+                });
             self.store.submit(Job::Settle(Box::new(Settlement {
                 session: *number,
                 outcome,
@@ -104,12 +110,6 @@ impl Settler {
             }
         }
         Ok(!due.is_empty())
-    }
-
-    fn bill(&self, due: &Due, tariff: Option<&Tariff>) -> Result<Bill, Held> {
-        let station = self.config.station(due.session.station.as_str());
-        let station = station.map(|station| StationTerms { max_power_kw: station.max_power_kw, evse_ids: &station.evse_ids });
-        billing::bill(due, tariff, &self.site, station.unwrap_or_default())
     }
 
     fn hold_damaged(&self, session: i64, damage: String, at: Time) -> Result<(), StoreError> {
@@ -143,6 +143,13 @@ impl Settler {
         // While something waits the clock is looked at often: it may be set, and in a simulation it runs fast.
         next.map_or(MAX_SLEEP, |at| (at - (self.clock)().at).to_std().unwrap_or(MIN_SLEEP).clamp(MIN_SLEEP, WAITING_SLEEP))
     }
+}
+
+/// Bill, or reason to hold, of an ended session.
+pub(super) fn bill(config: &Config, site: &SiteTerms, due: &Due, tariff: Option<&Tariff>) -> Result<Bill, Held> {
+    let station = config.station(due.session.station.as_str());
+    let station = station.map(|station| StationTerms { max_power_kw: station.max_power_kw, evse_ids: &station.evse_ids });
+    billing::bill(due, tariff, site, station.unwrap_or_default())
 }
 
 pub(super) fn site_terms(config: &Config) -> SiteTerms {

@@ -21,6 +21,10 @@ impl TariffChoice {
         Self { catalogue, default, ..Self::default() }
     }
 
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
     pub fn set_station(&mut self, station: &StationId, tariff: String) {
         self.by_station.insert(station.as_str().to_lowercase(), tariff);
     }

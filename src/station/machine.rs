@@ -77,6 +77,10 @@ impl Machine {
         Self { policy, authorizer, stations: HashMap::new(), sessions }
     }
 
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     /// What the site decides from now on; sessions keep the tariff that they began with.
     pub fn set_policy(&mut self, policy: Policy) {
         self.authorizer.unknown = policy.unknown_tokens;
@@ -142,6 +146,16 @@ impl Machine {
         if let Some(station) = self.stations.get_mut(station) {
             station.presence.heard(at);
         }
+    }
+
+    /// The last sign of life of a station that boots at `at`, from before its reboot.
+    pub fn heard_before_boot(&self, station: &StationId, at: Time) -> Option<Time> {
+        self.stations.get(station)?.presence.before_boot(at)
+    }
+
+    /// The journal says what was heard of a station before the boot that comes next: not every sign of life has a row there.
+    pub fn set_heard_before_boot(&mut self, station: &StationId, heard_at: Option<Time>) {
+        self.stations.entry(station.clone()).or_default().presence = Presence::until(heard_at);
     }
 
     /// Decides what a fact means.

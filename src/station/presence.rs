@@ -18,6 +18,11 @@ pub(super) struct Presence {
 }
 
 impl Presence {
+    /// Of a station that was heard last at that time.
+    pub(super) fn until(heard_at: Option<Time>) -> Self {
+        Self { heard_at, ..Self::default() }
+    }
+
     /// The station said something.
     pub(super) fn heard(&mut self, at: Time) {
         if self.heard_at.is_none_or(|heard| at - heard > SILENCE) {

@@ -107,6 +107,7 @@ impl Writer {
             }
             Job::Policy(policy, reply) => {
                 self.machine.set_policy(*policy);
+                self.note_tariffs()?;
                 outcome.released.push(Reply::Flush(reply));
             }
             Job::Clock(news, reply) => {

@@ -12,8 +12,10 @@ use crate::units::Token;
 
 /// The columns of a journal row that never change, in the order of [`of_row`]. `INSERT` and check use the same list.
 pub(super) const MESSAGE: &str = "station, received_at, session, phase, evse, seq_no, reported_at, charging, register, readings, \
-     findings, action, answer, text, clock_unproven";
-pub(super) const MESSAGE_WIDTH: usize = 15;
+     findings, action, answer, text, clock_unproven, version, heard_at";
+pub(super) const MESSAGE_WIDTH: usize = 17;
+/// Rows of before schema 4 have no version, and their checksums end before it.
+const OLDER_WIDTH: usize = 15;
 
 /// An odd number without a pattern.
 const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -77,7 +79,8 @@ pub(super) fn of_session(session: &Session) -> i64 {
 pub(super) fn holds(row: &Row<'_>, checksum: usize, first: usize) -> rusqlite::Result<bool> {
     let Some(written) = row.get::<_, Option<i64>>(checksum)? else { return Ok(true) };
     let values = (first..first + MESSAGE_WIDTH).map(|column| row.get_ref(column)).collect::<Result<Vec<_>, _>>()?;
-    Ok(of(values) == written)
+    let is_older = values[OLDER_WIDTH..].iter().all(|value| *value == ValueRef::Null);
+    Ok(of(values.iter().copied()) == written || (is_older && of(values[..OLDER_WIDTH].iter().copied()) == written))
 }
 
 /// Text that is read also when it is not UTF-8 any more.

@@ -75,6 +75,7 @@ pub enum Keep {
 /// What is kept of a message while it is tried alone.
 pub(super) struct Raw {
     pub(super) station: StationId,
+    pub(super) version: Version,
     pub(super) received: Received,
     pub(super) action: Option<Box<str>>,
     pub(super) text: String,
@@ -83,8 +84,9 @@ pub(super) struct Raw {
 impl Raw {
     pub(super) fn of(job: &Job) -> Option<Self> {
         let Job::Message(message, _) = job else { return None };
-        let Message { station, received, action, text, .. } = message.as_ref();
-        Some(Self { station: station.clone(), received: *received, action: action.clone(), text: text.clone() })
+        let Message { station, version, received, action, text, .. } = message.as_ref();
+        let (station, action, text) = (station.clone(), action.clone(), text.clone());
+        Some(Self { station, version: *version, received: *received, action, text })
     }
 }
 

@@ -64,6 +64,20 @@ struct Decided {
     evidence: Option<Evidence>,
     requests: Vec<Request>,
     findings: Vec<Finding>,
+    heard_at: Option<Time>,
+}
+
+/// A row of the journal, beside the evidence.
+pub(super) struct Row<'a> {
+    pub(super) station: i64,
+    pub(super) version: Version,
+    pub(super) received: Received,
+    pub(super) action: Option<&'a str>,
+    pub(super) text: &'a str,
+    pub(super) answer: &'a Answered,
+    pub(super) findings: &'a [Finding],
+    /// BootNotification: when the station was heard last before.
+    pub(super) heard_at: Option<Time>,
 }
 
 impl Writer {
@@ -87,12 +101,14 @@ impl Writer {
             return Ok((refused, Vec::new()));
         }
         let action = message.action.as_deref();
-        let Decided { answer, changes, evidence, requests, mut findings } =
+        let Decided { answer, changes, evidence, requests, mut findings, heard_at } =
             self.decide(&message.station, station, action, received, message.version, message.content)?;
         findings.splice(0..0, message.findings);
         self.tell(&message.station, action, &findings);
         outcome.tally.findings.extend(findings.iter().map(|finding| finding.code.clone()));
-        let row = self.insert(station, received, action, &message.text, &answer, evidence.as_ref(), &findings)?;
+        let (version, text) = (message.version, &message.text);
+        let row = Row { station, version, received, action, text, answer: &answer, findings: &findings, heard_at };
+        let row = self.insert(&row, evidence.as_ref())?;
         if let Some(bytes) = &message.bytes {
             self.connection
                 .prepare_cached("INSERT INTO message_bytes (message, bytes) VALUES (?1, ?2)")?
@@ -175,6 +191,7 @@ impl Writer {
                 self.machine.load(session);
             }
         }
+        let heard_at = matches!(fact, Fact::Boot(_)).then(|| self.machine.heard_before_boot(id, at)).flatten();
         let machine = &mut self.machine;
         let decided = catch_unwind(AssertUnwindSafe(|| {
             let effects = machine.handle(id, version, fact, received);
@@ -183,17 +200,23 @@ impl Writer {
         }));
         if let Ok((effects, frame)) = decided {
             let Effects { evidence, changes, requests, findings, .. } = effects;
-            return Ok(Decided { answer: Answered::of(frame), changes, evidence, requests, findings });
+            return Ok(Decided { answer: Answered::of(frame), changes, evidence, requests, findings, heard_at });
         }
         error!(station = %id, "a message made the session machine panic; it is journaled");
         self.problem(hold::INTERNAL, Some(station), action.unwrap_or(""), "the message is in the journal, unanswered", at)?;
+        self.reload(id)?;
+        Ok(Decided { findings: vec![Finding::new(hold::INTERNAL, hold::meaning(hold::INTERNAL))], ..Decided::default() })
+    }
+
+    /// The machine's memory of a station begins anew from the store.
+    pub(super) fn reload(&mut self, id: &StationId) -> Result<(), StoreError> {
         let open = sessions::open_sessions_of(&self.connection, id)?;
         self.machine.evict(id);
         open.into_iter().for_each(|session| self.machine.load(session));
         for (station, evse, in_use) in restore::connectors(&self.connection, Some(id))? {
             self.machine.load_connector(&station, evse, in_use);
         }
-        Ok(Decided { findings: vec![Finding::new(hold::INTERNAL, hold::meaning(hold::INTERNAL))], ..Decided::default() })
+        Ok(())
     }
 
     /// Each kind of oddity of a station is worth one warning; the journal has every one.
@@ -207,17 +230,8 @@ impl Writer {
         }
     }
 
-    #[allow(clippy::too_many_arguments)] // the columns of the journal
-    pub(super) fn insert(
-        &self,
-        station: i64,
-        received: Received,
-        action: Option<&str>,
-        text: &str,
-        answer: &Answered,
-        entry: Option<&Evidence>,
-        findings: &[Finding],
-    ) -> Result<i64, StoreError> {
+    pub(super) fn insert(&self, row: &Row<'_>, entry: Option<&Evidence>) -> Result<i64, StoreError> {
+        let Row { station, version, received, action, text, answer, findings, heard_at } = row;
         let readings = entry.and_then(|entry| readings::to_text(&entry.readings));
         let findings = sessions::findings_text(findings);
         let register = entry.and_then(|entry| entry.readings.iter().rev().find_map(register_of));
@@ -227,7 +241,7 @@ impl Writer {
         }
         // As `checksum::MESSAGE` names them.
         let values: [ValueRef<'_>; checksum::MESSAGE_WIDTH] = [
-            int(Some(station)),
+            int(Some(*station)),
             int(Some(time::to_millis(received.at))),
             int(entry.and_then(|entry| entry.session)),
             int(entry.map(|entry| entry.phase.code().into())),
@@ -238,10 +252,12 @@ impl Writer {
             int(register.map(|register| register.0)),
             word(readings.as_deref()),
             word(findings.as_deref()),
-            word(action),
+            word(*action),
             word(answer.frame()),
             word(Some(text)),
             int((!received.proven).then_some(1)),
+            word(Some(version.number())),
+            int(heard_at.map(time::to_millis)),
         ];
         let sum = ToSqlOutput::from(checksum::of(values));
         let mut insert = self.connection.prepare_cached(&INSERT)?;

@@ -27,6 +27,7 @@ impl Writer {
         if sessions::last_message(&self.connection, session)? != last_message {
             return Ok(());
         }
+        self.note_verdict(session, at)?;
         // Compared and sealed before anything is written: a bill that is not sound holds its session and disturbs nobody else.
         let judged = match judged {
             Ok(bill) => {

@@ -228,11 +228,14 @@ pub(super) fn renew(
     // Numbers of the old epoch say nothing of the new one.
     connection.execute("UPDATE uplink SET sent = 0", [])?;
     announce(connection, epoch, Some(doubt), today, millis)?;
-    connection.execute(
-        "UPDATE session SET state = 'held', hold_reason = ?1, hold_detail = ?2, settle_after = NULL WHERE state = 'ended' AND settled IS NULL",
-        params![hold::STORE_COPY, doubt.1],
-    )?;
+    hold_waiting(connection, &doubt.1)?;
     Ok(life)
+}
+
+/// The bill of an ended session may be among the records that this store does not have.
+pub(super) fn hold_waiting(connection: &Connection, detail: &str) -> rusqlite::Result<()> {
+    let sql = "UPDATE session SET state = 'held', hold_reason = ?1, hold_detail = ?2, settle_after = NULL WHERE state = 'ended' AND settled IS NULL";
+    connection.execute(sql, params![hold::STORE_COPY, detail]).map(drop)
 }
 
 fn announce(

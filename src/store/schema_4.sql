@@ -50,3 +50,24 @@ CREATE TABLE token (
 CREATE INDEX session_began ON session (coalesce(started_at, opened_at), id);
 -- Held ones are few and asked for often.
 CREATE INDEX session_held ON session (number) WHERE state = 'held';
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Replay: what follows from the journal depends on its rows and on these, in the order of both, and on nothing else of the past.
+
+-- OCPP version of the frame. NULL: written before schema 4.
+ALTER TABLE message ADD COLUMN version TEXT;
+-- BootNotification: the last that was heard of the station before it rebooted, heartbeats included.
+ALTER TABLE message ADD COLUMN heard_at INTEGER;
+
+-- What happened between two messages.
+CREATE TABLE journal_note (
+    number        INTEGER PRIMARY KEY,
+    after_message INTEGER NOT NULL,     -- the last row of the journal then
+    at            INTEGER NOT NULL,
+    kind          TEXT NOT NULL,        -- begin: memory was read anew from the store; tariffs: others are used; token: the list changed;
+                                        -- verdict: on a session
+    session       INTEGER,              -- verdict
+    epoch         INTEGER,              -- begin, tariffs
+    tx_offset     INTEGER,
+    detail        TEXT                  -- JSON. begin, tariffs: hashes of the versions in use; token: as it stands on the list now
+) STRICT;

@@ -407,7 +407,7 @@ pub(super) fn findings_text(findings: &[Finding]) -> Option<String> {
     if findings.is_empty() { None } else { serde_json::to_string(findings).ok() }
 }
 
-fn findings(json: &str) -> Vec<Finding> {
+pub(super) fn findings(json: &str) -> Vec<Finding> {
     serde_json::from_str::<Vec<StoredFinding>>(json)
         .map(|stored| stored.into_iter().map(|finding| Finding { code: finding.code.into(), detail: finding.detail }).collect())
         .unwrap_or_default()

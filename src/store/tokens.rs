@@ -38,6 +38,7 @@ impl Writer {
                 reason: &reason,
                 at,
             })?;
+            self.note_token(&listed.token, Some(&listed), at)?;
             self.machine.set_token(listed);
         }
         for token in remove {
@@ -49,6 +50,7 @@ impl Writer {
             let (action, object) = ("token remove", &*token.masked());
             let before = Some(before.as_str());
             self.audit(&Change { actor: &actor, action, object, before, after: "not on the list", reason: &reason, at })?;
+            self.note_token(&token, None, at)?;
             self.machine.remove_token(&token);
             counts.removed += 1;
         }

@@ -66,7 +66,7 @@ pub struct Writer {
     pub(super) connection: Connection,
     file: StoreFile,
     pub(super) epoch: i64,
-    tx_offset: i64,
+    pub(super) tx_offset: i64,
     /// Once per life: a receipt that names records this store does not have has closed its epoch.
     pub(super) closed_by_receipt: bool,
     epoch_file: PathBuf,
@@ -85,6 +85,8 @@ pub struct Writer {
     one_by_one: usize,
     /// Live state that a failed group would have written.
     missed: Missed,
+    /// Memory was read anew from the store, and the journal does not say so yet.
+    pub(super) begun_anew: bool,
     /// Why no further group is taken.
     fatal: Option<String>,
     alive_at: Time,
@@ -141,6 +143,7 @@ impl Writer {
             watch,
             one_by_one: 0,
             missed: Missed::default(),
+            begun_anew: true,
             fatal: None,
             alive_at: now(),
             now,
@@ -240,7 +243,7 @@ impl Writer {
     }
 
     /// Applies and commits a group; releases its replies once it is on disk.
-    fn transaction(&mut self, group: &mut Vec<Job>) -> Result<(), StoreError> {
+    pub(super) fn transaction(&mut self, group: &mut Vec<Job>) -> Result<(), StoreError> {
         self.missed.join(group);
         let (jobs, began) = (group.len(), Instant::now());
         let outcome = self.apply_all(group);
@@ -335,6 +338,7 @@ impl Writer {
         let mut outcome = Outcome { released: Vec::with_capacity(group.len()), ..Outcome::default() };
         self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         for job in group.drain(..) {
+            self.note_begin()?;
             catch_unwind(AssertUnwindSafe(|| self.apply(job, &mut outcome))).unwrap_or(Err(StoreError::Panic))?;
         }
         if ((self.now)() - self.alive_at).abs().to_std().unwrap_or_default() >= ALIVE {
@@ -349,6 +353,7 @@ impl Writer {
         if let Some(Life { epoch, tx_offset }) = life::read(&self.connection)? {
             (self.epoch, self.tx_offset) = (epoch, tx_offset);
         }
+        self.begun_anew = true;
         self.machine.reset(restore::origin(&self.connection, self.tx_offset)?);
         for session in sessions::open_sessions(&self.connection)? {
             self.machine.load(session);

@@ -39,6 +39,11 @@ pub fn from_millis(millis: i64) -> Time {
     Utc.timestamp_millis_opt(millis).single().unwrap_or_default()
 }
 
+/// The instant as it is after it was stored.
+pub fn cut_to_millis(time: Time) -> Time {
+    from_millis(to_millis(time))
+}
+
 /// `2026-11-21T13:07:00Z`, with `.mmm` when there are milliseconds (RFC 3339; OCPP 2.0.1 Part 2 §2.1.2 allows at most three digits).
 pub fn rfc3339(time: Time) -> String {
     let format = if time.timestamp_subsec_millis() == 0 { SecondsFormat::Secs } else { SecondsFormat::Millis };

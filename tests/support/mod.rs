@@ -11,6 +11,7 @@ pub mod charging;
 #[cfg(target_os = "linux")]
 pub mod clock;
 pub mod reconciliation;
+pub mod replay;
 pub mod socket;
 pub mod tools;
 pub mod transaction;
@@ -72,6 +73,8 @@ pub struct Site {
     pub run_args: Vec<&'static str>,
     /// What others may not do with files that the daemon makes; the test's own when absent.
     pub umask: Option<u32>,
+    /// Why the store is not replayed at the end: it was damaged, or written by hand.
+    pub no_replay: Option<&'static str>,
     daemon: Option<Daemon>,
 }
 
@@ -85,6 +88,16 @@ impl Drop for Daemon {
         // Ended already: nothing to do.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        let was_used = self.daemon.take().is_some() || self.store().exists();
+        if was_used && self.no_replay.is_none() && !std::thread::panicking() {
+            let env: Vec<_> = self.env.iter().chain(&self.env_of_all).cloned().collect();
+            replay::check(&self.config(), &self.store(), &env);
+        }
     }
 }
 
@@ -125,6 +138,7 @@ impl Site {
             env_of_all: Vec::new(),
             run_args: Vec::new(),
             umask: None,
+            no_replay: None,
             daemon: None,
         };
         let Plan { ocpp, stations, default_tariff, mqtt_url, log_level, .. } = plan;

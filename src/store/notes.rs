@@ -1,0 +1,95 @@
+//! Notes between the rows of the journal: when memory was read anew from the store, which tariffs were in use, what the
+//! list of tokens said, when a session was judged.
+//!
+//! What follows from a message depends on the messages before it and on these; noted, it can be derived again (`replay.rs`). Each note is
+//! in the transaction of what it notes. Limits: one note per start, failed group, change of tariffs, of a token, and verdict.
+
+use rusqlite::params;
+use serde_json::{Value as Json, json};
+
+use super::StoreError;
+use super::writer::Writer;
+use crate::fact::AuthStatus;
+use crate::session::TariffRef;
+use crate::station::ListedToken;
+use crate::units::{StationId, Time, Token, TokenKind, time};
+
+pub(super) const BEGIN: &str = "begin";
+pub(super) const TARIFFS: &str = "tariffs";
+pub(super) const TOKEN: &str = "token";
+pub(super) const VERDICT: &str = "verdict";
+
+impl Writer {
+    /// Memory begins anew from the store, before the next message.
+    pub(super) fn note_begin(&mut self) -> Result<(), StoreError> {
+        if self.begun_anew {
+            self.note_state(BEGIN)?;
+            self.begun_anew = false;
+        }
+        Ok(())
+    }
+
+    /// Other tariffs are used from the next message on.
+    pub(super) fn note_tariffs(&self) -> Result<(), StoreError> {
+        self.note_state(TARIFFS)
+    }
+
+    fn note_state(&self, kind: &str) -> Result<(), StoreError> {
+        let catalogue = self.machine.policy().tariffs.catalogue();
+        let hashes: Vec<Box<str>> = catalogue.tariffs().iter().map(|tariff| TariffRef::of(tariff).0).collect();
+        let hashes = serde_json::to_string(&hashes).map_err(|error| StoreError::Content(error.to_string()))?;
+        let sql = "INSERT INTO journal_note (after_message, at, kind, epoch, tx_offset, detail) \
+             VALUES ((SELECT coalesce(max(id), 0) FROM message), ?1, ?2, ?3, ?4, ?5)";
+        let at = time::to_millis((self.now)());
+        self.connection.prepare_cached(sql)?.execute(params![at, kind, self.epoch, self.tx_offset, hashes])?;
+        Ok(())
+    }
+
+    /// A token stands on the list like this, or not at all.
+    pub(super) fn note_token(&self, token: &Token, listed: Option<&ListedToken>, at: Time) -> Result<(), StoreError> {
+        let on_list = listed.map(|listed| {
+            let ListedToken { token, status, group, expires_at, stations, tariff } = listed;
+            let stations: Vec<&str> = stations.iter().map(StationId::as_str).collect();
+            let (kind, until) = (token.kind.as_str(), expires_at.map(time::to_millis));
+            json!({"kind": kind, "status": status.as_str(), "group": group, "until": until, "stations": stations, "tariff": tariff})
+        });
+        let detail = json!({"token": token.reveal(), "listed": on_list}).to_string();
+        let sql = "INSERT INTO journal_note (after_message, at, kind, detail) \
+             VALUES ((SELECT coalesce(max(id), 0) FROM message), ?1, ?2, ?3)";
+        self.connection.prepare_cached(sql)?.execute(params![time::to_millis(at), TOKEN, detail])?;
+        Ok(())
+    }
+
+    /// A session is billed or held, by what the journal says of it so far.
+    pub(super) fn note_verdict(&self, session: i64, at: Time) -> Result<(), StoreError> {
+        let sql = "INSERT INTO journal_note (after_message, at, kind, session) \
+             VALUES ((SELECT coalesce(max(id), 0) FROM message), ?1, ?2, ?3)";
+        self.connection.prepare_cached(sql)?.execute(params![time::to_millis(at), VERDICT, session])?;
+        Ok(())
+    }
+}
+
+/// Reads what [`Writer::note_token`] wrote.
+pub(super) fn token_of(detail: &str) -> Option<(Token, Option<ListedToken>)> {
+    let detail: Json = serde_json::from_str(detail).ok()?;
+    let text = detail["token"].as_str()?;
+    let listed = &detail["listed"];
+    if listed.is_null() {
+        return Some((Token::new(TokenKind::Unstated, text), None));
+    }
+    let kind = match listed["kind"].as_str()? {
+        "unstated" => TokenKind::Unstated,
+        named => TokenKind::Named(named.into()),
+    };
+    let token = Token::new(kind, text);
+    let stations = listed["stations"].as_array()?.iter().filter_map(|id| id.as_str().map(StationId::new)).collect();
+    let listed = ListedToken {
+        token: token.clone(),
+        status: AuthStatus::from_name(listed["status"].as_str()?)?,
+        group: listed["group"].as_str().map(Box::from),
+        expires_at: listed["until"].as_i64().map(time::from_millis),
+        stations,
+        tariff: listed["tariff"].as_str().map(str::to_owned),
+    };
+    Some((token, Some(listed)))
+}
