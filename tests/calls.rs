@@ -248,6 +248,10 @@ async fn after_a_kill_a_call_is_unknown_and_only_a_harmless_one_is_asked_again()
     assert_eq!((action.as_str(), again == id), ("GetConfiguration", false));
     assert_eq!(states(&site), ["GetConfiguration unknown", "Reset unknown", "GetConfiguration sent"]);
     assert_eq!(site.value("SELECT repeats FROM v_call WHERE call_number = 3", &[]).as_deref(), Some("1"));
+    let audit = site.query("SELECT actor, object, after, reason FROM v_audit ORDER BY audit_id DESC LIMIT 1", &[]);
+    let audit: Vec<&str> = audit[0].iter().flatten().map(String::as_str).collect();
+    assert_eq!(audit[..3], ["forecourt", "CP-1", "GetConfiguration {}"]);
+    assert!(audit[3].contains("asked again after a restart: the answer to call 1 of"), "{audit:?}");
     // Killed again before the answer: that was once.
     site.kill9();
     site.start().await;
@@ -264,6 +268,49 @@ async fn after_a_kill_a_call_is_unknown_and_only_a_harmless_one_is_asked_again()
     answer(&mut reads, &id, json!({"configurationKey": []})).await;
     until("the answer is kept", || states(&site)[0] == "GetConfiguration answered").await;
     assert_eq!(states(&site)[1..3], ["Reset unknown", "GetConfiguration unknown"]);
+}
+
+/// The command line and the views show what a station said as it said it, and one strange answer keeps nobody from reading the others.
+#[tokio::test]
+async fn numbers_keep_their_digits_and_depth_breaks_no_query() {
+    let site = Site::running().await;
+    let mut socket = station(&site, "CP-1", V201).await;
+    let payload = "{\"status\":\"Accepted\",\n \"ours\":[1.50,1e2,12345678901234567890.10]}";
+    for (form, wanted) in [
+        ("--json", "1.50,\n      1e2,\n      12345678901234567890.10"),
+        ("--jsonl", "[1.50,1e2,12345678901234567890.10]"),
+        ("--csv", "[1.50,1e2,12345678901234567890.10]"),
+        ("-v", "[1.50,1e2,12345678901234567890.10]"),
+    ] {
+        let said = call(&site, &["CP-1", "ClearCache", form]);
+        let (id, ..) = next_call(&mut socket).await;
+        socket.send(&format!("[3,\"{id}\",{payload}]")).await;
+        let out = said.await.unwrap().ok().out;
+        assert!(out.replace("        ", "      ").contains(wanted) || out.contains(wanted), "{form}: {out}");
+    }
+    let answer = site.value("SELECT answer FROM v_call WHERE call_number = 1", &[]).unwrap();
+    assert!(answer.contains("[1.50,1e2,12345678901234567890.10]"), "{answer}");
+    let listed = site.forecourt(&["calls", "--csv"]).ok().out;
+    assert!(listed.contains("1.50,1e2,12345678901234567890.10"), "{listed}");
+
+    let deep = format!("{}1.50{}", "[".repeat(5_000), "]".repeat(5_000));
+    let said = call(&site, &["CP-1", "ClearCache", "--jsonl"]);
+    let (id, ..) = next_call(&mut socket).await;
+    socket.send(&format!("[4,\"{id}\",\"InternalError\",\"deep\",{{\"x\":{deep}}}]")).await;
+    let said = said.await.unwrap();
+    assert_eq!(said.code, 9, "{said:?}");
+    assert!(said.out.contains("1.50]]]"), "{said:?}");
+    let said = call(&site, &["CP-1", "ClearCache", "--jsonl"]);
+    let (id, ..) = next_call(&mut socket).await;
+    socket.send(&format!("[3,\"{id}\",{{\"status\":\"Accepted\",\"x\":{deep}}}]")).await;
+    assert!(said.await.unwrap().out.contains("1.50]]]"));
+    socket.send(&format!("[2,\"deep\",\"DataTransfer\",{{\"vendorId\":\"V\",\"data\":{deep}}}]")).await;
+    socket.text().await.expect("an answer");
+    for what in ["calls", "messages"] {
+        let rows = site.forecourt(&[what, "--jsonl"]).ok().out;
+        assert!(rows.lines().count() >= 6 && rows.contains("deep"), "{what}: {rows}");
+    }
+    assert_eq!(site.count("SELECT count(*) FROM v_meter_value", &[]), 0);
 }
 
 /// One command and its reply on the control socket.

@@ -16,7 +16,7 @@ use super::args::{Color, Show};
 use super::exit::{Exit, Failure};
 use super::table::{self, Column};
 use crate::store::{Rows, TakeRows};
-use crate::units::{is_unprintable, printable};
+use crate::units::{indent, is_unprintable, printable};
 
 /// The columns of a table on the terminal; JSON and CSV always have all.
 pub type Columns = &'static [&'static str];
@@ -94,6 +94,26 @@ impl Output {
         }
         let text = if self.show.json { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
         self.json(&text.map_err(unexpected)?)
+    }
+
+    /// The same of members whose JSON text is shown as it stands: numbers of others keep their digits.
+    pub fn verbatim(&self, members: &[(&str, &str)]) -> Result<(), Failure> {
+        if self.show.csv {
+            let cell = |text: &str| {
+                csv_cell(
+                    "",
+                    &serde_json::from_str(text)
+                        .ok()
+                        .filter(|value| !matches!(value, Json::Object(_) | Json::Array(_)))
+                        .unwrap_or_else(|| text.into()),
+                )
+            };
+            self.print(&members.iter().map(|(name, _)| csv_text(name)).collect::<Vec<_>>().join(","))?;
+            return self.print(&members.iter().map(|(_, text)| cell(text)).collect::<Vec<_>>().join(","));
+        }
+        let parts: Vec<_> = members.iter().map(|(name, text)| format!("\"{name}\":{text}")).collect();
+        let text = format!("{{{}}}", parts.join(","));
+        self.json(&if self.show.json { indent(&text) } else { text })
     }
 
     pub fn rows(&self, rows: &Rows, columns: Columns) -> Result<Exit, Failure> {

@@ -11,7 +11,7 @@ use super::list::List;
 use super::output::{Columns, Output};
 use crate::record::{self, Chain, Head, JwkSet, Severity};
 use crate::store::{Copies, Key, Reader, StoredRecord};
-use crate::units::printable;
+use crate::units::{compact, indent, printable};
 
 const LIST: Columns = &[
     "seq",
@@ -85,64 +85,6 @@ pub fn show(store: &Reader, seq: u64, epoch: Option<i64>, output: &Output) -> Re
         _ => indent(&verified.text),
     })?;
     Ok(Exit::Ok)
-}
-
-/// JSON text without the space between its parts.
-fn compact(json: &str) -> String {
-    let (mut quoted, mut escaped) = (false, false);
-    let keep = |c: &char| {
-        let space = !quoted && c.is_ascii_whitespace();
-        quoted ^= *c == '"' && !escaped;
-        escaped = quoted && *c == '\\' && !escaped;
-        !space
-    };
-    json.chars().filter(keep).collect()
-}
-
-/// Pretty-prints JSON text without reading its numbers, so that `1.10` stays `1.10`.
-fn indent(json: &str) -> String {
-    let mut out = String::with_capacity(json.len() * 2);
-    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
-    let line = |out: &mut String, depth: usize| {
-        out.push('\n');
-        out.extend(std::iter::repeat_n(' ', depth * 2));
-    };
-    let mut characters = json.chars().peekable();
-    while let Some(c) = characters.next() {
-        if quoted {
-            out.push(c);
-            quoted = escaped || c != '"';
-            escaped = c == '\\' && !escaped;
-            continue;
-        }
-        match c {
-            '"' => {
-                quoted = true;
-                out.push(c);
-            }
-            '{' | '[' if characters.peek().is_some_and(|next| matches!(next, '}' | ']')) => out.push(c),
-            '{' | '[' => {
-                depth += 1;
-                out.push(c);
-                line(&mut out, depth);
-            }
-            '}' | ']' => {
-                if !out.ends_with(['{', '[']) {
-                    depth = depth.saturating_sub(1);
-                    line(&mut out, depth);
-                }
-                out.push(c);
-            }
-            ',' => {
-                out.push(c);
-                line(&mut out, depth);
-            }
-            ':' => out.push_str(": "),
-            c if c.is_whitespace() => {}
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 fn keys(store: &Reader) -> Result<JwkSet, Failure> {
@@ -306,21 +248,4 @@ fn verdict(faults: &[String], count: usize, output: &Output) -> Result<Exit, Fai
         text.push_str(&format!("\nforecourt: and {} more", count - faults.len()));
     }
     Err(Failure::new(Exit::Verification, text))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn indenting_keeps_every_digit_and_every_text() {
-        let json = r#"{"a":1.10,"b":["x,{\"y\":[]}",{}],"c":[]}"#;
-        let shown = indent(json);
-        assert!(shown.contains("\"a\": 1.10,\n"), "{shown}");
-        assert!(shown.contains(r#""x,{\"y\":[]}""#), "{shown}");
-        let lines = "{ \"a\" : 1.10,\n\t\"b c\\\\\": \"\\\" x\" }";
-        assert_eq!(compact(lines), r#"{"a":1.10,"b c\\":"\" x"}"#);
-        let reread = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
-        assert_eq!(reread(&shown), reread(json));
-    }
 }

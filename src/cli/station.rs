@@ -1,10 +1,12 @@
 //! `forecourt station call`, `forecourt calls`, `forecourt audit list`.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value as Json;
+use serde_json::value::RawValue;
 
 use super::args::Limit;
 use super::ask;
@@ -16,6 +18,7 @@ use crate::store::{Key, Reader, Values};
 
 const CALLS: Columns =
     &["call_number", "station", "action", "state", "status", "requested_at", "ended_at", "actor", "reason", "payload", "answer"];
+const COLUMNS: [&str; 6] = ["station", "action", "outcome", "status", "payload", "error"];
 const AUDIT: Columns = &["audit_id", "at", "actor", "action", "object", "before", "after", "reason"];
 /// The reply comes after the station's answer, or after its time-out, and is on disk by then.
 const SLACK: Duration = Duration::from_secs(30);
@@ -53,16 +56,21 @@ fn read_payload(payload: Option<&str>) -> Result<String, Failure> {
     Ok(text.replace(['\n', '\r'], " "))
 }
 
+/// What the station said is shown as it said it.
 fn show(reply: &Reply, output: &Output) -> Result<Exit, Failure> {
-    if !reply.result.is_null() {
-        if output.machine() {
-            output.object(&reply.result)?;
-        } else {
-            let text = |name: &str| reply.result.get(name).and_then(Json::as_str).unwrap_or_default();
-            output.line(format!("{} {}: {}", text("station"), text("action"), text("outcome")))?;
-            if let Some(payload) = reply.result.get("payload").filter(|payload| !payload.is_null()) {
-                output.line(payload.to_string())?;
-            }
+    let result = reply.result.get();
+    if result == "null" {
+        return ask::ended(reply);
+    }
+    let parts: BTreeMap<&str, &RawValue> = serde_json::from_str(result).unwrap_or_default();
+    if output.machine() {
+        output.verbatim(&COLUMNS.map(|name| (name, parts.get(name).map_or("null", |part| part.get()))))?;
+    } else {
+        let text =
+            |name: &str| parts.get(name).and_then(|part| serde_json::from_str::<String>(part.get()).ok()).unwrap_or_default();
+        output.line(format!("{} {}: {}", text("station"), text("action"), text("outcome")))?;
+        if let Some(payload) = parts.get("payload").filter(|payload| payload.get() != "null") {
+            output.line(payload.get())?;
         }
     }
     ask::ended(reply)

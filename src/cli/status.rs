@@ -37,7 +37,7 @@ const LIVE_PATIENCE: Duration = Duration::from_secs(2);
 /// What the running daemon of this very store says of itself; `None`: it cannot be asked.
 fn live(socket: Option<&Path>, summary: &Summary) -> Option<Snapshot> {
     let reply = control::ask(socket?, &Command::Observe, LIVE_PATIENCE).ok()?;
-    let snapshot: Snapshot = serde_json::from_value(reply.result).ok()?;
+    let snapshot: Snapshot = serde_json::from_str(reply.result.get()).ok()?;
     (snapshot.site == summary.site && snapshot.epoch == summary.epoch).then_some(snapshot)
 }
 

@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn reload(socket: &Path, reason: &str, output: &Output) -> Result<Exit, Failure> {
     let reply = ask::ask(socket, &Command::TariffReload { reason: reason.to_owned() }, PATIENCE)?;
-    if let Json::Array(changes) = &reply.result {
+    if let Json::Array(changes) = &reply.value() {
         if changes.is_empty() {
             output.note("no tariff has changed");
         }

@@ -69,8 +69,9 @@ pub fn change(site: &Site, verb: &TokenVerb, output: &Output) -> Result<Exit, Fa
         TokenVerb::Why { .. } => return Ok(Exit::Ok),
     };
     let reply = ask::ask(&site.control_socket, &command, PATIENCE)?;
-    if !reply.result.is_null() {
-        show(&reply.result, output)?;
+    let counts = reply.value();
+    if !counts.is_null() {
+        show(&counts, output)?;
     }
     ask::ended(&reply)
 }
@@ -133,8 +134,9 @@ fn import(site: &Site, file: &Path, reason: &str, output: &Output) -> Result<Exi
         let command = Command::TokenSet { tokens, reason: reason.to_owned() };
         let reply = ask::ask(&site.control_socket, &command, PATIENCE).map_err(failed)?;
         ask::ended(&reply).map_err(failed)?;
+        let counts = reply.value();
         for name in ["added", "changed", "unchanged"] {
-            total[name] = json!(total[name].as_u64().unwrap_or_default() + reply.result[name].as_u64().unwrap_or_default());
+            total[name] = json!(total[name].as_u64().unwrap_or_default() + counts[name].as_u64().unwrap_or_default());
         }
         done += count;
     }

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
+
+use crate::units::compact;
 
 /// What somebody wants the daemon to do.
 #[derive(Debug, Deserialize, Serialize)]
@@ -104,12 +107,22 @@ pub struct Reply {
     pub outcome: Outcome,
     /// Why, for a person; empty when there is nothing to say.
     pub reason: String,
-    /// What came of it, as the command documents it; `null` when nothing did.
-    pub result: Value,
+    /// What came of it, as the command documents it, on one line; `null` when nothing did. As text: what a station said keeps its digits.
+    pub result: Box<RawValue>,
 }
 
 impl Reply {
-    pub const fn refused(outcome: Outcome, reason: String) -> Self {
-        Self { outcome, reason, result: Value::Null }
+    pub fn new(outcome: Outcome, reason: String, result: &impl Serialize) -> Self {
+        let text = to_raw_value(result).and_then(|text| RawValue::from_string(compact(text.get())));
+        Self { outcome, reason, result: text.unwrap_or_else(|_| RawValue::NULL.to_owned()) }
+    }
+
+    pub fn refused(outcome: Outcome, reason: String) -> Self {
+        Self { outcome, reason, result: RawValue::NULL.to_owned() }
+    }
+
+    /// The result of a command whose numbers are ours.
+    pub fn value(&self) -> Value {
+        serde_json::from_str(self.result.get()).unwrap_or_default()
     }
 }

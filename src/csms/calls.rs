@@ -181,8 +181,8 @@ impl Calls {
 
     /// The station answered a call with a CALLERROR.
     pub fn error(&mut self, id: &str, code: &str, description: &str, details: &RawValue) {
-        let details: Value = serde_json::from_str(details.get()).unwrap_or_default();
-        let error = serde_json::json!({"code": code, "description": description, "details": details}).to_string();
+        let [code, description] = [code, description].map(|text| Value::from(text).to_string());
+        let error = format!("{{\"code\":{code},\"description\":{description},\"details\":{}}}", details.get());
         self.answered(id, CallEnd::CallError { error });
     }
 

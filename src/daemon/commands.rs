@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
 use super::observe::Observer;
@@ -58,7 +60,7 @@ fn long_reason() -> Reply {
 /// Changes nothing; the result is an `observe::Snapshot`.
 fn observe(observer: &Observer) -> Reply {
     match serde_json::to_value(observer.snapshot()) {
-        Ok(result) => Reply { outcome: Outcome::Done, reason: String::new(), result },
+        Ok(result) => Reply::new(Outcome::Done, String::new(), &result),
         Err(error) => Reply::refused(Outcome::Refused, format!("the snapshot cannot be written as JSON: {error}")),
     }
 }
@@ -77,10 +79,21 @@ async fn tariff_reload(tariffs: &Reloader, reason: &str, actor: &str) -> Reply {
                 };
                 json!({"tariff_id": change.id, "change": what, "before": change.before, "after": change.after})
             };
-            Reply { outcome: Outcome::Done, reason: String::new(), result: changes.iter().map(row).collect() }
+            Reply::new(Outcome::Done, String::new(), &changes.iter().map(row).collect::<Value>())
         }
         Err(error) => Reply::refused(Outcome::Refused, format!("the tariffs stay as they are: {error}")),
     }
+}
+
+/// What came of a call; what the station said is as it said it.
+#[derive(Serialize)]
+struct Called<'a> {
+    station: &'a str,
+    action: &'a str,
+    outcome: &'a str,
+    status: Option<&'a str>,
+    payload: Option<&'a RawValue>,
+    error: Option<&'a RawValue>,
 }
 
 async fn station_call(csms: &Csms, call: StationCall, actor: String) -> Reply {
@@ -93,12 +106,11 @@ async fn station_call(csms: &Csms, call: StationCall, actor: String) -> Reply {
     }
     let (timeout, name) = (Duration::from_secs(timeout_s), station.clone());
     let request = CallRequest { station, action: action.clone(), payload, timeout, actor, reason };
-    let result = |outcome: &str, status: Option<&str>, payload: Value, error: Value| json!({"station": name, "action": action, "outcome": outcome, "status": status, "payload": payload, "error": error});
-    let error = |code: &str, description: &str| json!({"code": code, "description": description});
-    let unreachable = |outcome: &str, why: &str| Reply {
-        outcome: Outcome::Unreachable,
-        reason: why.to_owned(),
-        result: result(outcome, None, Value::Null, error(outcome, why)),
+    let called = Called { station: &name, action: &action, outcome: "", status: None, payload: None, error: None };
+    let unreachable = |outcome: &str, why: &str| {
+        let error = to_raw_value(&json!({"code": outcome, "description": why})).ok();
+        let called = Called { outcome, error: error.as_deref(), ..called };
+        Reply::new(Outcome::Unreachable, why.to_owned(), &called)
     };
     match csms.call(request).await {
         CallOutcome::UnknownStation => {
@@ -131,11 +143,12 @@ async fn station_call(csms: &Csms, call: StationCall, actor: String) -> Reply {
             unreachable("unknown", &format!("the connection of {name} ended before its answer; it may have done it"))
         }
         CallOutcome::Ended(CallEnd::CallError { error }) => {
-            let error: Value = serde_json::from_str(&error).unwrap_or_default();
-            let part = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let read: Value = serde_json::from_str(&error).unwrap_or_default();
+            let part = |name: &str| read.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
             let text = format!("{} {}", part("code"), part("description"));
             let reason = format!("{name} answered with an error: {}", printable(&text));
-            Reply { outcome: Outcome::Rejected, reason, result: result("call-error", None, Value::Null, error) }
+            let error = serde_json::from_str(&error).ok();
+            Reply::new(Outcome::Rejected, reason, &Called { outcome: "call-error", error, ..called })
         }
         CallOutcome::Ended(CallEnd::Answered { payload, .. }) => {
             let Verdict { status, yes } = verdict(&action, &payload);
@@ -147,8 +160,8 @@ async fn station_call(csms: &Csms, call: StationCall, actor: String) -> Reply {
                 }
                 (None, _) => (Outcome::Rejected, format!("{name} answered without saying that it did it")),
             };
-            let shown = serde_json::from_str(&payload).unwrap_or_else(|_| Value::from(payload));
-            Reply { outcome, reason, result: result("answered", status.as_deref(), shown, Value::Null) }
+            let payload = serde_json::from_str(&payload).ok();
+            Reply::new(outcome, reason, &Called { outcome: "answered", status: status.as_deref(), payload, ..called })
         }
     }
 }

@@ -70,12 +70,11 @@ impl Tokens {
             Ok(TokenCounts { added: 0, changed: 0, unchanged: 0, removed: 0, absent: 1.. }) => {
                 Reply::refused(Outcome::NotFound, "no such token is on the list; `forecourt tokens` shows it".to_owned())
             }
-            Ok(TokenCounts { added, changed, unchanged, removed, absent }) => Reply {
-                outcome: Outcome::Done,
-                reason: String::new(),
-                result: serde_json::json!({"added": added, "changed": changed, "unchanged": unchanged, "removed": removed,
-                    "absent": absent}),
-            },
+            Ok(TokenCounts { added, changed, unchanged, removed, absent }) => {
+                let counts = serde_json::json!({"added": added, "changed": changed, "unchanged": unchanged, "removed": removed,
+                    "absent": absent});
+                Reply::new(Outcome::Done, String::new(), &counts)
+            }
             Err(_) => Reply::refused(Outcome::Refused, "the store cannot commit; the list of tokens stays as it is".to_owned()),
         }
     }

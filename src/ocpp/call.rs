@@ -6,7 +6,9 @@
 //! One file per action in `v16/calls` and `v2/calls`, each with its schema and examples; the table of a version lists them.
 //! A new message is one file and its line in that table.
 
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::outgoing::Outgoing;
 use super::schema::{self, Violation};
@@ -46,33 +48,76 @@ pub fn frame(id: &str, action: &str, payload: &str) -> String {
     format!("[2,{id},{action},{payload}]")
 }
 
-/// A payload, of a call or its answer, as people may see it: tokens masked, passwords left out. Text that is not JSON is not shown.
+/// Arrays and objects within each other that are shown; no message of OCPP has ten.
+const MAX_DEPTH: usize = 24;
+
+/// A payload, of a call or its answer, as people may see it: tokens masked, passwords left out, all else as it was written. Text that is
+/// not JSON, or nested deeper than [`MAX_DEPTH`], is not shown.
 pub fn masked(payload: &str) -> String {
-    serde_json::from_str::<Value>(payload).map_or_else(|_| "null".to_owned(), |payload| mask(&payload).to_string())
+    mask(payload, MAX_DEPTH).unwrap_or_else(|| "null".to_owned())
 }
 
-fn mask(payload: &Value) -> Value {
-    match payload {
-        Value::Array(items) => items.iter().map(mask).collect(),
-        Value::Object(members) => {
-            let text = |name: &str| members.get(name).and_then(Value::as_str);
-            let variable = || members.get("variable").and_then(|variable| variable.get("name")).and_then(Value::as_str);
-            let is_password = text("key").or_else(variable).is_some_and(names_a_password);
-            let is_pin = text("type").is_some_and(|kind| kind.to_ascii_uppercase().contains("PIN"));
-            let kind = if is_pin { "KeyCode" } else { text("type").unwrap_or_default() };
-            let shown = |(name, value): (&String, &Value)| {
-                let shown = match (name.as_str(), value) {
-                    ("value" | "attributeValue", _) if is_password => Value::from("…"),
-                    ("idTag" | "parentIdTag" | "idToken" | "additionalIdToken", Value::String(token)) => {
-                        Value::from(Token::new(TokenKind::Named(kind.into()), token).masked())
-                    }
-                    _ => mask(value),
-                };
-                (name.clone(), shown)
-            };
-            members.iter().map(shown).collect()
+fn mask(payload: &str, depth: usize) -> Option<String> {
+    let raw: &RawValue = serde_json::from_str(payload).ok()?;
+    let within = depth.checked_sub(1)?;
+    if raw.get().starts_with('[') {
+        let items: Vec<&RawValue> = serde_json::from_str(raw.get()).ok()?;
+        let items: Option<Vec<String>> = items.iter().map(|item| mask(item.get(), within)).collect();
+        return Some(format!("[{}]", items?.join(",")));
+    }
+    if !raw.get().starts_with('{') {
+        return Some(raw.get().to_owned());
+    }
+    let Members(members) = serde_json::from_str(raw.get()).ok()?;
+    let texts =
+        |name: &'static str| members.iter().filter(move |(known, _)| known == name).filter_map(|(_, value)| text_of(value));
+    let variables = members.iter().filter(|(name, _)| name == "variable").filter_map(|(_, variable)| {
+        let Members(parts) = serde_json::from_str(variable.get()).ok()?;
+        parts.iter().find(|(name, _)| name == "name").and_then(|(_, name)| text_of(name))
+    });
+    let is_password = texts("key").chain(variables).any(|name| names_a_password(&name));
+    let is_pin = texts("type").any(|kind| kind.to_ascii_uppercase().contains("PIN"));
+    let kind = if is_pin { "KeyCode".to_owned() } else { texts("type").next().unwrap_or_default() };
+    let shown = |(name, value): &(String, &RawValue)| {
+        let shown = match (name.as_str(), text_of(value)) {
+            ("value" | "attributeValue", _) if is_password => Value::from("…").to_string(),
+            ("idTag" | "parentIdTag" | "idToken" | "additionalIdToken", Some(token)) => {
+                Value::from(Token::new(TokenKind::Named(kind.as_str().into()), &token).masked()).to_string()
+            }
+            _ => mask(value.get(), within)?,
+        };
+        Some(format!("{}:{shown}", Value::from(name.as_str())))
+    };
+    let members: Option<Vec<String>> = members.iter().map(shown).collect();
+    Some(format!("{{{}}}", members?.join(",")))
+}
+
+fn text_of(raw: &RawValue) -> Option<String> {
+    serde_json::from_str(raw.get()).ok()
+}
+
+/// Members of an object in their order, doubled ones too: each is seen by whoever reads the text.
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry::<String, &'de RawValue>()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
         }
-        other => other.clone(),
+        deserializer.deserialize_map(Collect)
     }
 }
 
@@ -188,6 +233,19 @@ mod tests {
             let masked: Value = serde_json::from_str(&masked(payload)).expect(payload);
             assert_eq!(masked, serde_json::from_str::<Value>(shown).expect(shown));
         }
+    }
+
+    #[test]
+    fn what_is_shown_keeps_every_digit_and_ends_at_a_depth() {
+        for (payload, shown) in [
+            (r#" {"a" : 1.50, "b":[1e400, 12345678901234567890.10 ]} "#, r#"{"a":1.50,"b":[1e400,12345678901234567890.10]}"#),
+            (r#"{"key":"x","key":"Password","value":"s","value":1}"#, r#"{"key":"x","key":"Password","value":"…","value":"…"}"#),
+        ] {
+            assert_eq!(masked(payload), shown);
+        }
+        let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        assert_eq!(masked(&nested(23)), nested(23));
+        assert_eq!(masked(&nested(200_000)), "null");
     }
 
     #[test]

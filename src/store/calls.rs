@@ -181,6 +181,25 @@ impl Writer {
         drop(rows);
         self.connection.execute("UPDATE call SET state = 'unknown', ended_at = ?1 WHERE state = 'sent'", [millis])?;
         self.connection.execute("UPDATE call SET state = 'not-connected', ended_at = ?1 WHERE state = 'queued'", [millis])?;
-        again.iter().try_for_each(|row| self.queue(row).map(drop))
+        again.iter().try_for_each(|row| {
+            self.queue(row)?;
+            self.audit_again(row)
+        })
+    }
+
+    /// Nobody asked for the second attempt but the program.
+    fn audit_again(&self, row: &Row) -> Result<(), StoreError> {
+        let name = "SELECT name FROM station WHERE number = ?1";
+        let station: String = self.connection.prepare_cached(name)?.query_row([row.station], |found| found.get(0))?;
+        let first = row.repeats.unwrap_or_default();
+        self.audit(&Change {
+            actor: OURSELVES,
+            action: "station call",
+            object: &station,
+            before: None,
+            after: &format!("{} {}", row.action, row.shown),
+            reason: &format!("asked again after a restart: the answer to call {first} of {} is not known", row.actor),
+            at: row.at,
+        })
     }
 }

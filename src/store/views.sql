@@ -74,8 +74,9 @@ SELECT s.id AS session_id, st.name AS station, m.evse,
   FROM message m
   JOIN station st ON st.number = m.station
   LEFT JOIN session s ON s.number = m.session
-  JOIN json_each(m.readings) r
-  JOIN json_each(r.value) v ON v.key > 0
+  -- One damaged row must not keep anybody from reading the others.
+  JOIN json_each(CASE WHEN json_valid(m.readings) THEN m.readings END) r
+  JOIN json_each(CASE WHEN r.type = 'array' THEN r.value END) v ON v.key > 0 AND v.type = 'array'
   LEFT JOIN name nm ON nm.list = 'measurand' AND nm.code = v.value ->> 0 AND typeof(v.value ->> 0) = 'integer'
   LEFT JOIN name nu ON nu.list = 'unit' AND nu.code = v.value ->> 0 AND typeof(v.value ->> 0) = 'integer'
   LEFT JOIN name np ON np.list = 'phase' AND np.code = v.value ->> 2 AND typeof(v.value ->> 2) = 'integer'
@@ -92,8 +93,11 @@ UNION ALL
 SELECT c.sent_after, st.name, ISO(c.sent_at), 'out', c.action, c.message_id, CAST(NULL AS TEXT),
        CAST('[2,' || json_quote(c.message_id) || ',' || json_quote(c.action) || ',' || c.payload || ']' AS TEXT),
        CAST(CASE c.state WHEN 'answered' THEN '[3,' || json_quote(c.message_id) || ',' || c.answer || ']'
-                    WHEN 'call-error' THEN '[4,' || json_quote(c.message_id) || ',' || json_quote(c.answer ->> 'code') || ',' ||
-                                           json_quote(c.answer ->> 'description') || ',' || (c.answer -> 'details') || ']' END AS TEXT),
+                    -- Nested deeper than SQLite reads it is shown as we keep it.
+                    WHEN 'call-error' THEN CASE WHEN json_valid(c.answer)
+                         THEN '[4,' || json_quote(c.message_id) || ',' || json_quote(c.answer ->> 'code') || ',' ||
+                              json_quote(c.answer ->> 'description') || ',' || (c.answer -> 'details') || ']'
+                         ELSE c.answer END END AS TEXT),
        CAST(0 AS INTEGER), CAST(NULL AS TEXT), c.number
   FROM call c JOIN station st ON st.number = c.station WHERE c.sent_at IS NOT NULL;
 
@@ -124,7 +128,7 @@ SELECT r.epoch, r.seq, s.id AS session_id, l.key + 1 AS line, l.value ->> '$.dim
        r.currency, l.value ->> '$.tariff_element' AS tariff_element, l.value ->> '$.reason' AS reason
   FROM record r
   LEFT JOIN session s ON s.number = r.session
-  JOIN json_each(r.lines) l;
+  JOIN json_each(CASE WHEN json_valid(r.lines) THEN r.lines END) l;
 
 CREATE VIEW v_outbox AS
 SELECT r.epoch, r.seq, r.kind, r.record_id, s.id AS session_id, ISO(r.created_at) AS created_at,
