@@ -83,7 +83,6 @@ pub fn open_read_only(path: &Path) -> Result<Connection, OpenError> {
 fn prepare(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let set = || {
         connection.busy_timeout(BUSY)?;
-        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         let mode = connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get::<_, String>(0))?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", 1)?;
