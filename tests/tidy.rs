@@ -50,7 +50,7 @@ const MODULES: &[Module] = &[
     module("observe", 2, Lower),
     module("csms", 3, Lower),
     module("mqtt", 3, Only(&["units"])),
-    module("control", 3, Only(&[])),
+    module("control", 3, Only(&["units"])),
     module("cli", SHELL, Anyone),
     module("daemon", SHELL, Anyone),
     module("config", SHELL, Anyone),

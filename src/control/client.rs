@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::MAX_LINE;
-use super::wire::{Command, Reply};
+use super::command::{Command, Reply};
 
 /// The daemon could not be asked, or did not reply.
 #[derive(Debug, thiserror::Error)]

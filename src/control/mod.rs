@@ -8,8 +8,8 @@
 //! Deliberately absent: reads of what the store holds (they open it), a session, a second command on the same connection.
 
 mod client;
+mod command;
 mod peer;
-mod wire;
 
 use std::future::Future;
 use std::io;
@@ -26,7 +26,7 @@ use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
 pub use client::{Unreachable, ask};
-pub use wire::{Command, Outcome, Reply, StationCall, TokenEntry};
+pub use command::{Command, Outcome, Reply, StationCall, TokenEntry};
 
 const MAX_CONNECTIONS: usize = 64;
 const MAX_LINE: u64 = 1 << 20;

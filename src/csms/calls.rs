@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, info};
 
 use crate::ocpp::call;
-use crate::ocpp::settings;
+use crate::ocpp::station_settings;
 use crate::store::{CallEnd, Job, QueuedCall, Said, WriterHandle};
 use crate::units::{Clock, Received, StationId, Version};
 
@@ -227,7 +227,8 @@ impl Calls {
     /// What the answer to a call of our own says, and where to say what follows from it.
     fn said(&mut self, call: &QueuedCall, end: &CallEnd, received: Received) -> Option<Box<Said>> {
         let CallEnd::Answered { payload, .. } = end else { return None };
-        let fact = call.is_ours.then(|| settings::answer(self.version, &call.action, &call.payload, payload)).flatten()?;
+        let fact =
+            call.is_ours.then(|| station_settings::answer(self.version, &call.action, &call.payload, payload)).flatten()?;
         let (reply, calls) = oneshot::channel();
         self.expected.push_back(calls);
         Some(Box::new(Said { station: self.station.clone(), version: self.version, fact, received, reply }))

@@ -19,7 +19,7 @@ use tracing::{info, warn};
 
 use super::connection::{self, Connection};
 use super::handshake::{self, Refused};
-use super::handshakes::Handshake;
+use super::handshake_limits::Handshake;
 use super::inbound::Inbound;
 use super::registry::{Claim, MAX_SILENT_PER_PEER, NoPlace, Peer, Standing};
 use super::shared::{Csms, stopped};

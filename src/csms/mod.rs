@@ -8,7 +8,7 @@
 //! disk; when the store cannot, nothing is answered and the socket is closed. The newest connection of a station wins; a
 //! generation number keeps the end of an old connection from touching the new one.
 //!
-//! Limits: places by `ocpp.max_connections`, shared out in `registry.rs`; handshakes in `handshakes.rs`; message size by
+//! Limits: places by `ocpp.max_connections`, shared out in `registry.rs`; handshakes in `handshake_limits.rs`; message size by
 //! `ocpp.max_message_kb`, and for unknown stations [`connection::UNKNOWN_MESSAGE`]; [`connection::OUT_BUFFER`] bytes outgoing; memory for
 //! messages as follows. What unknown stations can fill is separate from what known stations need.
 //!
@@ -30,7 +30,7 @@
 mod calls;
 mod connection;
 mod handshake;
-mod handshakes;
+mod handshake_limits;
 mod in_hand;
 mod inbound;
 mod listener;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::handshakes::{Handshakes, Quiet};
+use super::handshake_limits::{Handshakes, Quiet};
 use super::inbound::Budget;
 use super::registry::{Registry, Standing};
 use super::settings::Settings;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
-use super::observe::Observer;
+use super::observer::Observer;
 use super::tariffs::{Reloader, TariffChange};
 use super::tokens::Tokens;
 use crate::control::{Command, Outcome, Reply, StationCall};

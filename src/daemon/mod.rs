@@ -10,7 +10,7 @@
 mod commands;
 mod key;
 mod logging;
-mod observe;
+mod observer;
 mod outbox;
 mod policy;
 pub mod replay;
@@ -40,7 +40,7 @@ use crate::csms::{self, Csms};
 use crate::fact::Request;
 use crate::mqtt::{self, SettingsError};
 use crate::observe::Live;
-use crate::ocpp::{Outgoing, call, settings};
+use crate::ocpp::{Outgoing, call, station_settings};
 use crate::record::{Hash, Signer as _};
 use crate::store::{
     CallText, OpenError, PATIENT, Parts, QUICK, Reader, Reply, Signals, Signing, SiteFacts, StoreError, Writer, WriterHandle,
@@ -132,7 +132,7 @@ impl Daemon {
         let begin = Arc::clone(&clock);
         let begin = Box::new(move |known| begin.begin(known));
         let live = Arc::new(Live::default());
-        let watch = Box::new(observe::Counting(Arc::clone(&live)));
+        let watch = Box::new(observer::Counting(Arc::clone(&live)));
         let parts = Parts { policy, calls, signing, signals, released, now: Arc::clone(&now), begin, watch };
         let mut writer = Writer::open(path, &site_facts(&config), parts)?;
         writer.keep_tariffs(&known_tariffs, now())?;
@@ -177,7 +177,7 @@ impl Daemon {
         let csms = Csms::new(csms_settings(&config), proven_stations(path)?, store.clone(), clock.as_clock(), Arc::clone(&live));
         let reloader = Arc::new(tariffs::Reloader::new(config.clone(), store.clone(), clock.as_clock(), &known_tariffs));
         let tokens = tokens::Tokens { store: store.clone(), clock: clock.as_clock() };
-        let observer = observe::Observer {
+        let observer = observer::Observer {
             site: config.site.id.clone(),
             started_at: since,
             live,
@@ -396,5 +396,5 @@ fn calls(version: Version, request: &Request) -> Vec<CallText> {
         payload,
         harmless: message.harmless,
     };
-    settings::calls(version, request).into_iter().map(text).collect()
+    station_settings::calls(version, request).into_iter().map(text).collect()
 }

@@ -5,10 +5,10 @@
 //! however damaged. `station` and `session` decide what a fact means.
 
 mod answer;
+pub mod plausible_time;
 mod reading;
 pub mod register;
 mod request;
-pub mod time;
 
 pub use answer::{Answer, AuthStatus, Refusal, RefusalKind, Registration, TokenInfo};
 pub use reading::{Context, LinePhase, Location, Measurand, Reading, Sample, Value};

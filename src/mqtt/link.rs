@@ -15,12 +15,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep_until, timeout};
 use tracing::{debug, info, warn};
 
-use super::answer::Answer;
 use super::complaints::Complaints;
 use super::driver::{self, Happening, Site};
 use super::outbox::{OutboxError, Outgoing, ReceiptOutcome, StatusFacts};
 use super::outbox_calls::OutboxCalls;
 use super::pacing::{Demand, Next, Offer, Pacing, Tick};
+use super::puback::Answer;
 use super::quarantine::Quarantined;
 use super::wire;
 

@@ -24,7 +24,6 @@
 //! Deliberately absent: commands from head office, alerts, live states and metrics (other topics, other guarantees);
 //! signatures (the outbox unseals receipts); QoS 2, persistent sessions, topic aliases, message expiry.
 
-mod answer;
 mod backoff;
 mod complaints;
 mod dial;
@@ -33,6 +32,7 @@ mod link;
 pub mod outbox;
 mod outbox_calls;
 mod pacing;
+mod puback;
 mod quarantine;
 pub mod settings;
 mod uplink;

@@ -30,8 +30,8 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use super::answer::Answer;
 use super::backoff::doubled;
+use super::puback::Answer;
 use super::quarantine::{Quarantine, Quarantined};
 
 /// Connections lost with the same oldest record in flight before that record is sent alone.

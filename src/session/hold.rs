@@ -1,4 +1,8 @@
 //! Why a session is held: it cannot be billed safely and waits for a person. Codes are promises (`v_session.hold_reason`).
+//!
+//! The list only. Who decides: `session/transaction.rs` and `open_sessions.rs` on starts and stops that are lost, `metering` on what was
+//! measured and when, `overlap` on energy that another session has (asked by `store/ledger.rs`), `billing::bill` on tariffs, damage and
+//! prices, `store/epochs.rs` on copies of the store, `daemon/settle.rs` on our own faults.
 
 /// Why a session is held instead of billed: one of these codes, and a detail.
 pub type Held = (&'static str, String);

@@ -11,7 +11,7 @@ use chrono::TimeDelta;
 
 use super::arrival::Arrival;
 use super::metering::Limit;
-use super::open::{OpenSessions, SHORTLY};
+use super::open_sessions::{OpenSessions, SHORTLY};
 use super::session::Session;
 use crate::fact::register::{ROUNDING, register_of};
 use crate::fact::{Phase, TxFact};

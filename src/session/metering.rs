@@ -9,16 +9,16 @@
 //! `interruption` where a reboot ended the session, `vehicle` whether it was one vehicle's, `activity` what the vehicle did and how much power flowed.
 
 mod activity;
-mod clock;
 mod curve;
 mod interruption;
 mod limit;
 mod registers;
+mod timing;
 mod vehicle;
 
 use self::activity::Course;
-use self::clock::Timed;
 use self::registers::Ends;
+use self::timing::Timed;
 use super::hold::{self, Held};
 use super::overlap::Span;
 use super::session::Session;
@@ -63,7 +63,7 @@ pub struct Signed {
 pub fn meter(session: &Session, entries: &[JournalEntry], power: &StationPower) -> Result<Metering, Held> {
     check_session(session)?;
     let mut findings = Vec::new();
-    let timed = clock::correct(entries, session.clock_lag, &mut findings)?;
+    let timed = timing::correct(entries, session.clock_lag, &mut findings)?;
     let (start, stop) = span(&timed)?;
     let timed = in_order(timed);
     check_events(session, &timed, &mut findings)?;

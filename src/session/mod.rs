@@ -9,7 +9,7 @@ pub mod hold;
 mod matching;
 mod memory;
 pub mod metering;
-mod open;
+mod open_sessions;
 pub mod overlap;
 #[allow(clippy::module_inception)]
 mod session;

@@ -27,7 +27,7 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 
 use super::evidence::Evidence;
-use super::open::OpenSessions;
+use super::open_sessions::OpenSessions;
 use super::session::{Session, State};
 use super::tariff_choice::TariffChoice;
 use crate::fact::{Phase, Status, TxFact};

@@ -5,11 +5,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::authorization::{Authorizer, ListedToken};
-use super::clock::StationClock;
+use super::clock_lag::StationClock;
 use super::onboarding;
 use super::policy::{Onboarding, Policy};
 use super::presence::Presence;
-use crate::fact::time::plausible_time;
+use crate::fact::plausible_time::plausible_time;
 use crate::fact::{Answer, Boot, Fact, Phase, Registration, Request, Setting, SettingState, Status, TokenInfo, TxFact};
 use crate::session::{self, Arrival, Evidence, Lookup, Origin, Session, Sessions};
 use crate::units::{Finding, Received, StationId, Time, Token, TokenKind, Version};

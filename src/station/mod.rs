@@ -4,7 +4,7 @@
 //! a transaction goes on to `session`, which knows nothing of this module.
 
 mod authorization;
-mod clock;
+mod clock_lag;
 mod machine;
 mod onboarding;
 mod policy;

@@ -4,10 +4,10 @@ use rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER;
 use rusqlite::params;
 use tracing::{error, info};
 
-use super::copies::Copies;
 use super::jobs::AppendError;
+use super::record_columns::Copies;
 use super::writer::{Outcome, Writer};
-use super::{StoreError, life, restore};
+use super::{StoreError, epochs, restore};
 use crate::record::{Body, GatewayChange, Header, Place, Record};
 use crate::units::{Finding, Time, time};
 
@@ -28,7 +28,7 @@ impl Writer {
         outcome: &mut Outcome,
     ) -> Result<Result<u64, AppendError>, StoreError> {
         if restore::chain_tail(&self.connection, self.epoch)?.0 == 0
-            && let Some((reason, detail)) = life::reason(&self.connection, self.epoch)?
+            && let Some((reason, detail)) = epochs::reason(&self.connection, self.epoch)?
         {
             // An epoch that did not begin with the store begins with a record that says why.
             let change = Body::GatewayChange(GatewayChange { findings: vec![Finding { code: reason.into(), detail }] });

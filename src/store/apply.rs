@@ -3,8 +3,8 @@
 use rusqlite::params;
 
 use super::StoreError;
+use super::jobs::Answered;
 use super::jobs::{Job, Reply, Said, Stored};
-use super::journal::Answered;
 use super::writer::{Outcome, Writer};
 use crate::units::time;
 

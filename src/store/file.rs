@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use super::failure::OpenError;
-use super::modes;
+use super::errors::OpenError;
+use super::permissions;
 
 /// `forecourt status` holds a lock for a moment while it looks.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -53,7 +53,7 @@ impl StoreFile {
         let at = |source| OpenError::File { path: path.to_owned(), source };
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         make_folder(folder).map_err(at)?;
-        let file = modes::open(path).map_err(at)?;
+        let file = permissions::open(path).map_err(at)?;
         take(&file).map_err(|error| match error {
             TryLockError::WouldBlock => OpenError::Locked { path: path.to_owned() },
             TryLockError::Error(source) => at(source),

@@ -44,6 +44,31 @@ pub enum Content {
     },
 }
 
+/// How a message is answered.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Answered {
+    /// By this frame, which is sent when the message is on disk.
+    Frame(String),
+    /// By nothing: none is due (SEND, frames that OCPP does not answer).
+    Silence,
+    /// Not at all, because of a fault of ours or a bound: the connection closes, and the station repeats it later.
+    #[default]
+    Unanswered,
+}
+
+impl Answered {
+    pub(super) fn of(frame: Option<String>) -> Self {
+        frame.map_or(Self::Silence, Self::Frame)
+    }
+
+    pub(super) fn frame(&self) -> Option<&str> {
+        match self {
+            Self::Frame(frame) => Some(frame),
+            Self::Silence | Self::Unanswered => None,
+        }
+    }
+}
+
 /// A message that is on disk.
 #[derive(Debug, Default)]
 pub struct Stored {

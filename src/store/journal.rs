@@ -1,6 +1,5 @@
 //! Messages become journal rows, with all that follows from them.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
 
@@ -9,18 +8,17 @@ use rusqlite::{OptionalExtension, params, params_from_iter};
 use tracing::{debug, error, info, warn};
 
 use super::bounds::{self, Place};
-use super::jobs::{Content, Keep, Message, QueuedCall};
+use super::jobs::{Answered, Content, Keep, Message, QueuedCall};
 use super::known_station::KnownStation;
+use super::repeats::hash;
 use super::writer::{Outcome, Writer};
-use super::{StoreError, checksum, readings, restore, sessions};
+use super::{StoreError, checksum, restore, samples_json, sessions};
 use crate::fact::register::register_of;
 use crate::fact::{ChargingState, Fact, Request};
 use crate::session::{self, Evidence, State, hold};
 use crate::station::{Change, Effects};
 use crate::units::{Finding, Received, StationId, Time, Version, time};
 
-/// Message ids remembered per station, to recognise a repeated transaction message.
-const MAX_REMEMBERED: usize = 32;
 /// Stations kept in memory; beyond it unknown stations are let go first, then the one that was silent for the longest time.
 const MAX_STATIONS: usize = 10_000;
 /// `station.last_message_at` may lag by this much, to spare a row write per message.
@@ -30,31 +28,6 @@ static INSERT: LazyLock<String> = LazyLock::new(|| {
     let places = (1..=checksum::MESSAGE_WIDTH + 1).map(|place| format!("?{place}")).collect::<Vec<_>>().join(", ");
     format!("INSERT INTO message ({}, checksum) VALUES ({places})", checksum::MESSAGE)
 });
-
-/// How a message is answered.
-#[derive(Clone, Debug, Default)]
-pub(super) enum Answered {
-    /// By this frame, which is sent when the message is on disk.
-    Frame(String),
-    /// By nothing: none is due (SEND, frames that OCPP does not answer).
-    Silence,
-    /// Not at all, because of a fault of ours or a bound: the connection closes, and the station repeats it later.
-    #[default]
-    Unanswered,
-}
-
-impl Answered {
-    fn of(frame: Option<String>) -> Self {
-        frame.map_or(Self::Silence, Self::Frame)
-    }
-
-    fn frame(&self) -> Option<&str> {
-        match self {
-            Self::Frame(frame) => Some(frame),
-            Self::Silence | Self::Unanswered => None,
-        }
-    }
-}
 
 /// What a message comes to.
 #[derive(Default)]
@@ -232,7 +205,7 @@ impl Writer {
 
     pub(super) fn insert(&self, row: &Row<'_>, entry: Option<&Evidence>) -> Result<i64, StoreError> {
         let Row { station, version, received, action, text, answer, findings, heard_at } = row;
-        let readings = entry.and_then(|entry| readings::to_text(&entry.readings));
+        let readings = entry.and_then(|entry| samples_json::to_text(&entry.readings));
         let findings = sessions::findings_text(findings);
         let register = entry.and_then(|entry| entry.readings.iter().rev().find_map(register_of));
         let int = |number: Option<i64>| number.map_or(ValueRef::Null, ValueRef::Integer);
@@ -263,23 +236,6 @@ impl Writer {
         let mut insert = self.connection.prepare_cached(&INSERT)?;
         insert.execute(params_from_iter(values.into_iter().map(ToSqlOutput::Borrowed).chain([sum])))?;
         Ok(self.connection.last_insert_rowid())
-    }
-
-    /// The same transaction message again (its answer was lost): the same answer, and no second row.
-    fn repeat(&mut self, message: &Message, id_hash: Option<u64>) -> Result<Option<Answered>, StoreError> {
-        let (Some(id_hash), Some(station)) = (id_hash, self.stations.get(&message.station)) else { return Ok(None) };
-        for (_, row) in station.remembered.iter().filter(|(known, _)| *known == id_hash) {
-            let same = self
-                .connection
-                .prepare_cached("SELECT answer FROM message WHERE id = ?1 AND text = ?2")?
-                .query_row(params![row, message.text], |row| row.get(0).map(Answered::of))
-                .optional()?;
-            if let Some(answer) = same {
-                self.connection.prepare_cached("UPDATE message SET repeats = repeats + 1 WHERE id = ?1")?.execute([row])?;
-                return Ok(Some(answer));
-            }
-        }
-        Ok(None)
     }
 
     fn change(
@@ -379,27 +335,4 @@ impl Writer {
             .execute(params![number, now])?;
         Ok(())
     }
-
-    /// Takes up what the journal says of a recent message; a BootNotification ends what came before it.
-    pub(super) fn cache_message(&mut self, recent: restore::Recent) {
-        let station = self.stations.entry(recent.station.clone()).or_insert_with(|| KnownStation::new(recent.number));
-        match recent.message_id {
-            Some(id) => self.remember(&recent.station, Some(hash(&id)), recent.row),
-            None => station.remembered.clear(),
-        }
-    }
-
-    pub(super) fn remember(&mut self, id: &StationId, id_hash: Option<u64>, row: i64) {
-        let (Some(id_hash), Some(station)) = (id_hash, self.stations.get_mut(id)) else { return };
-        if station.remembered.len() == MAX_REMEMBERED {
-            station.remembered.pop_front();
-        }
-        station.remembered.push_back((id_hash, row));
-    }
-}
-
-pub(super) fn hash(message_id: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    message_id.hash(&mut hasher);
-    hasher.finish()
 }

@@ -5,7 +5,7 @@ use tracing::{info, warn};
 
 use super::jobs::{ReceiptOutcome, Refusal, Settlement};
 use super::writer::{Outcome, Writer};
-use super::{StoreError, life, restore, sessions};
+use super::{StoreError, epochs, restore, sessions};
 use crate::billing::Bill;
 use crate::record::Hash;
 use crate::session::{hold, overlap};
@@ -149,7 +149,7 @@ impl Writer {
         self.connection
             .execute("UPDATE epoch SET doubtful_after = ?2, doubt = ?3 WHERE epoch = ?1", params![epoch, after, why])?;
         self.connection.execute("DELETE FROM undelivered WHERE epoch = ?1 AND seq > ?2", params![epoch, after])?;
-        life::renew(&self.connection, &("older-copy", format!("an older copy of the store was put back: {why}")), 0, None, at)?;
+        epochs::renew(&self.connection, &("older-copy", format!("an older copy of the store was put back: {why}")), 0, None, at)?;
         self.closed_by_receipt = true;
         self.restore()?;
         outcome.sealed = true;

@@ -7,10 +7,10 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::epoch_file::{self, ChainEnd};
-use super::failure::OpenError;
+use super::epochs::{self, Home, Life, SiteFacts};
+use super::errors::OpenError;
 use super::file::StoreFile;
-use super::life::{self, Home, Life, SiteFacts};
-use super::{modes, restore};
+use super::{permissions, restore};
 use crate::fact::{Context, LinePhase, Location, Measurand};
 use crate::units::{Received, Time};
 
@@ -52,13 +52,13 @@ pub(super) fn open_for_writing(path: &Path, facts: &SiteFacts, begin: Begin) -> 
     let epoch_file = epoch_file::read(&facts.epoch_file, &facts.site).map_err(doubtful)?;
     let home = Home { mark: file.mark().map_err(at)?, host: facts.host.clone() };
     let now = begin(restore::known_time(&connection).map_err(sqlite)?);
-    let life = life::identify(&mut connection, facts, &home, epoch_file.as_ref(), now).map_err(stored)?;
+    let life = epochs::identify(&mut connection, facts, &home, epoch_file.as_ref(), now).map_err(stored)?;
     let (seq, hash) = restore::chain_tail(&connection, life.epoch).map_err(stored)?;
     epoch_file::write(&facts.epoch_file, &facts.site, &ChainEnd { epoch: life.epoch, seq, hash }).map_err(doubtful)?;
-    life::note_epoch_file(&connection).map_err(sqlite)?;
+    epochs::note_epoch_file(&connection).map_err(sqlite)?;
     persist_wal(&connection);
     file.opened().map_err(at)?;
-    modes::check(path);
+    permissions::check(path);
     Ok(Opened { connection, life, file })
 }
 

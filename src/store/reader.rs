@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension, Statement, ToSql, params};
 use serde_json::Value as Json;
 
 use super::checksum::Text;
-use super::reading::{Reading, VERIFYING};
+use super::timed_connection::{Reading, VERIFYING};
 use super::{Copies, OpenError, StoreError, damage, listed_tokens, restore, sessions};
 use crate::billing::Due;
 use crate::session::{JournalEntry, Session, TariffRef};

@@ -9,13 +9,14 @@
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Row};
 
+use super::jobs::Answered;
 use super::jobs::Job;
-use super::journal::{Answered, Row as MessageRow};
+use super::journal::Row as MessageRow;
 use super::notes::{self, TARIFFS, TOKEN, VERDICT};
 use super::reader::Reader;
-use super::reading::VERIFYING;
+use super::timed_connection::VERIFYING;
 use super::writer::Writer;
-use super::{StoreError, clock, life};
+use super::{StoreError, clock, epochs};
 use crate::session::hold;
 use crate::station::ListedToken;
 use crate::units::{Finding, Received, StationId, Time, Token, Version, time};
@@ -200,7 +201,7 @@ impl Writer {
                     continue;
                 }
                 if let Some(Value::Text(detail)) = values.get(3) {
-                    life::hold_waiting(&self.connection, detail)?;
+                    epochs::hold_waiting(&self.connection, detail)?;
                 }
                 let write =
                     "INSERT INTO epoch (epoch, began_at, reason, detail, name_day, name_from) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";

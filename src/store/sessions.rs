@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row, params};
 use tracing::error;
 
 use super::checksum::{self, MESSAGE, Text};
-use super::{StoreError, readings};
+use super::{StoreError, samples_json};
 use crate::billing::Due;
 use crate::fact::{AuthStatus, ChargingState, Phase};
 use crate::record::tariff_hash;
@@ -351,7 +351,7 @@ fn entry(row: &Row<'_>, session: Option<i64>) -> rusqlite::Result<JournalEntry> 
         reported_at: row.get::<_, Option<i64>>(2)?.map(time::from_millis),
         evse: row.get(3)?,
         charging: row.get::<_, Option<Text>>(4)?.and_then(|name| ChargingState::from_name(&name.0)),
-        readings: row.get::<_, Option<Text>>(5)?.map(|text| readings::from_text(&text.0)).unwrap_or_default(),
+        readings: row.get::<_, Option<Text>>(5)?.map(|text| samples_json::from_text(&text.0)).unwrap_or_default(),
     };
     let received = Received { at: time::from_millis(row.get(6)?), proven: row.get::<_, Option<bool>>(7)? != Some(true) };
     Ok(JournalEntry { row: row.get(8)?, evidence, received })

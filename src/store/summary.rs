@@ -2,9 +2,9 @@
 
 use rusqlite::OptionalExtension;
 
-use super::failure::StoreError;
+use super::errors::StoreError;
 use super::reader::Reader;
-use super::{life, restore};
+use super::{epochs, restore};
 use crate::units::{Time, time};
 
 /// The site at a glance.
@@ -91,7 +91,7 @@ impl Reader {
             .connection()
             .query_row("SELECT began_at FROM epoch WHERE epoch = ?1", [epoch], |row| row.get(0))
             .optional()?;
-        let (epoch_reason, epoch_detail) = life::reason(self.reading.connection(), epoch)?.unzip();
+        let (epoch_reason, epoch_detail) = epochs::reason(self.reading.connection(), epoch)?.unzip();
         let last_seq = restore::chain_tail(self.reading.connection(), epoch)?.0;
         let receipt_at: Option<i64> = self.reading.connection().query_row(
             "SELECT max(received_at) FROM receipt WHERE epoch = ?1 AND through > 0",

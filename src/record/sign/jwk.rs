@@ -5,8 +5,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 
+use super::algorithm::Algorithm;
 use super::hash::Hash;
-use super::signer::Algorithm;
 
 /// Most keys read from one set; a site's history of rotations stays far below.
 const MAX_KEYS: usize = 256;

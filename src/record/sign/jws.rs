@@ -7,8 +7,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::algorithm::{Algorithm, SignError, Signer};
 use super::jwk::JwkSet;
-use super::signer::{Algorithm, SignError, Signer};
 
 /// Longest JWS text made or read. The record of a week with minute samples that all start a period stays below 3 MiB.
 pub const MAX_JWS_BYTES: usize = 8 * 1024 * 1024;

@@ -11,8 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 
+use super::algorithm::{Algorithm, SignError, Signer};
 use super::jwk::Jwk;
-use super::signer::{Algorithm, SignError, Signer};
 
 /// Why a PEM text is not a usable signing key. Each text says what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -2,16 +2,16 @@
 //!
 //! `hash` and `signer` stand alone; `jwk` builds on them, `key` on `jwk`, `jws` on all.
 
+mod algorithm;
 mod hash;
 mod jwk;
 mod jws;
 mod key;
-mod signer;
 
+pub use algorithm::{Algorithm, SignError, Signer};
 pub use hash::{Hash, HashError};
 pub use jwk::{Jwk, JwkError, JwkSet};
 pub use jws::{JwsError, MAX_JWS_BYTES};
 pub use key::{KeyError, SigningKey};
-pub use signer::{Algorithm, SignError, Signer};
 
 pub(super) use jws::{compact, open, unverified_payload};

@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 
-use super::clock::Timed;
 use super::limit::Limit;
 use super::registers::resolution;
+use super::timing::Timed;
 use crate::fact::register::ROUNDING;
 use crate::fact::{ChargingState, Measurand};
 use crate::rating::{Activity, LoadSample};

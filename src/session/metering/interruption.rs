@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 
-use super::clock::Timed;
+use super::timing::Timed;
 use crate::fact::Phase;
 use crate::session::Session;
 use crate::session::hold::{self, Held};

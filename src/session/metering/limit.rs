@@ -5,7 +5,7 @@
 
 use chrono::TimeDelta;
 
-use super::clock::Timed;
+use super::timing::Timed;
 use crate::fact::register::ROUNDING;
 use crate::fact::{Measurand, Reading};
 use crate::units::{Decimal, MilliWh, Time};

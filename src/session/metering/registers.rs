@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::clock::Timed;
+use super::timing::Timed;
 use crate::fact::register::{self, Quality, ROUNDING};
 use crate::fact::{Context, LinePhase, Location, Measurand, Phase, Sample};
 use crate::session::Session;

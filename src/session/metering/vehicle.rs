@@ -5,7 +5,7 @@
 
 use chrono::TimeDelta;
 
-use super::clock::Timed;
+use super::timing::Timed;
 use crate::fact::register::{ROUNDING, register_of};
 use crate::fact::{ChargingState, Phase};
 use crate::session::Reboot;

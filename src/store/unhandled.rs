@@ -3,8 +3,9 @@
 use tracing::error;
 
 use super::StoreError;
+use super::jobs::Answered;
 use super::jobs::Raw;
-use super::journal::{Answered, Row};
+use super::journal::Row;
 use super::writer::Writer;
 use crate::session::hold;
 use crate::units::Finding;

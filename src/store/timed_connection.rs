@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::failure::OpenError;
+use super::errors::OpenError;
 use super::open;
 
 pub const VERIFYING: Duration = Duration::from_secs(900);

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tracing::error;
 
 use super::epoch_file::EpochFile;
-use super::failure::StoreError;
+use super::errors::StoreError;
 use super::file::FileMark;
 use super::restore;
 use crate::session::hold;

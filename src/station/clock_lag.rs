@@ -5,7 +5,7 @@
 
 use chrono::TimeDelta;
 
-use crate::fact::time::{CLOCK_TOLERANCE, EARLIEST, QUEUE_PAUSE, is_live};
+use crate::fact::plausible_time::{CLOCK_TOLERANCE, EARLIEST, QUEUE_PAUSE, is_live};
 use crate::units::{Received, Time};
 
 /// Messages remembered.

@@ -12,7 +12,7 @@
 
 use chrono::TimeDelta;
 
-use crate::fact::time::{CLOCK_TOLERANCE, EARLIEST, QUEUE_PAUSE, is_live};
+use crate::fact::plausible_time::{CLOCK_TOLERANCE, EARLIEST, QUEUE_PAUSE, is_live};
 use crate::fact::{Context, Phase, Reading};
 use crate::session::hold::Held;
 use crate::session::{Evidence, JournalEntry, hold};
