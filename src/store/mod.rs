@@ -42,6 +42,8 @@ mod restore;
 mod sessions;
 mod summary;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod tokens;
 pub mod writer;
 
