@@ -16,7 +16,7 @@ use support::{Site, transaction};
 
 /// Replays the store of a site that has stopped, after a change to a copy of it.
 fn after(site: &Site, change: &str) -> Result<Vec<String>, String> {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = support::replay::in_memory();
     let copy = folder.path().join("copy.db");
     Connection::open(site.store()).unwrap().execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
     Connection::open(&copy).unwrap().execute_batch(change).unwrap();

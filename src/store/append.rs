@@ -99,52 +99,13 @@ impl Writer {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails where it stands")]
 mod tests {
-    use std::sync::Arc;
-    use std::sync::mpsc;
-
     use rusqlite::Connection;
-    use tokio::sync::{oneshot, watch};
+    use tokio::sync::oneshot;
 
     use super::*;
-    use crate::rating::Catalogue;
-    use crate::record::examples::{at, example, key, rated};
-    use crate::session::TariffChoice;
-    use crate::station::{Policy, UnknownTokens};
-    use crate::store::{Job, Parts, Reply, Signals, Signing, SiteFacts};
-    use crate::units::Received;
-
-    const NOW: &str = "2026-11-21T13:00:00Z";
-
-    /// A writer without its thread.
-    fn writer(folder: &std::path::Path) -> Writer {
-        let tariffs = TariffChoice::new(Catalogue::default(), None);
-        let signals = Signals {
-            epoch: watch::Sender::new(0),
-            records: watch::Sender::new(0),
-            due: mpsc::sync_channel(1).0,
-            failed: watch::Sender::new(None),
-        };
-        let parts = Parts {
-            calls: |_, _| Vec::new(),
-            policy: Policy::new(UnknownTokens::Accept, tariffs, chrono_tz::UTC, 300),
-            signing: Signing { signer: Box::new(key()), jwk: key().jwk().to_json() },
-            signals,
-            released: tokio::sync::mpsc::unbounded_channel().0,
-            now: Arc::new(|| at(NOW)),
-            begin: Box::new(|_| Received { at: at(NOW), proven: true }),
-            watch: Box::new(()),
-        };
-        let facts = SiteFacts {
-            site: "site-1".to_owned(),
-            time_zone: "UTC".to_owned(),
-            currency: "EUR".to_owned(),
-            version: "0".to_owned(),
-            stations: Vec::new(),
-            host: None,
-            epoch_file: folder.join("epoch"),
-        };
-        Writer::open(&folder.join("store.db"), &facts, parts).unwrap()
-    }
+    use crate::record::examples::{at, example, rated};
+    use crate::store::tests::{NOW, Script};
+    use crate::store::{Job, Reply};
 
     /// Appends in a transaction of its own.
     fn append(writer: &mut Writer, body: Body, session: Option<i64>) -> Result<u64, String> {
@@ -159,19 +120,19 @@ mod tests {
 
     #[test]
     fn any_kind_is_appended_and_a_second_charge_is_refused_and_disturbs_nobody() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut writer = writer(folder.path());
+        let mut script = Script::new();
+        let writer = &mut script.writer;
         let session = "INSERT INTO station (number, name, first_seen_at) VALUES (1, 'CP-07', 0); \
              INSERT INTO session (number, id, station, version, tx, evse, connector, opened_at, state) \
              VALUES (42, 'S-20261121-0042', 1, '2.0.1', 'a7f0', 1, 1, 0, 'ended')";
         writer.connection.execute_batch(session).unwrap();
         let charge = || example().body(&rated());
         let change = || Body::GatewayChange(GatewayChange { findings: Vec::new() });
-        assert_eq!(append(&mut writer, charge(), Some(42)), Ok(1));
+        assert_eq!(append(writer, charge(), Some(42)), Ok(1));
         let refused = "the record is refused: the session has a charge that no credit takes back";
-        assert_eq!(append(&mut writer, charge(), Some(42)), Err(refused.to_owned()));
-        assert_eq!(append(&mut writer, charge(), None), Err("the record is refused: a charge is of a session".to_owned()));
-        assert_eq!(append(&mut writer, change(), None), Ok(2));
+        assert_eq!(append(writer, charge(), Some(42)), Err(refused.to_owned()));
+        assert_eq!(append(writer, charge(), None), Err("the record is refused: a charge is of a session".to_owned()));
+        assert_eq!(append(writer, change(), None), Ok(2));
         let settled: (i64, i64) = writer
             .connection
             .query_row("SELECT settled_epoch, settled FROM session", [], |row| Ok((row.get(0)?, row.get(1)?)))

@@ -31,6 +31,15 @@ impl Missed {
         self.trying = group.iter().filter_map(copy).collect();
     }
 
+    pub(super) fn take(&mut self) -> Vec<Job> {
+        std::mem::take(&mut self.jobs)
+    }
+
+    /// For the next transaction, in which it has its last chance.
+    pub(super) fn put(&mut self, job: Job) {
+        self.jobs.push(job);
+    }
+
     /// A journal row that is not as it was written; said once per start, as the problem that the next group writes.
     pub(super) fn damaged(&mut self, row: i64, at: Time) {
         if self.known_damage.insert(row) {

@@ -41,6 +41,8 @@ mod samples_json;
 mod sessions;
 mod summary;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod timed_connection;
 mod tokens;
 mod unhandled;

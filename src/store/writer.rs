@@ -158,6 +158,11 @@ impl Writer {
         Ok(writer)
     }
 
+    #[cfg(test)]
+    pub(super) fn available(&self) -> bool {
+        self.available.load(Ordering::Relaxed)
+    }
+
     pub fn epoch(&self) -> i64 {
         self.epoch
     }
@@ -224,12 +229,22 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, group: &mut Vec<Job>) {
+    pub(super) fn commit(&mut self, group: &mut Vec<Job>) {
         if self.one_by_one == 0 {
             if let Err(failure) = self.transaction(group) {
                 self.fail(&failure);
             }
             return;
+        }
+        // What nobody waits for comes first, each alone: it must not take a message down with it.
+        for job in self.missed.take() {
+            self.missed.put(job);
+            if let Err(failure) = self.transaction(&mut Vec::new()) {
+                self.fail(&failure);
+            }
+            if self.fatal.is_some() {
+                return;
+            }
         }
         for job in group.drain(..) {
             self.one_by_one = self.one_by_one.saturating_sub(1);
@@ -321,7 +336,7 @@ impl Writer {
     }
 
     /// A sign of life, and while commits fail the probe that tells when they work again.
-    fn idle(&mut self) {
+    pub(super) fn idle(&mut self) {
         if !self.available.load(Ordering::Relaxed) {
             self.alive_at = Time::default();
         }
