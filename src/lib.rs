@@ -17,3 +17,4 @@ pub mod session;
 pub mod station;
 pub mod store;
 pub mod units;
+mod web;

@@ -6,7 +6,7 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use chrono::{TimeDelta, Utc};
@@ -14,46 +14,10 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 use simulators::Broker;
 use simulators::office::{self, Office};
+use support::disk::FaultyDisk;
 use support::socket::{Refused, Socket};
 use support::{BINARY, PATIENCE, Plan, SITE, Site, run_to_end, until};
 use tokio_tungstenite::tungstenite::Message;
-
-/// A disk that fails on demand; see `support/faulty_disk.c`.
-struct FaultyDisk {
-    folder: PathBuf,
-}
-
-impl FaultyDisk {
-    fn under(site: &mut Site) -> Self {
-        let folder = site.dir.path().join("disk");
-        std::fs::create_dir(&folder).unwrap();
-        let library = folder.join("faulty_disk.so");
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/faulty_disk.c");
-        let built = Command::new("cc").args(["-O2", "-shared", "-fPIC", "-o"]).arg(&library).arg(source).status().unwrap();
-        assert!(built.success());
-        let text = |path: &Path| path.to_str().unwrap().to_owned();
-        site.env = vec![("LD_PRELOAD".into(), text(&library)), ("FAULTY_DISK".into(), text(&folder))];
-        Self { folder }
-    }
-
-    fn fail(&self, how: &str) {
-        std::fs::write(self.folder.join(how), "").unwrap();
-    }
-
-    fn mend(&self, how: &str) {
-        std::fs::remove_file(self.folder.join(how)).unwrap();
-    }
-
-    /// Power is cut and comes back: of each file there is what surely reached the disk.
-    fn power_cut(&self, site: &mut Site) {
-        site.kill9();
-        for name in ["forecourt.db", "forecourt.db-wal"] {
-            std::fs::copy(self.folder.join(format!("{name}.image")), site.dir.path().join(name)).unwrap();
-        }
-        std::fs::remove_file(site.dir.path().join("forecourt.db-shm")).unwrap();
-        site.env.clear();
-    }
-}
 
 fn transfer(id: &str) -> String {
     json!([2, id, "DataTransfer", {"vendorId": "x"}]).to_string()

@@ -51,6 +51,7 @@ const MODULES: &[Module] = &[
     module("csms", 3, Lower),
     module("mqtt", 3, Only(&["units"])),
     module("control", 3, Only(&["units"])),
+    module("web", 3, Only(&["units", "observe"])),
     module("cli", SHELL, Anyone),
     module("daemon", SHELL, Anyone),
     module("config", SHELL, Anyone),

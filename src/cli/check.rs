@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::control;
 use crate::daemon;
 use crate::record::SigningKey;
+use crate::web;
 
 /// Configuration, tariffs, key. Everything wrong is said at once where it can be; exit 4.
 pub fn check(config: Result<Config, Failure>, output: &Output) -> Result<Exit, Failure> {
@@ -64,6 +65,7 @@ pub fn check(config: Result<Config, Failure>, output: &Output) -> Result<Exit, F
             problems.push(format!("mqtt.{name} {}: {error}", path.display()));
         }
     }
+    remarks.extend(config.web.listen.and_then(web::without_login));
     if config.tariff.default.is_none() {
         remarks.push("tariff.default is not set: sessions of stations without a tariff of their own will be held".to_owned());
     }

@@ -242,6 +242,14 @@ section! {
 }
 
 section! {
+    /// HTTP for those who watch the daemon.
+    Web = "web" {
+        /// `None`: no HTTP.
+        listen: Option<SocketAddr> = Default(""), optional(listener);
+    }
+}
+
+section! {
     Log = "log" {
         level: LogLevel = Default("info"), word;
         format: LogFormat = Default("text"), word;
@@ -257,6 +265,7 @@ const SECTIONS: &[(&str, &[Key])] = &[
     ("tariff", Tariff::KEYS),
     ("mqtt", Mqtt::KEYS),
     ("signing", Signing::KEYS),
+    ("web", Web::KEYS),
     ("log", Log::KEYS),
 ];
 

@@ -27,7 +27,7 @@ mod tests;
 use std::path::Path;
 
 pub use found::{ConfigErrors, Place, Problem, Setting, Source};
-pub use keys::{Log, Mqtt, Ocpp, Signing, Site, Station, Store, Tariff};
+pub use keys::{Log, Mqtt, Ocpp, Signing, Site, Station, Store, Tariff, Web};
 pub use types::{Algorithm, Broker, Currency, LogFormat, LogLevel, Quirk, Rounding, UnknownStations, UnknownTokens};
 pub use values::SigningKeyFile;
 
@@ -48,6 +48,7 @@ pub struct Config {
     pub tariff: Tariff,
     pub mqtt: Mqtt,
     pub signing: Signing,
+    pub web: Web,
     pub log: Log,
     settings: Vec<Setting>,
 }
@@ -137,17 +138,23 @@ impl Reader<'_> {
         let tariff = Tariff::read(&mut self);
         let mqtt = Mqtt::read(&mut self);
         let signing = Signing::read(&mut self);
+        let web = Web::read(&mut self);
         let log = Log::read(&mut self);
         if let Some(mqtt) = &mqtt {
             self.check_mqtt(mqtt);
         }
+        if let (Some(web), Some(ocpp)) = (&web, &ocpp)
+            && web.listen.is_some_and(|address| ocpp.listen.contains(&address))
+        {
+            self.note("web.listen", "is the address of `ocpp.listen`; give each a port of its own");
+        }
         self.check_evse_ids(&stations);
-        match (site, store, ocpp, tariff, mqtt, signing, log) {
-            (Some(site), Some(store), Some(ocpp), Some(tariff), Some(mqtt), Some(signing), Some(log))
+        match (site, store, ocpp, tariff, mqtt, signing, web, log) {
+            (Some(site), Some(store), Some(ocpp), Some(tariff), Some(mqtt), Some(signing), Some(web), Some(log))
                 if self.problems.is_empty() =>
             {
                 let settings = self.settings;
-                Ok(Config { site, store, ocpp, stations, tariff, mqtt, signing, log, settings }.filled())
+                Ok(Config { site, store, ocpp, stations, tariff, mqtt, signing, web, log, settings }.filled())
             }
             _ => Err(self.problems),
         }

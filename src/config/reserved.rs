@@ -38,7 +38,8 @@ pub(super) const RESERVED: &[Reserved] = &[
     Reserved { key: "tariff.rounding", values: AllBut(&["line-half-away"]), why: "this version rounds by \"line-half-away\" only" },
     Reserved { key: "mqtt.office_keys_file", values: All, why: "this version does not check signatures of the head office" },
     Reserved { key: "signing.algorithm", values: Only(&["Ed25519"]), why: "this version signs with \"ES256\" only" },
-    Reserved { key: "web", values: All, why: "this version has no web console yet" },
+    Reserved { key: "web.users_file", values: All, why: "this version has no web console yet, so nobody logs in" },
+    Reserved { key: "web.tls", values: All, why: "this version speaks plain http:// only" },
     Reserved { key: "log.format", values: Only(&["journald"]), why: "this version writes \"text\" or \"json\"" },
 ];
 
@@ -119,9 +120,13 @@ mod tests {
 
     #[test]
     fn rows_cover_sections_keys_and_values() {
-        for (key, expected) in
-            [("web", true), ("web.listen", true), ("website", false), ("ocpp.tls.key_file", true), ("ocpp.listen", false)]
-        {
+        for (key, expected) in [
+            ("web", false),
+            ("web.tls.cert_file", true),
+            ("web.tlsx", false),
+            ("ocpp.tls.key_file", true),
+            ("ocpp.listen", false),
+        ] {
             assert_eq!(whole(key).is_some(), expected, "{key}");
         }
         for (key, word, expected) in [

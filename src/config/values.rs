@@ -142,6 +142,12 @@ pub(super) fn listeners(found: &Found<'_>) -> Parsed<Vec<SocketAddr>> {
     some("addresses", address)(found)
 }
 
+/// One address to listen on.
+pub(super) fn listener(found: &Found<'_>) -> Parsed<SocketAddr> {
+    let expected = "expected an IP address and port such as \"127.0.0.1:8080\"";
+    found.text().and_then(|text| text.parse().ok()).ok_or_else(|| found.wrong(expected))
+}
+
 /// A URL path: `/ocpp`, `/a/b`; `/` when stations connect to `ws://host:9000/{id}`.
 pub(super) fn url_path(found: &Found<'_>) -> Parsed<String> {
     let fits = |text: &&str| {

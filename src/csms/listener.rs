@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -43,6 +44,7 @@ impl Csms {
     /// Accepts on all listeners until `stop` turns true, then closes every connection with 1001 and waits for them.
     pub async fn serve(self: Arc<Self>, listeners: Vec<TcpListener>, stop: watch::Receiver<bool>) {
         let mut accepting = JoinSet::new();
+        self.listening.all.store(listeners.len(), Ordering::Relaxed);
         for listener in listeners {
             accepting.spawn(Arc::clone(&self).accept(listener, stop.clone()));
         }
@@ -51,6 +53,7 @@ impl Csms {
 
     async fn accept(self: Arc<Self>, listener: TcpListener, mut stop: watch::Receiver<bool>) {
         let mut connections = JoinSet::new();
+        let listening = Open::count(&self.listening.open);
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
@@ -74,7 +77,7 @@ impl Csms {
                 () = stopped(&mut stop) => break,
             }
         }
-        drop(listener);
+        drop((listener, listening));
         let goodbyes = async { while connections.join_next().await.is_some() {} };
         if tokio::time::timeout(GOODBYE, goodbyes).await.is_err() {
             warn!(stations = connections.len(), "stations that do not take our goodbye are left without one");
@@ -196,6 +199,22 @@ fn no_place_text(no_place: NoPlace) -> String {
         NoPlace::SilentPeer => {
             format!("{MAX_SILENT_PER_PEER} unknown stations at this address have said nothing yet; try again in a minute")
         }
+    }
+}
+
+/// Counts a listener for as long as it accepts, a panic included.
+struct Open<'a>(&'a AtomicUsize);
+
+impl<'a> Open<'a> {
+    fn count(open: &'a AtomicUsize) -> Self {
+        open.fetch_add(1, Ordering::Relaxed);
+        Self(open)
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

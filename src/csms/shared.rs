@@ -1,6 +1,7 @@
 //! What all connections of stations share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::watch;
 
@@ -24,11 +25,26 @@ pub struct Csms {
     pub(super) registry: Registry,
     pub(super) budgets: Budgets,
     pub(super) handshakes: Arc<Handshakes>,
+    /// Sockets that accept connections now, and all that should.
+    pub(super) listening: Listening,
     /// Lines about sockets and upgrades that were turned away.
     pub(super) turned_away: Quiet,
 }
 
+/// Before the daemon serves, none of any; 0 of 0 are not all.
+#[derive(Default)]
+pub(super) struct Listening {
+    pub open: AtomicUsize,
+    pub all: AtomicUsize,
+}
+
 impl Csms {
+    /// How many listeners accept connections, and how many should.
+    pub fn listening(&self) -> (usize, usize) {
+        let Listening { open, all } = &self.listening;
+        (open.load(Ordering::Relaxed), all.load(Ordering::Relaxed).max(1))
+    }
+
     /// Stations that are connected and have said something valid, by name; and how many others are connected.
     pub fn connected(&self) -> (Vec<Connected>, u64) {
         let (mut known, unproven) = self.registry.connected();
@@ -52,6 +68,7 @@ impl Csms {
             registry,
             budgets,
             handshakes: Arc::default(),
+            listening: Listening::default(),
             turned_away: Quiet::default(),
         })
     }

@@ -7,6 +7,7 @@
 //! Threads: the runtime (sockets, uplink), `store` (the one writer), `rating` (settler). Stopping in this order is only
 //! politeness: after a `kill -9` at any instant the next start finds the same store.
 
+mod beats;
 mod commands;
 mod key;
 mod logging;
@@ -19,6 +20,7 @@ mod tariffs;
 mod time;
 mod tokens;
 mod uplink;
+mod web_source;
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -47,6 +49,7 @@ use crate::store::{
 };
 use crate::units::{StationId, Version};
 
+use beats::Beats;
 pub use key::KeyFileError;
 pub use logging::start as start_logging;
 pub use tariffs::{Loaded, TariffsError, load as load_tariffs};
@@ -93,6 +96,8 @@ pub struct Daemon {
     control: Option<Task<()>>,
     reloader: Arc<tariffs::Reloader>,
     uplink: Option<Task<()>>,
+    /// Health and metrics over HTTP.
+    web: Option<Task<()>>,
     releaser: Task<()>,
     /// Looks at the clock.
     timekeeper: Task<()>,
@@ -113,6 +118,7 @@ impl Daemon {
         let listeners = bind(&config).await?;
         let addresses =
             listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>().map_err(StartError::Listen)?;
+        let web = web_source::bind(&config).await.map_err(StartError::Listen)?;
         let key = key::load_or_make(&config.signing.key_file)?;
         let kid = key.kid().to_owned();
         let jwk = key.jwk().to_json();
@@ -132,14 +138,15 @@ impl Daemon {
         let begin = Arc::clone(&clock);
         let begin = Box::new(move |known| begin.begin(known));
         let live = Arc::new(Live::default());
-        let watch = Box::new(observer::Counting(Arc::clone(&live)));
+        let beats = Beats::new(settle::MAX_SLEEP, time::LOOK_EVERY);
+        let watch = Box::new(observer::Counting { live: Arc::clone(&live), beat: Arc::clone(&beats.store) });
         let parts = Parts { policy, calls, signing, signals, released, now: Arc::clone(&now), begin, watch };
         let mut writer = Writer::open(path, &site_facts(&config), parts)?;
         writer.keep_tariffs(&known_tariffs, now())?;
         let epoch = writer.epoch();
         let (store, store_thread) = writer.start().map_err(StartError::Thread)?;
         let releaser = tokio::spawn(release(releases));
-        let timekeeper = tokio::spawn(time::watch(Arc::clone(&clock), store.clone()));
+        let timekeeper = tokio::spawn(time::watch(Arc::clone(&clock), store.clone(), Arc::clone(&beats.clock)));
 
         let (stop, stopping) = watch::channel(false);
         let settler = settle::Settler {
@@ -149,6 +156,7 @@ impl Daemon {
             store: store.clone(),
             clock: clock.as_clock(),
             stop: stopping.clone(),
+            beat: Arc::clone(&beats.rating),
             tariffs: RefCell::default(),
         };
         let rating_thread = start_settler(settler, wake, fails)?;
@@ -187,6 +195,8 @@ impl Daemon {
             epoch: observed_epoch,
             records: observed_records,
         };
+        let web =
+            web.map(|listener| web_source::start(listener, &config, observer.clone(), beats, stopping.clone())).transpose()?;
         let commands = commands::Commands { csms: Arc::clone(&csms), tariffs: Arc::clone(&reloader), tokens, observer };
         let control = start_control(&config.site.control_socket, commands, &stopping);
         let csms = tokio::spawn(csms.serve(listeners, stopping));
@@ -199,6 +209,7 @@ impl Daemon {
             control,
             reloader,
             uplink,
+            web,
             releaser,
             timekeeper,
             store,
@@ -244,6 +255,9 @@ impl Daemon {
         }
         if let Some(uplink) = self.uplink {
             let _ = uplink.await;
+        }
+        if let Some(web) = self.web {
+            let _ = web.await;
         }
         self.timekeeper.abort();
         let _ = self.timekeeper.await;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::beats::Beat;
 use crate::clock::GatewayClock;
 use crate::csms::Csms;
 use crate::observe::{BOUNDS_MS, ClockState, CommitTimes, Labels, Live, Snapshot, Stations, StoreState};
@@ -12,11 +13,16 @@ use crate::store::{Tally, Watch, WriterHandle};
 use crate::units::{Time, time};
 
 /// Counts what the store's writer did.
-pub struct Counting(pub Arc<Live>);
+pub struct Counting {
+    pub live: Arc<Live>,
+    /// Of the writer's thread: it commits or fails at every turn.
+    pub beat: Arc<Beat>,
+}
 
 impl Watch for Counting {
     fn committed(&self, tally: &Tally) {
-        let live = &self.0;
+        self.beat.turn();
+        let live = &self.live;
         live.commits.one();
         live.jobs.add(tally.jobs as u64);
         live.commit_times.note(tally.took);
@@ -28,11 +34,12 @@ impl Watch for Counting {
     }
 
     fn sealed(&self, epoch: i64, seq: u64) {
-        self.0.sealed(epoch, seq);
+        self.live.sealed(epoch, seq);
     }
 
     fn failed(&self) {
-        self.0.commits_failed.one();
+        self.beat.turn();
+        self.live.commits_failed.one();
     }
 }
 

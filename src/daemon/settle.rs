@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tracing::error;
 
+use super::beats::Beat;
 use crate::billing::{self, Bill, Due, Held, SiteTerms, StationTerms};
 use crate::config::Config;
 use crate::rating::Tariff;
@@ -22,7 +23,7 @@ use crate::units::{Clock, Time};
 /// Sessions judged between two looks at the queue.
 const BATCH: usize = 32;
 /// The longest sleep: a session that waits for missing events is found at the latest by then.
-const MAX_SLEEP: Duration = Duration::from_secs(60);
+pub const MAX_SLEEP: Duration = Duration::from_secs(60);
 /// Tariff versions kept parsed.
 const MAX_TARIFFS: usize = 64;
 /// The store needs time to recover; asking at once would only burn it.
@@ -37,6 +38,7 @@ pub struct Settler {
     pub store: WriterHandle,
     pub clock: Clock,
     pub stop: watch::Receiver<bool>,
+    pub beat: Arc<Beat>,
     pub tariffs: RefCell<HashMap<TariffRef, Arc<Tariff>>>,
 }
 
@@ -44,6 +46,7 @@ impl Settler {
     /// Runs until told to stop and nothing is due. Wake it after telling it.
     pub fn run(self, wake: &mpsc::Receiver<()>) {
         loop {
+            self.beat.turn();
             match self.settle_due() {
                 Ok(false) => {}
                 Ok(true) => continue,
@@ -66,6 +69,7 @@ impl Settler {
         let due = self.reader.due(now.at, BATCH)?;
         let mut stations = HashSet::new();
         for number in &due {
+            self.beat.turn();
             let now = (self.clock)();
             if !now.proven {
                 break;

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
+use super::beats::Beat;
 use crate::clock::{Event, GatewayClock};
 use crate::store::{BEHIND, ClockNews, Job, WriterHandle};
 use crate::units::time::rfc3339_seconds as show;
@@ -15,15 +16,16 @@ use crate::units::time::rfc3339_seconds as show;
 /// News that waits for a store that cannot commit.
 const MAX_UNTOLD: usize = 32;
 /// A clock that is set is noticed within this time, also while no station speaks.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+pub const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Looks until it is aborted. Begins with the state at start, whatever the last life of the daemon left in the store.
-pub async fn watch(clock: Arc<GatewayClock>, store: WriterHandle) {
+pub async fn watch(clock: Arc<GatewayClock>, store: WriterHandle, beat: Arc<Beat>) {
     let mut untold = VecDeque::from([state(&clock)]);
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
+        beat.turn();
         untold.extend(news(&clock));
         // What a store that cannot commit has dropped is told again.
         while let Some(news) = untold.front() {

@@ -40,7 +40,7 @@ const ONE_BY_ONE: usize = 4 * MAX_GROUP;
 /// How often a store that refused a commit is tried again.
 const PROBE: Duration = Duration::from_secs(1);
 /// `site.alive_at` tells afterwards when a gateway lost power.
-const ALIVE: Duration = Duration::from_secs(60);
+pub const ALIVE: Duration = Duration::from_secs(60);
 
 /// The key that signs records, and its public half as a JWK for those who verify.
 pub struct Signing {

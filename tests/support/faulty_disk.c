@@ -5,6 +5,8 @@
  * that succeeds copies it into FOLDER/NAME.image, so the images hold what surely is on disk. While a file exists in FOLDER:
  *   fsync-fails   fsync returns EIO and forgets what was written, as Linux does: the page cache has it, the disk never will
  *   full          writes return ENOSPC
+ *   fsync-hangs   fsync does not return while the file exists
+ *   reads-hang    nor do reads
  * It calls the kernel itself rather than the next symbol, so it needs no dlsym and no start-up order.
  */
 #define _GNU_SOURCE
@@ -101,6 +103,15 @@ ssize_t write(int fd, const void *bytes, size_t length) { return put(fd, bytes, 
 ssize_t pwrite(int fd, const void *bytes, size_t length, off_t at) { return put(fd, bytes, length, at); }
 ssize_t pwrite64(int fd, const void *bytes, size_t length, off64_t at) { return put(fd, bytes, length, at); }
 
+static ssize_t get(int fd, void *bytes, size_t length, off_t at) {
+    char path[PATH_MAX];
+    while (watched(fd, path) && ordered("reads-hang")) usleep(10000);
+    return syscall(SYS_pread64, fd, bytes, length, at);
+}
+
+ssize_t pread(int fd, void *bytes, size_t length, off_t at) { return get(fd, bytes, length, at); }
+ssize_t pread64(int fd, void *bytes, size_t length, off64_t at) { return get(fd, bytes, length, at); }
+
 static int cut(int fd, off_t at) {
     char path[PATH_MAX];
     char *name = watched(fd, path);
@@ -119,6 +130,7 @@ static int sync_(int fd, long number) {
         apply(fd, name, 0);
         return refuse(EIO);
     }
+    while (name && ordered("fsync-hangs")) usleep(10000);
     long result = syscall(number, fd);
     if (name && result == 0) apply(fd, name, 1);
     return (int)result;

@@ -10,6 +10,8 @@ pub mod broker;
 pub mod charging;
 #[cfg(target_os = "linux")]
 pub mod clock;
+#[cfg(target_os = "linux")]
+pub mod disk;
 pub mod reconciliation;
 pub mod replay;
 pub mod socket;

@@ -8,10 +8,10 @@ fn bad_files_and_what_they_are_told() {
     let table: &[(&str, &[&str])] = &[
         // Unknown names.
         ("[ocpp]\n\nlissten = \"x\"", &["forecourt.toml:3: unknown key `ocpp.lissten`; did you mean `ocpp.listen`?"]),
-        ("[mqtt]\nlisten = \"x\"", &["forecourt.toml:2: unknown key `mqtt.listen`; did you mean `ocpp.listen`?"]),
+        ("[mqtt]\nlisten = \"x\"", &["forecourt.toml:2: unknown key `mqtt.listen`; did you mean `ocpp.listen` or `web.listen`?"]),
         ("[log]\npath = \"x\"", &["forecourt.toml:2: unknown key `log.path`; did you mean `store.path` or `ocpp.path`?"]),
         ("[log]\ncolour = 1", &["forecourt.toml:2: unknown key `log.colour`; [log] has level, format"]),
-        ("listen = \"x\"", &["forecourt.toml:1: unknown key `listen`; did you mean `ocpp.listen`?"]),
+        ("listen = \"x\"", &["forecourt.toml:1: unknown key `listen`; did you mean `ocpp.listen` or `web.listen`?"]),
         ("ocpp.lissten = \"x\"", &["forecourt.toml:1: unknown key `ocpp.lissten`; did you mean `ocpp.listen`?"]),
         ("\"ocpp.listen\" = \"x\"", &["forecourt.toml:1: `ocpp.listen` is in quotes; write sections and keys without"]),
         ("[ocp]\nlisten = \"x\"", &["forecourt.toml:1: unknown section `[ocp]`; did you mean `[ocpp]`?"]),
@@ -24,7 +24,7 @@ fn bad_files_and_what_they_are_told() {
         (
             "[ocpp.extra]\nx = 1",
             &[
-                "forecourt.toml:1: unknown section `[ocpp.extra]`; there are [site], [store], [ocpp], [[station]], [tariff], [mqtt], [signing], [log]",
+                "forecourt.toml:1: unknown section `[ocpp.extra]`; there are [site], [store], [ocpp], [[station]], [tariff], [mqtt], [signing], [web], [log]",
             ],
         ),
         ("[[stations]]\nid = \"x\"", &["forecourt.toml:1: unknown section `[[stations]]`; did you mean `[[station]]`?"]),
@@ -222,11 +222,15 @@ fn promised_keys_say_that_they_are_not_built_yet() {
         (
             "[web]\nlisten = \"x\"\nusers_file = \"y\"",
             &[
-                "forecourt.toml:2: `web.listen` is reserved: this version has no web console yet; remove the line",
-                "forecourt.toml:3: `web.users_file` is reserved: this version has no web console yet; remove the line",
+                "forecourt.toml:2: `web.listen` is \"x\"; expected an IP address and port such as \"127.0.0.1:8080\"",
+                "forecourt.toml:3: `web.users_file` is reserved: this version has no web console yet, so nobody logs in; remove the line",
             ],
         ),
-        ("[web]", &["forecourt.toml:1: `web` is reserved: this version has no web console yet; remove the line"]),
+        ("[web.tls]", &["forecourt.toml:1: `web.tls` is reserved: this version speaks plain http:// only; remove the line"]),
+        (
+            "[web]\nlisten = \"0.0.0.0:9000\"",
+            &["forecourt.toml:2: `web.listen` is the address of `ocpp.listen`; give each a port of its own"],
+        ),
         (
             "[ocpp.tls]\ncert_file = \"c\"",
             &["forecourt.toml:2: `ocpp.tls.cert_file` is reserved: this version speaks plain ws:// only; remove the line"],
@@ -261,10 +265,10 @@ fn promised_keys_say_that_they_are_not_built_yet() {
         ),
     ]);
     let folder = Folder::main("");
-    let told = folder.load_with(&[("FORECOURT__WEB__LISTEN", "x")], &[("store.min_free_mb", "9")]).expect_err("errors");
+    let told = folder.load_with(&[("FORECOURT__WEB__USERS_FILE", "x")], &[("store.min_free_mb", "9")]).expect_err("errors");
     assert_eq!(
         told,
-        "FORECOURT__WEB__LISTEN: `web.listen` is reserved: this version has no web console yet; unset the variable\n\
+        "FORECOURT__WEB__USERS_FILE: `web.users_file` is reserved: this version has no web console yet, so nobody logs in; unset the variable\n\
          command line: `store.min_free_mb` is reserved: this version does not watch the free space; leave the flag out"
     );
 }
@@ -272,14 +276,14 @@ fn promised_keys_say_that_they_are_not_built_yet() {
 #[test]
 fn every_mistake_of_every_layer_is_shown_at_once_in_reading_order() {
     let folder = Folder::new(&[
-        ("forecourt.toml", "[web]\nlisten = \"x\"\n[ocpp]\nheartbeat_s = 1\nlissten = \"x\"\n[site]\nid = \"s1\"\n"),
+        ("forecourt.toml", "[web]\nusers_file = \"x\"\n[ocpp]\nheartbeat_s = 1\nlissten = \"x\"\n[site]\nid = \"s1\"\n"),
         ("conf.d/b.toml", "[log\n"),
         ("conf.d/a.toml", "[log]\nlevel = \"loud\"\n"),
     ]);
     let told = folder.load_with(&[("FORECOURT__OCPP__BOOT_RETRY_S", "soon")], &[("mqtt.window", "0")]).expect_err("errors");
     assert_eq!(
         told,
-        "forecourt.toml:2: `web.listen` is reserved: this version has no web console yet; remove the line\n\
+        "forecourt.toml:2: `web.users_file` is reserved: this version has no web console yet, so nobody logs in; remove the line\n\
          forecourt.toml:4: `ocpp.heartbeat_s` is 1; expected a whole number of seconds from 10 to 86400\n\
          forecourt.toml:5: unknown key `ocpp.lissten`; did you mean `ocpp.listen`?\n\
          conf.d/a.toml:2: `log.level` is \"loud\"; expected \"error\", \"warn\", \"info\", \"debug\" or \"trace\"\n\
