@@ -13,11 +13,13 @@ mod audit;
 mod begin;
 mod bounds;
 mod calls;
+mod causes;
 mod checksum;
 mod clock;
 mod connectors;
 mod copies;
 mod damage;
+mod doc;
 mod epoch_file;
 mod failure;
 mod file;
@@ -45,6 +47,7 @@ pub mod writer;
 
 pub use clock::BEHIND;
 pub use copies::Copies;
+pub use damage::{Damage, damage};
 pub use failure::{OpenError, PATIENT, QUICK, StoreError, io_may_pass};
 pub use file::{Holder, holder};
 pub use handle::{Unavailable, WriterHandle};
@@ -53,7 +56,7 @@ pub use jobs::{
     Refusal, Reply, Said, Settlement, Stored, TokenChanges, TokenCounts, TooManyCalls,
 };
 pub use life::SiteFacts;
-pub use lists::{STATIONS_AND_OPEN_SESSIONS, sessions as sessions_query};
+pub use lists::{MESSAGES, STATIONS_AND_OPEN_SESSIONS, Stretch, sessions as sessions_query};
 pub use open::{Begin, Epoch};
 pub use reader::{Key, OutboxRow, Reader, Rows, StoredRecord, TakeRows, Values};
 pub use summary::{ClockFacts, Link, Summary};

@@ -50,3 +50,8 @@ CREATE TABLE token (
 CREATE INDEX session_began ON session (coalesce(started_at, opened_at), id);
 -- Held ones are few and asked for often.
 CREATE INDEX session_held ON session (number) WHERE state = 'held';
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Days and tokens: what v_day, v_kpi_daily and v_token add up is in an index; the expressions are those of the views, and SQLite reads an index
+-- alone only where it has the columns within them, too.
+CREATE INDEX session_day ON session (substr(id, 3, 4) || '-' || substr(id, 7, 2) || '-' || substr(id, 9, 2), state, settled, start_register, stop_register, id);
+CREATE INDEX session_token ON session (lower(token), token, token_kind, opened_at, token_status) WHERE token IS NOT NULL;
