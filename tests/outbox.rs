@@ -132,12 +132,12 @@ async fn a_rejected_record_is_never_called_confirmed() {
     let explained = site.forecourt(&["session", "explain", &session(2)]).ok().out;
     assert!(explained.contains("confirmed by head office"), "{explained}");
     let records = site.forecourt(&["records", "--json"]).ok().json();
-    assert_eq!((&records[0]["acknowledged"], &records[0]["rejected"]), (&json!(0), &json!("unknown-tariff")), "{records}");
+    assert_eq!((&records[0]["acknowledged"], &records[0]["rejected"]), (&json!(false), &json!("unknown-tariff")), "{records}");
     assert_eq!(records[0]["acknowledged_at"], json!(null), "{records}");
-    assert_eq!((&records[1]["acknowledged"], &records[1]["rejected"]), (&json!(1), &json!(null)), "{records}");
+    assert_eq!((&records[1]["acknowledged"], &records[1]["rejected"]), (&json!(true), &json!(null)), "{records}");
     let listed = site.forecourt(&["sessions", "--json"]).ok().json();
     let rejected: Vec<_> = listed.as_array().unwrap().iter().map(|row| (&row["acknowledged"], &row["rejected"])).collect();
-    assert!(rejected.contains(&(&json!(0), &json!("unknown-tariff"))), "{listed}");
+    assert!(rejected.contains(&(&json!(false), &json!("unknown-tariff"))), "{listed}");
     let outbox = site.forecourt(&["outbox", "list", "--json"]).ok().json();
     assert_eq!((&outbox[0]["seq"], &outbox[0]["state"]), (&json!(1), &json!("rejected")), "{outbox}");
     let status = site.forecourt(&["outbox", "status"]).ok().out;

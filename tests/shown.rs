@@ -292,10 +292,10 @@ async fn stations_that_never_came_and_those_turned_away_are_listed() {
     assert_eq!(
         listed,
         [
-            (&json!("CP-1"), &json!("disconnected"), &json!(1)),
-            (&json!("CP-2"), &json!("refused"), &json!(0)),
-            (&json!("CP-9"), &json!("never-connected"), &json!(1)),
-            (&json!("CP-X"), &json!("refused"), &json!(0)),
+            (&json!("CP-1"), &json!("disconnected"), &json!(true)),
+            (&json!("CP-2"), &json!("refused"), &json!(false)),
+            (&json!("CP-9"), &json!("never-connected"), &json!(true)),
+            (&json!("CP-X"), &json!("refused"), &json!(false)),
         ]
     );
     let table = at_width(&site, 120, &["stations"]).out;

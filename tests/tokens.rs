@@ -82,7 +82,7 @@ async fn a_token_gets_what_the_list_says_at_once_and_after_a_restart() {
     let listed = site.forecourt(&["tokens", "--json"]).ok().json();
     assert_eq!(
         (&listed[0]["token"], &listed[0]["status"], &listed[0]["listed"]),
-        (&json!("…AA01"), &json!("Blocked"), &json!(1))
+        (&json!("…AA01"), &json!("Blocked"), &json!(true))
     );
     assert_eq!((&listed[0]["stations"], &listed[0]["refused"]), (&json!("[\"cp-2\"]"), &json!(1)));
     assert_eq!(site.forecourt(&["token", "remove", "04AA01"]).ok().out, "1 removed\n");

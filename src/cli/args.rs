@@ -40,12 +40,15 @@ pub struct Show {
     /// One JSON object per line
     #[arg(long, global = true, group = "form")]
     pub jsonl: bool,
-    /// CSV (RFC 4180) with the columns of the view
+    /// CSV with a line of names, quoted as in RFC 4180; lines end in LF
     #[arg(long, global = true, group = "form")]
     pub csv: bool,
     /// Times in UTC instead of the site's time zone
     #[arg(long, global = true)]
     pub utc: bool,
+    /// Times of --json, --jsonl and --csv in the site's time zone, with their offset, instead of in UTC
+    #[arg(long, global = true, conflicts_with = "utc")]
+    pub local: bool,
     /// Emphasis on the terminal
     #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
     pub color: Color,
@@ -140,6 +143,9 @@ pub enum Command {
         /// Every record of the store
         #[arg(long, required_unless_present = "file")]
         all: bool,
+        /// Begin at this record of the present epoch; what came before it is taken for good
+        #[arg(long, value_name = "SEQ", requires = "all", conflicts_with = "file")]
+        from: Option<u64>,
         /// Records from a file, one JWS per line
         #[arg(long, value_name = "FILE", conflicts_with = "all")]
         file: Option<PathBuf>,
@@ -157,22 +163,13 @@ pub enum Command {
         #[command(subcommand)]
         verb: AuditVerb,
     },
-    /// What went wrong, newest last
+    /// What went wrong, what it means and what to do, newest last
     Problems {
         #[command(flatten)]
         limit: Limit,
     },
-    /// What stations said, newest last
-    Messages {
-        /// Only this station
-        #[arg(long, value_name = "ID")]
-        station: Option<String>,
-        /// Only this session, by any of its names
-        #[arg(long, value_name = "ID", conflicts_with = "station")]
-        session: Option<String>,
-        #[command(flatten)]
-        limit: Limit,
-    },
+    /// What stations said and were asked, each with its answer, newest last
+    Messages(MessageFilter),
 }
 
 #[derive(Debug, Subcommand)]
@@ -342,6 +339,24 @@ pub struct SessionFilter {
     /// Only sessions in this state: waiting ones wait for their bill, held ones for a person
     #[arg(long, value_name = "STATE")]
     pub state: Option<SessionState>,
+    #[command(flatten)]
+    pub limit: Limit,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct MessageFilter {
+    /// Only this station
+    #[arg(long, value_name = "ID")]
+    pub station: Option<String>,
+    /// Only this session, by any of its names
+    #[arg(long, value_name = "ID", conflicts_with = "station")]
+    pub session: Option<String>,
+    /// Received or sent at or after: 90m, 2h, 7d, 2026-11-21 or RFC 3339
+    #[arg(long, value_name = "WHEN", conflicts_with = "session")]
+    pub since: Option<String>,
+    /// Received or sent before
+    #[arg(long, value_name = "WHEN", conflicts_with = "session")]
+    pub until: Option<String>,
     #[command(flatten)]
     pub limit: Limit,
 }

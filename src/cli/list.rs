@@ -2,7 +2,7 @@
 
 use super::exit::{Exit, Failure};
 use super::output::{Columns, Output};
-use crate::store::{Key, Reader, Values};
+use crate::store::{Key, Reader, Rows, Values};
 
 /// Rows of a table when nobody says how many.
 const TABLE_ROWS: u64 = 50;
@@ -25,11 +25,17 @@ pub struct List<'a> {
 
 impl List<'_> {
     pub fn print(&self, store: &Reader, output: &Output) -> Result<Exit, Failure> {
-        let limit = match self.limit {
-            Some(0) => None,
-            None if output.machine() => None,
-            asked => Some(asked.unwrap_or(TABLE_ROWS)),
-        };
+        self.print_as(store, output, |rows| output.rows(rows, self.columns).map(drop))
+    }
+
+    /// The same, shown to people in a form of its own.
+    pub fn print_as(
+        &self,
+        store: &Reader,
+        output: &Output,
+        show: impl FnOnce(&Rows) -> Result<(), Failure>,
+    ) -> Result<Exit, Failure> {
+        let limit = rows(self.limit, output);
         let (select, order) = (self.select, self.order);
         let sql = match (limit, self.end_first) {
             (None, _) => format!("{select} ORDER BY {order}"),
@@ -47,7 +53,7 @@ impl List<'_> {
             stream.finish()?
         } else {
             let rows = store.query(&sql, self.values)?;
-            output.rows(&rows, self.columns)?;
+            show(&rows)?;
             rows.rows.len() as u64
         };
         if limit == Some(shown) {
@@ -61,6 +67,15 @@ impl List<'_> {
             }
         }
         Ok(Exit::Ok)
+    }
+}
+
+/// How many rows are shown; `None`: all.
+pub fn rows(limit: Option<u64>, output: &Output) -> Option<u64> {
+    match limit {
+        Some(0) => None,
+        None if output.machine() => None,
+        asked => Some(asked.unwrap_or(TABLE_ROWS)),
     }
 }
 

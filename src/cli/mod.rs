@@ -56,7 +56,10 @@ fn dispatch(args: &Args) -> Result<Exit, Failure> {
             let socket = load_config(args).ok().map(|config| config.site.control_socket);
             status::status(&open(args, &output)?, &store_path(args)?, socket.as_deref(), &output)
         }
-        Command::Stations => status::stations(&open(args, &output)?, &store_path(args)?, &output),
+        Command::Stations => {
+            let socket = load_config(args).ok().map(|config| config.site.control_socket);
+            status::stations(&open(args, &output)?, &store_path(args)?, socket.as_deref(), &output)
+        }
         Command::Station { verb: StationVerb::Call { id, action, payload, timeout, reason } } => {
             let socket = load_config(args)?.site.control_socket;
             station::call(&socket, id, action, payload.as_deref(), *timeout, reason, &output)
@@ -85,13 +88,11 @@ fn dispatch(args: &Args) -> Result<Exit, Failure> {
         Command::Verify { file: Some(file), jwks, .. } => {
             records::verify_file(file, jwks.as_deref(), || open(args, &output), &output)
         }
-        Command::Verify { .. } => records::verify_all(&open(args, &output)?, &output),
+        Command::Verify { from, .. } => records::verify_all(&open(args, &output)?, &store_path(args)?, *from, &output),
         Command::Outbox { verb: OutboxVerb::Status } => status::outbox(&open(args, &output)?, &store_path(args)?, &output),
         Command::Outbox { verb: OutboxVerb::List { limit } } => records::outbox(&open(args, &output)?, *limit, &output),
         Command::Problems { limit } => status::problems(&open(args, &output)?, *limit, &output),
-        Command::Messages { station, session, limit } => {
-            sessions::messages(&open(args, &output)?, station.as_deref(), session.as_deref(), *limit, &output)
-        }
+        Command::Messages(filter) => sessions::messages(&open(args, &output)?, filter, &output),
     }
 }
 

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::io::{BufWriter, IsTerminal, Write};
 
-use chrono::{DateTime, Datelike, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use chrono_tz::Tz;
 use serde_json::{Map, Value as Json};
 
@@ -68,11 +68,22 @@ impl Output {
         }
     }
 
+    /// Whether somebody sees on a terminal how far the work is.
+    pub fn is_talking_to_a_person(&self) -> bool {
+        !self.show.quiet && std::io::stderr().is_terminal()
+    }
+
     /// A line of text, for people only. On a terminal it breaks between words.
     pub fn line(&self, text: impl AsRef<str>) -> Result<(), Failure> {
         let text = printable(text.as_ref());
         let lines = if std::io::stdout().is_terminal() { broken(&text) } else { text.into_owned() };
         self.print(&self.with_emphasis(lines))
+    }
+
+    /// The same, broken wherever it goes: like a table.
+    pub fn paragraph(&self, text: &str) -> Result<(), Failure> {
+        let text = broken(&printable(text));
+        self.print(&self.with_emphasis(text))
     }
 
     /// What is safe already.
@@ -87,6 +98,11 @@ impl Output {
 
     /// One object for programs: JSON, or CSV with one row; people are told in words.
     pub fn object(&self, value: &Json) -> Result<(), Failure> {
+        let mut value = value.clone();
+        if self.show.local {
+            localise("", &mut value, self.zone.get());
+        }
+        let value = &value;
         if self.show.csv {
             let Json::Object(members) = value else { return self.print(&csv_cell("", value)) };
             self.print(&members.keys().map(|name| csv_text(name)).collect::<Vec<_>>().join(","))?;
@@ -131,7 +147,8 @@ impl Output {
     /// Rows for a program, each written as it comes.
     pub fn stream(&self) -> Stream<'_> {
         let terminal = std::io::stdout().is_terminal();
-        Stream { show: &self.show, terminal, out: BufWriter::new(std::io::stdout().lock()), columns: Vec::new(), count: 0 }
+        let zone = self.show.local.then(|| self.zone.get());
+        Stream { show: &self.show, zone, terminal, out: BufWriter::new(std::io::stdout().lock()), columns: Vec::new(), count: 0 }
     }
 
     fn table(&self, rows: &Rows, wanted: Columns) -> Result<(), Failure> {
@@ -173,9 +190,7 @@ impl Output {
     pub fn cell(&self, column: &str, value: &Json) -> String {
         match value {
             Json::Null => "-".to_owned(),
-            Json::Number(number) if matches!(column, "connected" | "acknowledged" | "configured") => {
-                if number.as_i64() == Some(0) { "no" } else { "yes" }.to_owned()
-            }
+            Json::Bool(yes) => if *yes { "yes" } else { "no" }.to_owned(),
             Json::String(text) if is_time(column) => self.local(text),
             Json::String(text) if column == "findings" => codes(text),
             Json::String(text) => text.clone(),
@@ -226,6 +241,8 @@ impl Output {
 /// Rows on their way to a program.
 pub struct Stream<'a> {
     show: &'a Show,
+    /// Of times; `None`: UTC, as they come.
+    zone: Option<Tz>,
     terminal: bool,
     out: BufWriter<std::io::StdoutLock<'a>>,
     columns: Vec<String>,
@@ -261,8 +278,11 @@ impl TakeRows for Stream<'_> {
         Ok(())
     }
 
-    fn row(&mut self, row: Vec<Json>) -> Result<(), Failure> {
+    fn row(&mut self, mut row: Vec<Json>) -> Result<(), Failure> {
         self.count += 1;
+        if let Some(zone) = self.zone {
+            self.columns.iter().zip(&mut row).for_each(|(column, value)| localise(column, value, zone));
+        }
         if self.show.csv {
             let text = csv_row(self.columns.iter().zip(&row));
             return self.write(&(text + "\n"));
@@ -290,7 +310,21 @@ fn broken(text: &str) -> String {
 }
 
 fn is_time(column: &str) -> bool {
-    column.ends_with("_at") || column == "at" || column.starts_with("period_")
+    column.ends_with("_at") || column == "at" || column.starts_with("period_") || column == "since" || column.ends_with("_since")
+}
+
+/// A time in a zone, with its offset; in objects and lists those whose names are names of times.
+fn localise(column: &str, value: &mut Json, zone: Tz) {
+    match value {
+        Json::String(text) if is_time(column) => {
+            if let Ok(time) = text.parse::<DateTime<Utc>>() {
+                *text = time.with_timezone(&zone).to_rfc3339_opts(SecondsFormat::AutoSi, false);
+            }
+        }
+        Json::Array(items) => items.iter_mut().for_each(|item| localise(column, item, zone)),
+        Json::Object(members) => members.iter_mut().for_each(|(name, member)| localise(name, member, zone)),
+        _ => {}
+    }
 }
 
 /// `started_at` → `STARTED`, `energy_wh` → `ENERGY Wh`.

@@ -2,6 +2,8 @@
 
 use std::io::BufRead;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -10,7 +12,7 @@ use super::exit::{Exit, Failure};
 use super::list::List;
 use super::output::{Columns, Output};
 use crate::record::{self, Chain, Head, JwkSet, Severity};
-use crate::store::{Copies, Key, Reader, StoredRecord};
+use crate::store::{Copies, Damage, Key, Reader, StoredRecord, damage};
 use crate::units::{compact, indent, printable};
 
 const LIST: Columns = &[
@@ -96,15 +98,7 @@ pub fn verify_one(store: &Reader, seq: u64, epoch: Option<i64>, output: &Output)
     let keys = keys(store)?;
     let mut walk = Walk::new(&keys);
     if seq > 1 {
-        let missing = || {
-            Failure::new(
-                Exit::Verification,
-                format!("record {} is missing, so the link of record {seq} cannot be checked", seq - 1),
-            )
-        };
-        let before = store.record(stored.epoch, seq - 1)?.ok_or_else(missing)?;
-        let head = Head { epoch: stored.epoch.unsigned_abs(), seq: seq - 1, hash: record::Hash::of(before.jws.as_bytes()) };
-        walk.chain = Chain::after(&keys, head);
+        walk.chain = Chain::after(&keys, head_before(store, stored.epoch, seq)?);
     }
     let kid = walk.stored(&stored).map(|verified| verified.kid).unwrap_or_default();
     if output.machine() {
@@ -115,23 +109,89 @@ pub fn verify_one(store: &Reader, seq: u64, epoch: Option<i64>, output: &Output)
     verdict(&walk.faults, walk.count, output)
 }
 
-pub fn verify_all(store: &Reader, output: &Output) -> Result<Exit, Failure> {
+/// All of it, or what is left from a record of the present epoch on.
+pub fn verify_all(store: &Reader, path: &Path, from: Option<u64>, output: &Output) -> Result<Exit, Failure> {
     let keys = keys(store)?;
     let mut walk = Walk::new(&keys);
+    let epoch = store.epoch()?;
+    if let Some(from) = from {
+        find(store, from, Some(epoch))?;
+        if from > 1 {
+            walk.chain = Chain::after(&keys, head_before(store, epoch, from)?);
+        }
+    }
+    let begin = from.map(|from| (epoch, from));
     // What head office confirmed must still be there, with the same bytes: a chain alone cannot show that its end was cut off.
     for (epoch, seq, root) in store.receipts()? {
+        if begin.is_some_and(|begin| (epoch, seq) < begin) {
+            continue;
+        }
         match root.parse() {
             Ok(hash) => walk.chain.expect(Head { epoch: epoch.unsigned_abs(), seq, hash }),
             Err(_) => walk.fault(format!("the receipt for record {seq} of epoch {epoch} holds no hash: {root}")),
         }
     }
-    if let Err(error) = store.each_record(|stored| drop(walk.stored(&stored))) {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let progress = Progress::new(output);
+    let last = store.last_seq(epoch)?;
+    let read = store.each_page_of_records(begin, |page| {
+        if let Some(record) = page.first() {
+            progress.say(&format!("record {} of {last}", record.seq));
+        }
+        walk.page(&page, threads);
+    });
+    if let Err(error) = read {
         walk.fault(format!("the records cannot be read to their end: {error}"));
     }
-    if let Err(error) = store.damage(|text| walk.fault(text)) {
-        walk.fault(format!("the store cannot be read to its end: {error}"));
+    let since = from.map(|from| store.begin_of(epoch, from)).transpose()?;
+    let told = |done, all| progress.say(&format!("rows of the store: part {done} of {all}"));
+    match damage(path, since, threads, &told) {
+        Ok(found) => found.into_iter().for_each(|part| walk.damage(part)),
+        Err(error) => walk.fault(format!("the store cannot be read to its end: {error}")),
+    }
+    progress.end();
+    if from.is_some() {
+        output.remark("what came before, and the structure of the file, were not checked; without --from they are");
     }
     walk.finish(keys.keys().len(), output)
+}
+
+/// The record before, to which the next one has to link.
+fn head_before(store: &Reader, epoch: i64, seq: u64) -> Result<Head, Failure> {
+    let missing = || {
+        let text = format!("record {} is missing, so the link of record {seq} cannot be checked", seq - 1);
+        Failure::new(Exit::Verification, text)
+    };
+    let before = store.record(epoch, seq - 1)?.ok_or_else(missing)?;
+    Ok(Head { epoch: epoch.unsigned_abs(), seq: seq - 1, hash: record::Hash::of(before.jws.as_bytes()) })
+}
+
+/// How far a long piece of work is: one line on a terminal, written over.
+struct Progress {
+    shown: bool,
+    last: Mutex<Option<Instant>>,
+}
+
+impl Progress {
+    const EVERY: Duration = Duration::from_millis(200);
+
+    fn new(output: &Output) -> Self {
+        Self { shown: output.is_talking_to_a_person(), last: Mutex::new(Some(Instant::now())) }
+    }
+
+    fn say(&self, text: &str) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.shown && last.is_none_or(|last| last.elapsed() >= Self::EVERY) {
+            *last = Some(Instant::now());
+            eprint!("\r\u{1b}[K{text}");
+        }
+    }
+
+    fn end(&self) {
+        if self.shown {
+            eprint!("\r\u{1b}[K");
+        }
+    }
 }
 
 /// One JWS per line; whatever stands before it on the line (a topic) is passed over.
@@ -163,6 +223,7 @@ pub fn verify_file(
 }
 
 struct Walk<'k> {
+    keys: &'k JwkSet,
     chain: Chain<'k>,
     faults: Vec<String>,
     notices: Vec<String>,
@@ -171,11 +232,15 @@ struct Walk<'k> {
 
 impl<'k> Walk<'k> {
     fn new(keys: &'k JwkSet) -> Self {
-        Self { chain: Chain::new(keys), faults: Vec::new(), notices: Vec::new(), count: 0 }
+        Self { keys, chain: Chain::new(keys), faults: Vec::new(), notices: Vec::new(), count: 0 }
     }
 
     fn feed(&mut self, jws: &str) -> Option<record::Verified> {
         let step = self.chain.feed(jws);
+        self.judge(step)
+    }
+
+    fn judge(&mut self, step: record::Step) -> Option<record::Verified> {
         for problem in step.problems {
             match problem.severity {
                 Severity::Fault => self.fault(problem.text),
@@ -186,25 +251,33 @@ impl<'k> Walk<'k> {
         step.verified
     }
 
-    /// A record of the store: what stands in its row must be what was signed.
+    /// Each record by itself on as many threads as there are, then all in their order.
+    fn page(&mut self, page: &[StoredRecord], threads: usize) {
+        let keys = self.keys;
+        let examined: Vec<Vec<(record::Examined, Vec<String>)>> = std::thread::scope(|scope| {
+            let parts = page.chunks(page.len().div_ceil(threads).max(1));
+            let work = |part: &'_ [StoredRecord]| part.iter().map(|stored| examine(stored, keys)).collect();
+            let workers: Vec<_> = parts.map(|part| scope.spawn(move || work(part))).collect();
+            workers.into_iter().map(|worker| worker.join().unwrap_or_default()).collect()
+        });
+        for (examined, faults) in examined.into_iter().flatten() {
+            let step = self.chain.take(examined);
+            self.judge(step);
+            faults.into_iter().for_each(|fault| self.fault(fault));
+        }
+    }
+
     fn stored(&mut self, stored: &StoredRecord) -> Option<record::Verified> {
-        let place = format!("record {} of epoch {}", stored.seq, stored.epoch);
-        let verified = self.feed(&stored.jws)?;
-        let signed = &verified.payload.header;
-        let (seq, epoch) = (signed.seq, signed.epoch);
-        if seq != stored.seq || epoch != stored.epoch.unsigned_abs() {
-            self.fault(format!("{place}: the row says so, the signed text says {seq} of epoch {epoch}"));
-        }
-        if verified.hash.to_string() != stored.hash {
-            self.fault(format!("{place}: the stored hash is not that of the record"));
-        }
-        let session = verified.payload.charge().map(|charge| &charge.session.session_id);
-        let same = (signed.kind.as_str(), &signed.record_id, signed.created_at.0, session)
-            == (stored.kind.as_str(), &stored.record_id, stored.created_at, stored.session_id.as_ref());
-        if !same || Copies::of(&verified.payload) != stored.copies {
-            self.fault(format!("{place}: its readable columns differ from the signed text; the signed text counts"));
-        }
-        Some(verified)
+        let (examined, faults) = examine(stored, self.keys);
+        let step = self.chain.take(examined);
+        let verified = self.judge(step);
+        faults.into_iter().for_each(|fault| self.fault(fault));
+        verified
+    }
+
+    fn damage(&mut self, found: Damage) {
+        found.told.into_iter().for_each(|text| self.fault(text));
+        self.count += found.more;
     }
 
     fn fault(&mut self, text: String) {
@@ -248,4 +321,28 @@ fn verdict(faults: &[String], count: usize, output: &Output) -> Result<Exit, Fai
         text.push_str(&format!("\nforecourt: and {} more", count - faults.len()));
     }
     Err(Failure::new(Exit::Verification, text))
+}
+
+/// A record of the store by itself: what stands in its row must be what was signed.
+fn examine(stored: &StoredRecord, keys: &JwkSet) -> (record::Examined, Vec<String>) {
+    let examined = record::examine(&stored.jws, keys);
+    let mut faults = Vec::new();
+    if let Ok(verified) = &examined.opened {
+        let place = format!("record {} of epoch {}", stored.seq, stored.epoch);
+        let signed = &verified.payload.header;
+        let (seq, epoch) = (signed.seq, signed.epoch);
+        if seq != stored.seq || epoch != stored.epoch.unsigned_abs() {
+            faults.push(format!("{place}: the row says so, the signed text says {seq} of epoch {epoch}"));
+        }
+        if verified.hash.to_string() != stored.hash {
+            faults.push(format!("{place}: the stored hash is not that of the record"));
+        }
+        let session = verified.payload.charge().map(|charge| &charge.session.session_id);
+        let same = (signed.kind.as_str(), &signed.record_id, signed.created_at.0, session)
+            == (stored.kind.as_str(), &stored.record_id, stored.created_at, stored.session_id.as_ref());
+        if !same || Copies::of(&verified.payload) != stored.copies {
+            faults.push(format!("{place}: its readable columns differ from the signed text; the signed text counts"));
+        }
+    }
+    (examined, faults)
 }

@@ -3,14 +3,15 @@
 use chrono::{NaiveDate, TimeDelta, Utc};
 use serde_json::{Value as Json, json};
 
-use super::args::{Limit, SessionFilter};
+use super::args::{MessageFilter, SessionFilter};
 use super::exit::{Exit, Failure};
-use super::list::List;
+use super::list::{List, rows};
 use super::output::{Columns, Output, object};
 use crate::clock;
 use crate::session::hold;
-use crate::store::{Key, Reader, Rows, Values, sessions_query};
+use crate::store::{Key, MESSAGES as MESSAGES_QUERY, Reader, Rows, Values, sessions_query};
 use crate::units::Time;
+use crate::units::time::rfc3339_seconds;
 
 const LIST: Columns = &[
     "session_id",
@@ -28,13 +29,12 @@ const LIST: Columns = &[
 ];
 const LINES: Columns =
     &["line", "dimension", "quantity", "unit", "unit_price", "amount_excl_vat", "vat", "amount_incl_vat", "currency", "reason"];
-const MESSAGES: Columns = &["message_id", "received_at", "direction", "station", "action", "session_id", "repeats", "findings"];
+const MESSAGES: Columns =
+    &["message_id", "received_at", "direction", "station", "action", "outcome", "status", "session_id", "repeats", "findings"];
 
 pub fn list(store: &Reader, filter: &SessionFilter, output: &Output) -> Result<Exit, Failure> {
-    let zone = store.time_zone()?;
-    let now = store.clock()?.now(clock::system_now());
-    let since = filter.since.as_deref().map(|text| moment(text, &zone, now)).transpose()?.map(|at| at.timestamp() * 1_000);
-    let until = filter.until.as_deref().map(|text| moment(text, &zone, now)).transpose()?.map(|at| at.timestamp() * 1_000);
+    let (since, until) = span(store, filter.since.as_deref(), filter.until.as_deref())?;
+    let [since, until] = [since, until].map(|at| at.map(|at| at.timestamp() * 1_000));
     let token = filter
         .token
         .as_deref()
@@ -53,24 +53,38 @@ pub fn list(store: &Reader, filter: &SessionFilter, output: &Output) -> Result<E
     list.print(store, output)
 }
 
-/// The journal. A cut table shows its end.
-pub fn messages(
-    store: &Reader,
-    station: Option<&str>,
-    session: Option<&str>,
-    Limit { limit }: Limit,
-    output: &Output,
-) -> Result<Exit, Failure> {
-    let session = session.map(|name| id_of(store, name)).transpose()?;
-    let name = session.as_deref().or(station).unwrap_or_default();
-    let (select, values): (_, Values<'_>) = match (&session, station) {
-        (Some(_), _) => ("SELECT * FROM v_message WHERE session_id = ?1", &[&name]),
-        (None, Some(_)) => ("SELECT * FROM v_message WHERE station = ?1 COLLATE NOCASE", &[&name]),
-        (None, None) => ("SELECT * FROM v_message", &[]),
-    };
+/// The journal, each message with its answer. A cut table shows its end.
+pub fn messages(store: &Reader, filter: &MessageFilter, output: &Output) -> Result<Exit, Failure> {
     let (order, end_first) = ("message_id, call_number", Some("message_id DESC, call_number DESC"));
-    let key = Some(Key { columns: ["message_id", "call_number"], descending: false });
-    List { what: "messages", select, order, end_first, key, values, limit, columns: MESSAGES }.print(store, output)
+    let (key, limit) = (Some(Key { columns: ["message_id", "call_number"], descending: false }), filter.limit.limit);
+    let print = |select: &str, values: Values<'_>| {
+        List { what: "messages", select, order, end_first, key, values, limit, columns: MESSAGES }.print(store, output)
+    };
+    if let Some(name) = &filter.session {
+        return print("SELECT * FROM v_message WHERE session_id = ?1", &[&id_of(store, name)?]);
+    }
+    let (since, until) = span(store, filter.since.as_deref(), filter.until.as_deref())?;
+    let wanted = rows(limit, output);
+    let (stretch, looked_back_to) = match (&filter.station, wanted) {
+        (Some(station), Some(wanted)) if since.is_none() && until.is_none() => store.stretch_back(station, wanted)?,
+        _ => (store.stretch(since, until)?, None),
+    };
+    // To the second: text compares like time up to there.
+    let [since, until] = [since, until].map(|at| at.map(|at| at.format("%Y-%m-%dT%H:%M:%S").to_string()));
+    let exit = print(MESSAGES_QUERY, &[&stretch.first, &stretch.last, &filter.station, &since, &until])?;
+    if let Some(at) = looked_back_to {
+        let at = output.local(&rfc3339_seconds(at));
+        output.note(&format!("looked at what came since {at}; --since 2026-11-21, or any other time, looks further back"));
+    }
+    Ok(exit)
+}
+
+/// From when until when, as asked for.
+fn span(store: &Reader, since: Option<&str>, until: Option<&str>) -> Result<(Option<Time>, Option<Time>), Failure> {
+    let zone = store.time_zone()?;
+    let now = store.clock()?.now(clock::system_now());
+    let at = |text: Option<&str>| text.map(|text| moment(text, &zone, now)).transpose();
+    Ok((at(since)?, at(until)?))
 }
 
 /// `90m`, `2h`, `7d` ago; a local date; or an RFC 3339 instant.
@@ -123,7 +137,7 @@ fn find(store: &Reader, name: &str) -> Result<Found, Failure> {
 pub fn show(store: &Reader, name: &str, output: &Output) -> Result<Exit, Failure> {
     let found = find(store, name)?;
     let messages = store.query(
-        "SELECT message_id, received_at, action, repeats, findings, text, answer FROM v_message WHERE session_id = ?1 ORDER BY message_id",
+        "SELECT message_id, received_at, direction, action, outcome, status, repeats, findings, text, answer FROM v_message WHERE session_id = ?1 ORDER BY message_id",
         &[&found.session["session_id"].as_str()],
     )?;
     if output.machine() {
@@ -159,8 +173,9 @@ pub fn explain(store: &Reader, name: &str, output: &Output) -> Result<Exit, Fail
     let text = |key: &str| found.session[key].as_str().map(str::to_owned).unwrap_or_default();
     if output.machine() {
         let lines: Vec<Json> = found.lines.rows.iter().map(|row| object(&found.lines.columns, row)).collect();
-        let why = found.session["hold_reason"].as_str().map(hold::meaning);
-        output.object(&json!({ "session": found.session, "lines": lines, "hold_meaning": why }))?;
+        let reason = found.session["hold_reason"].as_str();
+        let (why, next) = (reason.map(hold::meaning), reason.map(hold::next_step));
+        output.object(&json!({ "session": found.session, "lines": lines, "hold_meaning": why, "hold_next_step": next }))?;
         return Ok(Exit::Ok);
     }
     let place = format!("{} EVSE {}", text("station"), found.session["evse"]);
@@ -185,6 +200,7 @@ pub fn explain(store: &Reader, name: &str, output: &Output) -> Result<Exit, Fail
             if !text("hold_detail").is_empty() {
                 output.line(format!("  {}", text("hold_detail")))?;
             }
+            output.line(format!("  what to do: {}", hold::next_step(&reason)))?;
             output.line(format!("  the messages it is judged by: forecourt session show {}", text("session_id")))?;
         }
         "open" => {
@@ -224,7 +240,7 @@ fn bill(found: &Found, output: &Output) -> Result<(), Failure> {
         session["record_seq"],
         match session["rejected"].as_str() {
             Some(code) => output.strong(&format!(", rejected by head office: {code}")),
-            None if session["acknowledged"] == json!(1) => ", confirmed by head office".to_owned(),
+            None if session["acknowledged"] == json!(true) => ", confirmed by head office".to_owned(),
             None => ", not yet confirmed by head office".to_owned(),
         }
     ))

@@ -19,6 +19,7 @@ use crate::units::{Time, time};
 const STATIONS: Columns = &[
     "station",
     "state",
+    "since_at",
     "ocpp_version",
     "vendor",
     "model",
@@ -29,7 +30,7 @@ const STATIONS: Columns = &[
     "refused_at",
     "refused_reason",
 ];
-const PROBLEMS: Columns = &["kind", "severity", "station", "subject", "detail", "count", "first_at", "last_at"];
+const PROBLEMS: Columns = &["station", "subject", "detail", "count", "first_at", "last_at"];
 
 /// A daemon that lives answers at once.
 const LIVE_PATIENCE: Duration = Duration::from_secs(2);
@@ -46,7 +47,7 @@ fn connected_now(stations: &mut Rows, live: &Snapshot) {
     let names: HashSet<&str> = live.stations.connected.iter().map(|station| station.station.as_str()).collect();
     let Some(place) = stations.columns.iter().position(|name| name == "station") else { return };
     let now: Vec<bool> = stations.rows.iter().map(|row| row[place].as_str().is_some_and(|name| names.contains(name))).collect();
-    stations.overwrite("connected", |row, _| json!(i64::from(now[row])));
+    stations.overwrite("connected", |row, _| json!(now[row]));
     stations.overwrite("state", |row, state| match (now[row], state.as_str()) {
         (true, _) => json!("connected"),
         (false, Some("connected")) => json!("disconnected"),
@@ -150,15 +151,17 @@ fn epoch_line(summary: &Summary, output: &Output) -> Option<String> {
 
 /// Nobody is connected to a daemon that does not run, whatever it wrote last.
 fn nobody_connected(stations: &mut Rows) {
-    stations.overwrite("connected", |_, _| json!(0));
+    stations.overwrite("connected", |_, _| json!(false));
     stations.overwrite("state", |_, state| if state == "connected" { json!("disconnected") } else { state.clone() });
 }
 
 /// Those that connected, those of the configuration that never did, and those that were turned away.
-pub fn stations(store: &Reader, path: &Path, output: &Output) -> Result<Exit, Failure> {
+pub fn stations(store: &Reader, path: &Path, socket: Option<&Path>, output: &Output) -> Result<Exit, Failure> {
     let mut rows = store.query("SELECT * FROM v_station ORDER BY station", &[])?;
     if holder(path) == Holder::Nobody {
         nobody_connected(&mut rows);
+    } else if let Some(live) = live(socket, &store.summary()?) {
+        connected_now(&mut rows, &live);
     }
     output.rows(&rows, STATIONS)
 }
@@ -174,7 +177,37 @@ pub fn problems(store: &Reader, Limit { limit }: Limit, output: &Output) -> Resu
         limit,
         columns: PROBLEMS,
     };
-    list.print(store, output)
+    if output.form().verbose { list.print(store, output) } else { list.print_as(store, output, |rows| by_cause(rows, output)) }
+}
+
+/// Cause by cause: what it means, what to do, and where and since when it was met; the newest last.
+fn by_cause(rows: &Rows, output: &Output) -> Result<(), Failure> {
+    if rows.rows.is_empty() {
+        return output.rows(rows, PROBLEMS).map(drop);
+    }
+    let place = |name: &str| rows.columns.iter().position(|column| column == name).unwrap_or_default();
+    let [kind, severity, meaning, next] = ["kind", "severity", "meaning", "next_step"].map(place);
+    let mut causes: Vec<[&Json; 4]> = Vec::new();
+    for row in rows.rows.iter().rev() {
+        let cause = [&row[kind], &row[severity], &row[meaning], &row[next]];
+        if !causes.contains(&cause) {
+            causes.push(cause);
+        }
+    }
+    let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
+    for (number, cause) in causes.into_iter().rev().enumerate() {
+        if number > 0 {
+            output.line("")?;
+        }
+        let of_cause = |row: &&Vec<Json>| [&row[kind], &row[severity], &row[meaning], &row[next]] == cause;
+        let here = Rows { columns: rows.columns.clone(), rows: rows.rows.iter().filter(of_cause).cloned().collect() };
+        output.paragraph(&format!("{} ({}): {}", output.strong(&text(cause[0])), text(cause[1]), text(cause[2])))?;
+        if !cause[3].is_null() {
+            output.paragraph(&format!("what to do: {}", text(cause[3])))?;
+        }
+        output.rows(&here, PROBLEMS)?;
+    }
+    Ok(())
 }
 
 pub fn outbox(store: &Reader, path: &Path, output: &Output) -> Result<Exit, Failure> {

@@ -36,6 +36,7 @@ pub(super) const RESERVED: &[Reserved] = &[
     Reserved { key: "station.password_file", values: All, why: "this version has no station passwords" },
     Reserved { key: "station.quirks", values: AllBut(&["assume-ocpp1.6"]), why: "this version knows only the quirk \"assume-ocpp1.6\"" },
     Reserved { key: "tariff.rounding", values: AllBut(&["line-half-away"]), why: "this version rounds by \"line-half-away\" only" },
+    Reserved { key: "mqtt.password", values: All, why: "secrets do not stand in the configuration; put it alone into a file, and name that with `mqtt.password_file`" },
     Reserved { key: "mqtt.office_keys_file", values: All, why: "this version does not check signatures of the head office" },
     Reserved { key: "signing.algorithm", values: Only(&["Ed25519"]), why: "this version signs with \"ES256\" only" },
     Reserved { key: "web.users_file", values: All, why: "this version has no web console yet, so nobody logs in" },

@@ -4,8 +4,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::units::compact;
-
 /// What somebody wants the daemon to do.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(tag = "command", rename_all = "kebab-case")]
@@ -112,9 +110,10 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// What of `result` is JSON text stands on one line.
     pub fn new(outcome: Outcome, reason: String, result: &impl Serialize) -> Self {
-        let text = to_raw_value(result).and_then(|text| RawValue::from_string(compact(text.get())));
-        Self { outcome, reason, result: text.unwrap_or_else(|_| RawValue::NULL.to_owned()) }
+        let result = to_raw_value(result).unwrap_or_else(|_| RawValue::NULL.to_owned());
+        Self { outcome, reason, result }
     }
 
     pub fn refused(outcome: Outcome, reason: String) -> Self {

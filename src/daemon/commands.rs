@@ -14,7 +14,7 @@ use crate::control::{Command, Outcome, Reply, StationCall};
 use crate::csms::{CallOutcome, CallRequest, Csms};
 use crate::ocpp::call::{NotSent, Verdict, verdict};
 use crate::store::CallEnd;
-use crate::units::printable;
+use crate::units::{compact, printable};
 
 /// No station takes longer for anything it answers at all.
 const MAX_TIMEOUT_S: u64 = 600;
@@ -96,6 +96,11 @@ struct Called<'a> {
     error: Option<&'a RawValue>,
 }
 
+/// JSON text for a reply, which is a line.
+fn in_one_line(text: &str) -> Option<Box<RawValue>> {
+    RawValue::from_string(compact(text)).ok()
+}
+
 async fn station_call(csms: &Csms, call: StationCall, actor: String) -> Reply {
     let StationCall { station, action, payload, timeout_s, reason } = call;
     if !(1..=MAX_TIMEOUT_S).contains(&timeout_s) {
@@ -147,8 +152,8 @@ async fn station_call(csms: &Csms, call: StationCall, actor: String) -> Reply {
             let part = |name: &str| read.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
             let text = format!("{} {}", part("code"), part("description"));
             let reason = format!("{name} answered with an error: {}", printable(&text));
-            let error = serde_json::from_str(&error).ok();
-            Reply::new(Outcome::Rejected, reason, &Called { outcome: "call-error", error, ..called })
+            let error = in_one_line(&error);
+            Reply::new(Outcome::Rejected, reason, &Called { outcome: "call-error", error: error.as_deref(), ..called })
         }
         CallOutcome::Ended(CallEnd::Answered { payload, .. }) => {
             let Verdict { status, yes } = verdict(&action, &payload);
@@ -160,8 +165,9 @@ async fn station_call(csms: &Csms, call: StationCall, actor: String) -> Reply {
                 }
                 (None, _) => (Outcome::Rejected, format!("{name} answered without saying that it did it")),
             };
-            let payload = serde_json::from_str(&payload).ok();
-            Reply::new(outcome, reason, &Called { outcome: "answered", status: status.as_deref(), payload, ..called })
+            let payload = in_one_line(&payload);
+            let called = Called { outcome: "answered", status: status.as_deref(), payload: payload.as_deref(), ..called };
+            Reply::new(outcome, reason, &called)
         }
     }
 }

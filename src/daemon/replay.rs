@@ -230,12 +230,14 @@ fn compare_payloads(stored: &Reader, replayed: &Reader, differences: &mut Vec<St
 fn payloads(store: &Reader) -> Result<HashMap<String, String>, StoreError> {
     let mut payloads = HashMap::new();
     let mut unreadable = None;
-    store.each_record(|record| {
-        let name = format!("{}/{}", record.epoch, record.seq);
-        let bytes = record.jws.split('.').nth(1).and_then(|payload| URL_SAFE_NO_PAD.decode(payload).ok());
-        match bytes.and_then(|bytes| String::from_utf8(bytes).ok()) {
-            Some(payload) => drop(payloads.insert(name, without_chance(payload))),
-            None => unreadable = Some(name),
+    store.each_page_of_records(None, |page| {
+        for record in page {
+            let name = format!("{}/{}", record.epoch, record.seq);
+            let bytes = record.jws.split('.').nth(1).and_then(|payload| URL_SAFE_NO_PAD.decode(payload).ok());
+            match bytes.and_then(|bytes| String::from_utf8(bytes).ok()) {
+                Some(payload) => drop(payloads.insert(name, without_chance(payload))),
+                None => unreadable = Some(name),
+            }
         }
     })?;
     match unreadable {

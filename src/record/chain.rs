@@ -32,6 +32,7 @@ use std::collections::VecDeque;
 use super::document::check;
 use super::sign::{Hash, JwkSet};
 use super::verify::{Verified, VerifyError, claimed_place, open};
+use crate::units::Finding;
 
 const REMEMBERED: usize = 1024;
 
@@ -109,23 +110,27 @@ impl<'k> Chain<'k> {
 
     /// The next record's JWS text.
     pub fn feed(&mut self, jws: &str) -> Step {
+        self.take(examine(jws, self.keys))
+    }
+
+    /// The next record, examined by itself before.
+    pub fn take(&mut self, examined: Examined) -> Step {
         self.records += 1;
         let mut problems = Vec::new();
-        let hash = Hash::of(jws.as_bytes());
-        let (verified, place) = match open(jws, self.keys) {
+        let Examined { opened, claimed, hash, findings } = examined;
+        let (verified, place) = match opened {
             Ok(verified) => {
                 let header = &verified.payload.header;
                 let place = Some((header.epoch, header.seq, header.prev));
                 (Some(verified), place)
             }
             Err(error) => {
-                let place = claimed_place(jws);
-                problems.push(self.unreadable(&error, place.map(|(epoch, seq, _)| (epoch, seq))));
-                (None, place)
+                problems.push(self.unreadable(&error, claimed.map(|(epoch, seq, _)| (epoch, seq))));
+                (None, claimed)
             }
         };
         if let Some(verified) = &verified {
-            self.judge_content(verified, &mut problems);
+            self.judge_content(verified, findings, &mut problems);
         }
         match place {
             Some((epoch, seq, prev)) => self.link(Head { epoch, seq, hash }, prev, &mut problems),
@@ -172,7 +177,7 @@ impl<'k> Chain<'k> {
         Problem { code, severity: Severity::Fault, epoch, seq, text: format!("{name}: {error}") }
     }
 
-    fn judge_content(&mut self, verified: &Verified, problems: &mut Vec<Problem>) {
+    fn judge_content(&mut self, verified: &Verified, findings: Vec<Finding>, problems: &mut Vec<Problem>) {
         let header = &verified.payload.header;
         let here = Head { epoch: header.epoch, seq: header.seq, hash: verified.hash };
         if verified.payload.body.is_none() {
@@ -182,7 +187,7 @@ impl<'k> Chain<'k> {
             );
             problems.push(notice("kind-unknown", &here, text));
         }
-        for finding in check::payload(&verified.payload) {
+        for finding in findings {
             let text = format!("record {}: {}", here.seq, finding.detail);
             problems.push(Problem { code: finding.code, ..fault("", &here, text) });
         }
@@ -261,6 +266,25 @@ impl<'k> Chain<'k> {
         }
         self.recent.push_back(head);
     }
+}
+
+/// A record by itself: most of the work of a walk, and the part that needs no order.
+#[derive(Debug)]
+pub struct Examined {
+    pub opened: Result<Verified, VerifyError>,
+    /// Epoch, number and `prev` as an untrusted text claims them.
+    claimed: Option<(u64, u64, Option<Hash>)>,
+    hash: Hash,
+    /// Of its arithmetic.
+    findings: Vec<Finding>,
+}
+
+/// Signature, form and arithmetic of a record.
+pub fn examine(jws: &str, keys: &JwkSet) -> Examined {
+    let opened = open(jws, keys);
+    let claimed = if opened.is_err() { claimed_place(jws) } else { None };
+    let findings = opened.as_ref().map_or(Vec::new(), |verified| check::payload(&verified.payload));
+    Examined { opened, claimed, hash: Hash::of(jws.as_bytes()), findings }
 }
 
 /// A record whose predecessor was not seen: only whether it has a `prev` can be judged.

@@ -34,7 +34,7 @@ pub(crate) mod examples;
 #[cfg(test)]
 mod tests;
 
-pub use chain::{Chain, Head, Problem, Severity, Step, Summary};
+pub use chain::{Chain, Examined, Head, Problem, Severity, Step, Summary, examine};
 pub use document::{
     BillLine, Body, Cdr, CdrLocation, CdrPrice, CdrToken, ChargeBody, ChargingPeriod, GatewayChange, Header, LinePeriod, Meter,
     NOT_AVAILABLE, Number, PRICE_LIMIT, Payload, PayloadError, PeriodDimension, Quoted, Rating, SCHEMA, SessionFacts, SignedData,

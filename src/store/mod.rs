@@ -13,11 +13,13 @@ mod audit;
 mod begin;
 mod bounds;
 mod calls;
+mod causes;
 mod checksum;
 mod clock;
 mod connectors;
 mod counts;
 mod damage;
+mod doc;
 mod epoch_file;
 mod epochs;
 mod errors;
@@ -51,6 +53,7 @@ pub mod writer;
 
 pub use clock::BEHIND;
 pub use counts::{Counts, Problems};
+pub use damage::{Damage, damage};
 pub use epochs::SiteFacts;
 pub use errors::{OpenError, PATIENT, QUICK, StoreError, io_may_pass};
 pub use file::{Holder, holder};
@@ -59,7 +62,7 @@ pub use jobs::{
     AppendError, CallEnd, CallText, ClockNews, Content, Job, Keep, Message, NewCall, NewTariffs, QueuedCall, ReceiptOutcome,
     Refusal, Reply, Said, Settlement, Stored, TokenChanges, TokenCounts, TooManyCalls,
 };
-pub use lists::{STATIONS_AND_OPEN_SESSIONS, sessions as sessions_query};
+pub use lists::{MESSAGES, STATIONS_AND_OPEN_SESSIONS, Stretch, sessions as sessions_query};
 pub use open::{Begin, Epoch};
 pub use reader::{Key, OutboxRow, Reader, Rows, StoredRecord, TakeRows, Values};
 pub use record_columns::Copies;

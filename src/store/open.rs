@@ -10,7 +10,7 @@ use super::epoch_file::{self, ChainEnd};
 use super::epochs::{self, Home, Life, SiteFacts};
 use super::errors::OpenError;
 use super::file::StoreFile;
-use super::{permissions, restore};
+use super::{causes, doc, permissions, restore};
 use crate::fact::{Context, LinePhase, Location, Measurand};
 use crate::units::{Received, Time};
 
@@ -20,7 +20,6 @@ pub(super) const APPLICATION_ID: i32 = 0x4643_5254;
 pub(super) const MIGRATIONS: &[&str] =
     &[include_str!("schema.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql"), include_str!("schema_4.sql")];
 const VIEWS: &str = include_str!("views.sql");
-const DOC: &str = include_str!("doc.tsv");
 const BUSY: Duration = Duration::from_secs(5);
 
 /// One store's life, an integer never used again: milliseconds at its creation.
@@ -175,12 +174,10 @@ fn write_views(connection: &Connection) -> rusqlite::Result<()> {
     for name in names {
         connection.execute_batch(&format!("DROP VIEW \"{name}\""))?;
     }
-    connection.execute_batch(&with_iso(VIEWS))?;
+    connection.execute_batch(&with_iso(&VIEWS.replace("CAUSES", &causes::sql())))?;
     connection.execute("DELETE FROM doc", [])?;
-    for line in DOC.lines().filter(|line| !line.trim().is_empty()) {
-        let mut parts = line.split('\t');
-        let mut part = || parts.next().unwrap_or_default();
-        connection.execute("INSERT INTO doc VALUES (?1, ?2, ?3, ?4)", params![part(), part(), part(), part()])?;
+    for line in doc::lines() {
+        connection.execute("INSERT INTO doc VALUES (?1, ?2, ?3, ?4)", line)?;
     }
     Ok(())
 }

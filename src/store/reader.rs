@@ -8,8 +8,9 @@ use rusqlite::{OptionalExtension, Statement, ToSql, params};
 use serde_json::Value as Json;
 
 use super::checksum::Text;
-use super::timed_connection::{Reading, VERIFYING};
-use super::{Copies, OpenError, StoreError, damage, listed_tokens, restore, sessions};
+use super::damage::Since;
+use super::timed_connection::Reading;
+use super::{Copies, OpenError, StoreError, doc, listed_tokens, restore, sessions};
 use crate::billing::Due;
 use crate::session::{JournalEntry, Session, TariffRef};
 use crate::station::ListedToken;
@@ -20,6 +21,7 @@ pub struct Reader {
 }
 
 /// By which columns a list is ordered, so that it can be read in pages: together they are unique.
+#[derive(Clone, Copy)]
 pub struct Key {
     /// The first one is in an index; what is NULL comes first and counts as 0.
     pub columns: [&'static str; 2],
@@ -30,7 +32,7 @@ pub struct Key {
 const PAGE: usize = 1_000;
 const PAGE_BYTES: usize = 8 << 20;
 /// Of the number of rows nobody waits for longer.
-const COUNTING: Duration = Duration::from_secs(1);
+const COUNTING: Duration = Duration::from_millis(100);
 const MAX_COUNTED: u64 = 100_000;
 
 /// What stands for `?1`, `?2`, … in a query.
@@ -129,14 +131,14 @@ impl Reader {
         let mut statement = self.reading.connection().prepare_cached(sql)?;
         let place = |wanted: &str| statement.column_index(wanted);
         let keys = [place(key.columns[0])?, place(key.columns[1])?];
-        let (shown, columns) = shown(&statement);
+        let Shown { shown, columns } = Shown::of(&statement);
         let mut page = Page { rows: Rows { columns, rows: Vec::new() }, last: None, is_full: false };
         let (mut found, mut bytes) = (statement.query(values)?, 0);
         while let Some(row) = found.next()? {
-            let cells = shown.iter().map(|place| {
+            let cells = shown.iter().map(|(place, is_boolean)| {
                 let value = row.get_ref(*place)?;
                 bytes += value.as_bytes_or_null().ok().flatten().map_or(0, <[u8]>::len);
-                Ok(json(value))
+                Ok(json(value, *is_boolean))
             });
             page.rows.rows.push(cells.collect::<Result<Vec<_>, rusqlite::Error>>()?);
             let value = |place: usize| {
@@ -154,11 +156,14 @@ impl Reader {
     /// The same in one statement: for what is short.
     pub fn each<T: TakeRows>(&self, sql: &str, values: Values<'_>, taker: &mut T) -> Result<(), T::Error> {
         let mut statement = self.reading.connection().prepare_cached(sql).map_err(StoreError::from)?;
-        let (shown, columns) = shown(&statement);
+        let Shown { shown, columns } = Shown::of(&statement);
         taker.columns(columns)?;
         let mut found = statement.query(values).map_err(StoreError::from)?;
         while let Some(row) = found.next().map_err(StoreError::from)? {
-            let cells = shown.iter().map(|place| Ok(json(row.get_ref(*place)?))).collect::<Result<Vec<_>, rusqlite::Error>>();
+            let cells = shown
+                .iter()
+                .map(|(place, yes_or_no)| Ok(json(row.get_ref(*place)?, *yes_or_no)))
+                .collect::<Result<Vec<_>, rusqlite::Error>>();
             taker.row(cells.map_err(StoreError::from)?)?;
         }
         Ok(())
@@ -268,11 +273,6 @@ impl Reader {
         sessions::last_message(self.reading.connection(), session)
     }
 
-    /// Everything in the file that is not as it was written, as far as that can be told without the records' signatures.
-    pub fn damage(&self, mut tell: impl FnMut(String)) -> Result<(), StoreError> {
-        damage::damage(|| self.reading.connection_for(VERIFYING), &mut tell)
-    }
-
     /// JSON text of a tariff version that sessions were locked to.
     pub fn tariff(&self, tariff: &TariffRef) -> Result<Option<String>, StoreError> {
         let sql = "SELECT json FROM tariff WHERE hash = ?1";
@@ -326,25 +326,45 @@ impl Reader {
         Ok(self.reading.connection().query_row(&sql, params![epoch, seq], stored).optional()?)
     }
 
-    /// Every record of every epoch in chain order, handed over one by one.
-    pub fn each_record(&self, mut take: impl FnMut(StoredRecord)) -> Result<(), StoreError> {
+    /// Every record of every epoch in chain order, handed over in pages; or those from a number on, of an epoch and the later ones.
+    pub fn each_page_of_records(
+        &self,
+        from: Option<(i64, u64)>,
+        mut take: impl FnMut(Vec<StoredRecord>),
+    ) -> Result<(), StoreError> {
         let sql = format!("SELECT {RECORD} FROM record WHERE (epoch, seq) > (?1, ?2) ORDER BY epoch, seq LIMIT {PAGE}");
-        let mut last = (i64::MIN, 0);
+        let mut last = from.map_or((i64::MIN, 0), |(epoch, seq)| (epoch, seq.saturating_sub(1)));
         loop {
             let mut statement = self.reading.connection().prepare_cached(&sql)?;
             let page = statement.query_map(params![last.0, last.1], stored)?.collect::<Result<Vec<_>, _>>()?;
             drop(statement);
             let Some(end) = page.last() else { return Ok(()) };
             last = (end.epoch, end.seq);
-            page.into_iter().for_each(&mut take);
+            take(page);
         }
+    }
+
+    /// Where the messages begin that a record and the later ones rest on.
+    pub fn begin_of(&self, epoch: i64, seq: u64) -> Result<Since, StoreError> {
+        let sql = "SELECT min(m.id) FROM record r JOIN message m ON m.session = r.session WHERE r.epoch = ?1 AND r.seq = ?2";
+        let first: Option<i64> = self.reading.connection().query_row(sql, params![epoch, seq], |row| row.get(0))?;
+        Ok(Since { message: first.unwrap_or(i64::MIN) })
     }
 }
 
-/// Columns that do not only serve the order: their places and names.
-fn shown(statement: &Statement<'_>) -> (Vec<usize>, Vec<String>) {
-    let names = statement.column_names().enumerate().filter(|(_, name)| !name.starts_with('_'));
-    names.map(|(place, name)| (place, name.to_owned())).unzip()
+/// Columns that do not only serve the order.
+struct Shown {
+    /// Their places, and whether they say yes or no.
+    shown: Vec<(usize, bool)>,
+    columns: Vec<String>,
+}
+
+impl Shown {
+    fn of(statement: &Statement<'_>) -> Self {
+        let names = statement.column_names().enumerate().filter(|(_, name)| !name.starts_with('_'));
+        let (shown, columns) = names.map(|(place, name)| ((place, doc::is_boolean(name)), name.to_owned())).unzip();
+        Self { shown, columns }
+    }
 }
 
 /// A part of a list.
@@ -397,10 +417,13 @@ fn stored(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredRecord> {
     })
 }
 
-fn json(value: ValueRef<'_>) -> Json {
+/// One type for each thing: `true` and `false`, and numbers without a fraction that is none.
+fn json(value: ValueRef<'_>, is_boolean: bool) -> Json {
     match value {
         ValueRef::Null => Json::Null,
+        ValueRef::Integer(number) if is_boolean => Json::from(number != 0),
         ValueRef::Integer(number) => Json::from(number),
+        ValueRef::Real(number) if number.fract() == 0.0 && number.abs() < 1e15 => Json::from(number as i64),
         ValueRef::Real(number) => Json::from(number),
         ValueRef::Text(text) => Json::from(String::from_utf8_lossy(text).into_owned()),
         ValueRef::Blob(bytes) => Json::from(format!("{} bytes", bytes.len())),

@@ -71,3 +71,9 @@ CREATE TABLE journal_note (
     tx_offset     INTEGER,
     detail        TEXT                  -- JSON. begin, tariffs: hashes of the versions in use; token: as it stands on the list now
 ) STRICT;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Days and tokens: what v_day, v_kpi_daily and v_token add up is in an index; the expressions are those of the views, and SQLite reads an index
+-- alone only where it has the columns within them, too.
+CREATE INDEX session_day ON session (substr(id, 3, 4) || '-' || substr(id, 7, 2) || '-' || substr(id, 9, 2), state, settled, start_register, stop_register, id);
+CREATE INDEX session_token ON session (lower(token), token, token_kind, opened_at, token_status) WHERE token IS NOT NULL;

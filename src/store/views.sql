@@ -1,15 +1,18 @@
 -- The promise: documented names, units in the names, times as RFC 3339 UTC. Made anew at each start of the daemon.
--- ISO(x) is replaced by an expression that prints milliseconds; see open.rs.
+-- open.rs puts in an expression that prints milliseconds for ISO(x), and in v_problem the rows of causes.rs.
 
 -- Every station that ever connected, those of the configuration that never did, and those that were turned away: problems of
 -- the kind 'station-refused', whose subject is the identity.
 CREATE VIEW v_station AS
-WITH refused AS (SELECT p.subject AS name, max(p.last_at) AS at, p.detail AS why FROM problem p
+WITH refused AS (SELECT p.subject AS name, max(p.last_at) AS at, p.first_at AS since, p.detail AS why FROM problem p
                   WHERE p.kind = 'station-refused' GROUP BY p.subject COLLATE NOCASE)
 SELECT st.name AS station,
        CASE WHEN st.connected_at IS NOT NULL THEN 'connected'
             WHEN rf.at > max(coalesce(st.last_message_at, 0), coalesce(st.disconnected_at, 0)) THEN 'refused'
             ELSE 'disconnected' END AS state,
+       ISO(CASE WHEN st.connected_at IS NOT NULL THEN st.connected_at
+                WHEN rf.at > max(coalesce(st.last_message_at, 0), coalesce(st.disconnected_at, 0)) THEN rf.since
+                ELSE coalesce(st.disconnected_at, st.last_message_at, st.first_seen_at) END) AS since_at,
        st.version AS ocpp_version, st.vendor, st.model, st.serial, st.firmware, st.meter_serial,
        st.connected_at IS NOT NULL AS connected,
        ISO(st.connected_at) AS connected_at, ISO(st.disconnected_at) AS disconnected_at,
@@ -24,7 +27,7 @@ SELECT st.name AS station,
   LEFT JOIN configured_station cf ON cf.name = st.name COLLATE NOCASE
   LEFT JOIN refused rf ON rf.name = st.name COLLATE NOCASE
 UNION ALL
-SELECT coalesce(cf.name, rf.name), CASE WHEN rf.at IS NULL THEN 'never-connected' ELSE 'refused' END,
+SELECT coalesce(cf.name, rf.name), CASE WHEN rf.at IS NULL THEN 'never-connected' ELSE 'refused' END, ISO(rf.since),
        NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, 0,
        cf.name IS NOT NULL, ISO(rf.at), rf.why
   FROM (SELECT name FROM configured_station UNION SELECT name FROM refused) x
@@ -87,7 +90,12 @@ SELECT s.id AS session_id, st.name AS station, m.evse,
 CREATE VIEW v_message AS
 SELECT m.id AS message_id, st.name AS station, ISO(m.received_at) AS received_at, 'in' AS direction, m.action,
        CAST(CASE WHEN json_valid(m.text) THEN json_extract(m.text, '$[1]') END AS TEXT) AS call_id,
-       s.id AS session_id, m.text, m.answer, m.repeats, m.findings, CAST(NULL AS INTEGER) AS call_number
+       s.id AS session_id, m.text, m.answer,
+       CAST(CASE substr(m.answer, 1, 3) WHEN '[3,' THEN 'answered' WHEN '[4,' THEN 'call-error' ELSE 'not-answered' END AS TEXT) AS outcome,
+       CAST(CASE WHEN json_valid(m.answer)
+                 THEN coalesce(m.answer ->> '$[2].status', m.answer ->> '$[2].idTagInfo.status', m.answer ->> '$[2].idTokenInfo.status',
+                               CASE WHEN m.answer LIKE '[4,%' THEN m.answer ->> '$[2]' END) END AS TEXT) AS status,
+       m.repeats, m.findings, CAST(NULL AS INTEGER) AS call_number
   FROM message m JOIN station st ON st.number = m.station LEFT JOIN session s ON s.number = m.session
 UNION ALL
 SELECT c.sent_after, st.name, ISO(c.sent_at), 'out', c.action, c.message_id, CAST(NULL AS TEXT),
@@ -98,6 +106,7 @@ SELECT c.sent_after, st.name, ISO(c.sent_at), 'out', c.action, c.message_id, CAS
                          THEN '[4,' || json_quote(c.message_id) || ',' || json_quote(c.answer ->> 'code') || ',' ||
                               json_quote(c.answer ->> 'description') || ',' || (c.answer -> 'details') || ']'
                          ELSE c.answer END END AS TEXT),
+       c.state, coalesce(c.status, CAST(CASE WHEN c.state = 'call-error' AND json_valid(c.answer) THEN c.answer ->> 'code' END AS TEXT)),
        CAST(0 AS INTEGER), CAST(NULL AS TEXT), c.number
   FROM call c JOIN station st ON st.number = c.station WHERE c.sent_at IS NOT NULL;
 
@@ -108,7 +117,7 @@ SELECT c.number AS call_number, st.name AS station, c.action, c.shown AS payload
   FROM call c JOIN station st ON st.number = c.station;
 
 CREATE VIEW v_record AS
-SELECT r.epoch, r.seq, r.kind, r.record_id, s.id AS session_id, r.station, ISO(r.created_at) AS created_at, r.energy_wh, r.cost_excl_vat, r.cost_incl_vat, r.currency,
+SELECT r.epoch, r.seq, r.kind, r.record_id, s.id AS session_id, r.station, ISO(r.created_at) AS created_at, CAST(r.energy_wh AS NUMERIC) AS energy_wh, r.cost_excl_vat, r.cost_incl_vat, r.currency,
        coalesce(r.seq <= rc.through, 0) AND f.codes IS NULL AS acknowledged,
        CASE WHEN r.seq <= rc.through AND f.codes IS NULL THEN ISO(rc.received_at) END AS acknowledged_at,
        f.codes AS rejected,
@@ -148,31 +157,36 @@ SELECT r.epoch, r.seq, r.kind, r.record_id, s.id AS session_id, ISO(r.created_at
   LEFT JOIN undelivered u ON u.epoch = r.epoch AND u.seq = r.seq;
 
 CREATE VIEW v_problem AS
-SELECT p.kind, CASE WHEN p.kind = 'internal-error' THEN 'critical' ELSE 'warning' END AS severity,
-       st.name AS station, p.subject, p.detail, p.count,
-       ISO(p.first_at) AS first_at, ISO(p.last_at) AS last_at
-  FROM problem p LEFT JOIN station st ON st.number = p.station
-UNION ALL
-SELECT 'session-held', 'warning', st.name, s.id, s.hold_reason || coalesce(': ' || s.hold_detail, ''), 1,
-       ISO(coalesce(s.stopped_at, s.opened_at)), ISO(coalesce(s.stopped_at, s.opened_at))
-  FROM session s JOIN station st ON st.number = s.station WHERE s.state = 'held'
-UNION ALL
-SELECT 'record-fault', 'critical', NULL, 'record ' || f.seq || CASE WHEN f.epoch <> si.epoch THEN ' of epoch ' || f.epoch ELSE '' END,
-       f.code || ': ' || f.detail, 1, ISO(f.at), ISO(f.at)
-  FROM record_fault f, site si
-UNION ALL
--- As v_outbox says it of them.
-SELECT 'record-fault', 'critical', NULL, 'record ' || r.seq || ' of epoch ' || r.epoch,
-       'epoch-closed: ' || d.doubt || '; it may have another record under this number: compare', 1, ISO(e.began_at), ISO(e.began_at)
-  FROM epoch d LEFT JOIN receipt rc ON rc.epoch = d.epoch
-  JOIN record r ON r.epoch = d.epoch AND r.seq > max(d.doubtful_after, coalesce(rc.through, 0))
-  JOIN epoch e ON e.epoch = (SELECT min(x.epoch) FROM epoch x WHERE x.epoch > r.epoch)
- WHERE d.doubtful_after IS NOT NULL
-   AND NOT EXISTS (SELECT 1 FROM record_fault f WHERE f.epoch = r.epoch AND f.seq = r.seq)
-UNION ALL
-SELECT 'record-undelivered', 'critical', NULL, 'record ' || u.seq || CASE WHEN u.epoch <> si.epoch THEN ' of epoch ' || u.epoch ELSE '' END,
-       u.reason, u.attempts, ISO(u.first_at), ISO(u.last_at)
-  FROM undelivered u, site si;
+WITH cause(kind, reason, meaning, next_step) AS (CAUSES),
+found AS (
+  SELECT p.kind, CASE WHEN p.kind = 'internal-error' THEN 'critical' ELSE 'warning' END AS severity,
+         st.name AS station, p.subject, p.detail, p.count,
+         ISO(p.first_at) AS first_at, ISO(p.last_at) AS last_at, '' AS reason
+    FROM problem p LEFT JOIN station st ON st.number = p.station
+  UNION ALL
+  SELECT 'session-held', 'warning', st.name, s.id, s.hold_reason || coalesce(': ' || s.hold_detail, ''), 1,
+         ISO(coalesce(s.stopped_at, s.opened_at)), ISO(coalesce(s.stopped_at, s.opened_at)), s.hold_reason
+    FROM session s JOIN station st ON st.number = s.station WHERE s.state = 'held'
+  UNION ALL
+  SELECT 'record-fault', 'critical', NULL, 'record ' || f.seq || CASE WHEN f.epoch <> si.epoch THEN ' of epoch ' || f.epoch ELSE '' END,
+         f.code || ': ' || f.detail, 1, ISO(f.at), ISO(f.at), ''
+    FROM record_fault f, site si
+  UNION ALL
+  -- As v_outbox says it of them.
+  SELECT 'record-fault', 'critical', NULL, 'record ' || r.seq || ' of epoch ' || r.epoch,
+         'epoch-closed: ' || d.doubt || '; it may have another record under this number: compare', 1, ISO(e.began_at), ISO(e.began_at), ''
+    -- CROSS JOIN: by the few epochs, not by the many records.
+    FROM epoch d LEFT JOIN receipt rc ON rc.epoch = d.epoch
+    CROSS JOIN record r ON r.epoch = d.epoch AND r.seq > max(d.doubtful_after, coalesce(rc.through, 0))
+    JOIN epoch e ON e.epoch = (SELECT min(x.epoch) FROM epoch x WHERE x.epoch > r.epoch)
+   WHERE d.doubtful_after IS NOT NULL
+     AND NOT EXISTS (SELECT 1 FROM record_fault f WHERE f.epoch = r.epoch AND f.seq = r.seq)
+  UNION ALL
+  SELECT 'record-undelivered', 'critical', NULL, 'record ' || u.seq || CASE WHEN u.epoch <> si.epoch THEN ' of epoch ' || u.epoch ELSE '' END,
+         u.reason, u.attempts, ISO(u.first_at), ISO(u.last_at), ''
+    FROM undelivered u, site si)
+SELECT f.kind, f.severity, f.station, f.subject, f.detail, f.count, f.first_at, f.last_at, c.meaning, c.next_step
+  FROM found f LEFT JOIN cause c ON c.kind = f.kind AND c.reason = f.reason;
 
 CREATE VIEW v_token AS
 WITH used AS (
@@ -186,20 +200,22 @@ SELECT CASE WHEN length(coalesce(t.token, u.token)) > 4 AND lower(coalesce(t.kin
        coalesce(u.refused, 0) AS refused
   FROM token t FULL JOIN used u ON u.folded = t.folded;
 
--- The local day is in the session id, which is named by the site's civil date.
+-- The local day is in the session id, which is named by the site's civil date. Everything is in the index session_day; a settled session has
+-- its registers.
 CREATE VIEW v_kpi_daily AS
-SELECT substr(session_id, 3, 4) || '-' || substr(session_id, 7, 2) || '-' || substr(session_id, 9, 2) AS local_date,
-       count(*) AS sessions, sum(state = 'open') AS open, sum(state = 'waiting') AS waiting,
-       sum(state = 'done') AS done, sum(state = 'held') AS held,
-       sum(CASE WHEN record_seq IS NOT NULL THEN energy_wh END) AS billed_energy_wh, count(record_seq) AS records
-  FROM v_session GROUP BY 1;
+SELECT substr(id, 3, 4) || '-' || substr(id, 7, 2) || '-' || substr(id, 9, 2) AS local_date,
+       count(*) AS sessions, sum(state = 'open') AS open, sum(state = 'ended' AND settled IS NULL) AS waiting,
+       sum(state = 'ended' AND settled IS NOT NULL) AS done, sum(state = 'held') AS held,
+       CASE WHEN sum(CASE WHEN settled IS NOT NULL THEN stop_register - start_register END) % 1000 = 0 THEN sum(CASE WHEN settled IS NOT NULL THEN stop_register - start_register END) / 1000 ELSE sum(CASE WHEN settled IS NOT NULL THEN stop_register - start_register END) / 1000.0 END AS billed_energy_wh,
+       count(settled) AS records
+  FROM session GROUP BY 1;
 
--- Days as they stand; closing one comes later, so none is closed. All in one pass over the sessions.
+-- Days as they stand; closing one comes later, so none is closed.
 CREATE VIEW v_day AS
-SELECT substr(session_id, 3, 4) || '-' || substr(session_id, 7, 2) || '-' || substr(session_id, 9, 2) AS local_date, 0 AS closed,
-       count(*) AS sessions, count(record_seq) AS records, min(record_seq) AS first_record_seq, max(record_seq) AS last_record_seq,
-       sum(CASE WHEN record_seq IS NOT NULL THEN energy_wh END) AS billed_energy_wh
-  FROM v_session GROUP BY 1;
+SELECT substr(id, 3, 4) || '-' || substr(id, 7, 2) || '-' || substr(id, 9, 2) AS local_date, 0 AS closed,
+       count(*) AS sessions, count(settled) AS records, min(settled) AS first_record_seq, max(settled) AS last_record_seq,
+       CASE WHEN sum(CASE WHEN settled IS NOT NULL THEN stop_register - start_register END) % 1000 = 0 THEN sum(CASE WHEN settled IS NOT NULL THEN stop_register - start_register END) / 1000 ELSE sum(CASE WHEN settled IS NOT NULL THEN stop_register - start_register END) / 1000.0 END AS billed_energy_wh
+  FROM session GROUP BY 1;
 
 -- Promised names of capabilities that this version does not have: no rows, so that a program may ask.
 CREATE VIEW v_contract AS SELECT NULL AS contract_id, NULL AS status, NULL AS starts_at, NULL AS ends_at WHERE 0;
