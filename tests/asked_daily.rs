@@ -242,6 +242,38 @@ async fn messages_are_found_by_station_and_time_each_with_its_answer() {
     assert!(table.contains("OUTCOME") && table.contains("STATUS") && table.contains("Accepted"), "{table}");
 }
 
+/// How SQLite would answer: along an index or the journal, never by reading and sorting a whole table.
+#[tokio::test]
+async fn no_daily_question_sorts_the_journal_or_walks_the_sessions() {
+    let mut site = Site::running().await;
+    site.stop().await;
+    let plan = |sql: &str| {
+        let rows = site.query(&format!("EXPLAIN QUERY PLAN {sql}"), &[]);
+        rows.into_iter().map(|row| row[3].clone().unwrap()).collect::<Vec<_>>().join("\n")
+    };
+    let last = "ORDER BY message_id DESC, call_number DESC LIMIT 50";
+    for sql in [
+        format!("SELECT * FROM v_message {last}"),
+        format!("SELECT * FROM v_message WHERE message_id >= 5 AND message_id <= 9 AND station = 'CP-1' COLLATE NOCASE {last}"),
+    ] {
+        let plan = plan(&sql);
+        assert!(plan.contains("MERGE (UNION ALL)") && !plan.contains("m USING AUTOMATIC"), "{sql}:\n{plan}");
+        let inbound = plan.split("RIGHT").next().unwrap();
+        assert!(!inbound.contains("TEMP B-TREE"), "{sql}:\n{plan}");
+    }
+    for (sql, index) in [
+        ("SELECT * FROM v_day", "COVERING INDEX session_day"),
+        ("SELECT * FROM v_kpi_daily", "COVERING INDEX session_day"),
+        ("SELECT * FROM v_day WHERE local_date = '2026-11-21'", "SEARCH session USING COVERING INDEX session_day"),
+        ("SELECT * FROM v_token", "COVERING INDEX session_token"),
+    ] {
+        let plan = plan(sql);
+        assert!(plan.contains(index), "{sql}:\n{plan}");
+    }
+    let problems = plan("SELECT * FROM v_problem");
+    assert!(!problems.contains("SCAN r"), "{problems}");
+}
+
 #[tokio::test]
 async fn stations_say_since_when() {
     let stations = "[[station]]\nid = \"CP-1\"\n[[station]]\nid = \"CP-7\"\n".to_owned();

@@ -106,7 +106,7 @@ SELECT c.sent_after, st.name, ISO(c.sent_at), 'out', c.action, c.message_id, CAS
                          THEN '[4,' || json_quote(c.message_id) || ',' || json_quote(c.answer ->> 'code') || ',' ||
                               json_quote(c.answer ->> 'description') || ',' || (c.answer -> 'details') || ']'
                          ELSE c.answer END END AS TEXT),
-       c.state, coalesce(c.status, CAST(CASE WHEN c.state = 'call-error' AND json_valid(c.answer) THEN c.answer ->> 'code' END AS TEXT)),
+       CAST(c.state AS TEXT), CAST(coalesce(c.status, CASE WHEN c.state = 'call-error' AND json_valid(c.answer) THEN c.answer ->> 'code' END) AS TEXT),
        CAST(0 AS INTEGER), CAST(NULL AS TEXT), c.number
   FROM call c JOIN station st ON st.number = c.station WHERE c.sent_at IS NOT NULL;
 
