@@ -6,14 +6,13 @@
 //! One file per action in `v16/calls` and `v2/calls`, each with its schema and examples; the table of a version lists them.
 //! A new message is one file and its line in that table.
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::outgoing::Outgoing;
 use super::schema::{self, Violation};
 use super::{v2, v16};
-use crate::units::{Token, TokenKind, Version};
+use crate::units::{Members, Token, TokenKind, Version};
 
 /// Why a call is not sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,31 +93,6 @@ fn mask(payload: &str, depth: usize) -> Option<String> {
 
 fn text_of(raw: &RawValue) -> Option<String> {
     serde_json::from_str(raw.get()).ok()
-}
-
-/// Members of an object in their order, doubled ones too: each is seen by whoever reads the text.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Collect;
-        impl<'de> Visitor<'de> for Collect {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry::<String, &'de RawValue>()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(Collect)
-    }
 }
 
 /// Keys and variables whose value is a password (OCPP 1.6 security whitepaper A01, 2.0.1 A01); stations have more of their own.

@@ -1,6 +1,34 @@
-//! JSON text in another layout. Nothing in it is read, so every number keeps its digits: `1.10` stays `1.10`.
+//! JSON as text: in another layout, or taken apart member by member. No number in it is read, so each keeps its digits: `1.10` stays `1.10`.
 //!
-//! What is no JSON comes out as some other text.
+//! What is no JSON comes out of `compact` and `indent` as some other text.
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// Members of an object in their order, doubled ones too: each is seen by whoever reads the text.
+pub struct Members<'a>(pub Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry::<String, &'de RawValue>()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Collect)
+    }
+}
 
 /// JSON text without the space between its parts.
 pub fn compact(json: &str) -> String {

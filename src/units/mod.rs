@@ -14,6 +14,6 @@ pub use energy::MilliWh;
 pub use escape::{is_unprintable, printable};
 pub use finding::{Code, Finding};
 pub use identity::{SessionId, StationId, Token, TokenKind, TxRef, Version};
-pub use json_text::{compact, indent};
+pub use json_text::{Members, compact, indent};
 pub use rust_decimal::Decimal;
 pub use time::{Clock, Now, Received, Time};
