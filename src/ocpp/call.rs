@@ -51,7 +51,7 @@ pub fn frame(id: &str, action: &str, payload: &str) -> String {
 const MAX_DEPTH: usize = 24;
 
 /// A payload, of a call or its answer, as people may see it: tokens masked, passwords left out, all else as it was written. Text that is
-/// not JSON, or nested deeper than [`MAX_DEPTH`], is not shown.
+/// not JSON, or nested deeper than `MAX_DEPTH`, is not shown.
 pub fn masked(payload: &str) -> String {
     mask(payload, MAX_DEPTH).unwrap_or_else(|| "null".to_owned())
 }

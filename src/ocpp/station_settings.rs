@@ -1,7 +1,7 @@
 //! Settings of a station: how they are read and changed (1.6 GetConfiguration, ChangeConfiguration; 2.x GetVariables,
 //! SetVariables), and what the answers say.
 //!
-//! Limit: [`MAX_ITEMS`] variables in a call. How many a station takes is a variable itself (2.0.1 B05, B06,
+//! Limit: `MAX_ITEMS` (4) variables in a call. How many a station takes is a variable itself (2.0.1 B05, B06,
 //! ItemsPerMessage); any station takes so few.
 
 use serde::{Deserialize, Serialize};

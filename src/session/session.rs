@@ -20,7 +20,7 @@ pub struct Session {
     pub station: StationId,
     pub version: Version,
     pub tx: TxRef,
-    /// Same start, same key: see [`super::Machine`].
+    /// Same start, same key: see [`super::Sessions`].
     pub start_key: Option<String>,
     /// 1.6: the connector; 2.x: the EVSE. 0 while unknown.
     pub evse: u32,

@@ -4,7 +4,7 @@
 //! transaction's fsync; `synchronous=FULL` is read back at start; records are never edited. Only [`Writer`] writes, and only
 //! one process at a time holds the lock on the file. Readers open read-only and may run while the daemon runs or not.
 //!
-//! Limits: [`jobs::MAX_GROUP`] jobs per transaction; every connection waits for its message before it reads the next, so the
+//! Limits: `jobs::MAX_GROUP` (512) jobs per transaction; every connection waits for its message before it reads the next, so the
 //! queue holds a few jobs per connection. Deliberately absent: a connection pool, an ORM, a status column that says what a join can say.
 
 mod append;
