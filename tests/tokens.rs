@@ -103,6 +103,33 @@ async fn a_token_gets_what_the_list_says_at_once_and_after_a_restart() {
 }
 
 #[tokio::test]
+async fn a_pin_on_the_list_is_shown_nowhere() {
+    let site = site("accept").await;
+    let mut station = Socket::station(site.port, "CP-2", V201).await;
+    site.forecourt(&["token", "add", "73:46|82", "--type", "KeyCode"]).ok();
+    for (number, (token, kind)) in [("91:55|77", "KeyCode"), ("91:55|77", "ISO14443")].into_iter().enumerate() {
+        let minute = 10 + 20 * number;
+        let at = |minute: usize| format!("2026-11-20T08:{minute}:00Z");
+        let (action, mut payload) = transaction::start(V201, &format!("tx-{number}"), 1_000 * number, &at(minute));
+        payload["idToken"] = json!({"idToken": token, "type": kind});
+        let answer = station.call(&format!("s{number}"), action, payload).await;
+        let (action, payload) = transaction::stop(V201, &format!("tx-{number}"), &answer, 1_000 * number + 500, &at(minute + 9));
+        station.call(&format!("e{number}"), action, payload).await;
+    }
+    site.settled().await;
+    let shown = [
+        site.forecourt(&["token", "why", "73:46|82"]).ok(),
+        site.forecourt(&["token", "why", "73:46|82", "--json"]).ok(),
+        site.forecourt(&["tokens", "--json"]).ok(),
+        site.forecourt(&["token", "remove", "73:46|82"]).ok(),
+        site.forecourt(&["audit", "list", "--json"]).ok(),
+    ];
+    for said in shown {
+        assert!(!said.out.contains("|82") && !said.out.contains("|77"), "{said:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_file_is_imported_whole_or_not_at_all_and_what_is_wrong_is_named() {
     let site = site("reject").await;
     let file = site.dir.path().join("tokens.csv");
@@ -167,4 +194,10 @@ async fn a_token_that_is_told_late_has_its_own_tariff_all_the_same() {
     let ids: Vec<_> = rows.iter().map(|row| row[0].clone().unwrap_or_default()).collect();
     assert_eq!(ids, ["fleet", "plain", "plain"], "{rows:?}");
     assert_eq!(site.value("SELECT cost_excl_vat FROM v_session ORDER BY session_id LIMIT 1", &[]).as_deref(), Some("1.00"));
+    // Told after the bill it changes nothing, and the store is as sound as before.
+    let event = json!({"eventType": "Updated", "timestamp": "2026-11-20T10:30:00Z", "triggerReason": "Authorized", "seqNo": 7,
+        "transactionInfo": {"transactionId": "tx-3"}, "idToken": {"idToken": "04FF", "type": "ISO14443"}});
+    station.call("late", "TransactionEvent", event).await;
+    site.forecourt(&["verify", "--all"]).ok();
+    assert_eq!(site.value("SELECT tariff_id FROM v_session ORDER BY session_id DESC LIMIT 1", &[]).as_deref(), Some("plain"));
 }

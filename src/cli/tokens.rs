@@ -195,18 +195,20 @@ pub fn why(store: &Reader, config: &Config, token: &str, station: Option<&str>, 
     let at = station.map_or_else(anywhere, StationId::new);
     let status = authorizer.authorize(&at, &token, now).status;
     let why = reason(listed.as_ref(), status, unknown);
+    // A PIN is shown as one, though whoever asks does not say that it is.
+    let shown = listed.as_ref().map_or(&token, |listed| &listed.token).masked();
     if output.machine() {
         let listed = listed.map(|listed| {
             json!({"type": listed.token.kind.as_str(), "status": listed.status.as_str(), "group": listed.group,
                 "expires_at": listed.expires_at.map(time::rfc3339), "tariff_id": listed.tariff,
                 "stations": listed.stations.iter().map(StationId::as_str).collect::<Vec<_>>()})
         });
-        let said = json!({"token": token.masked(), "station": station, "status": status.as_str(), "why": why, "listed": listed});
+        let said = json!({"token": shown, "station": station, "status": status.as_str(), "why": why, "listed": listed});
         output.object(&said)?;
         return Ok(Exit::Ok);
     }
     let place = station.map(|id| format!(" at {id}")).unwrap_or_default();
-    output.line(format!("{}{place}: {}", token.masked(), output.strong(status.as_str())))?;
+    output.line(format!("{shown}{place}: {}", output.strong(status.as_str())))?;
     output.line(why)?;
     if let Some(listed) = listed {
         describe(&listed, output)?;

@@ -66,8 +66,9 @@ pub(super) fn begin(version: Version) -> Request {
 /// What to change, given what the station says, and what it cannot do.
 pub(super) fn compare(version: Version, interval_s: u32, states: &[SettingState]) -> (Option<Request>, Vec<Finding>) {
     let (mut changes, mut refused) = (Vec::new(), Vec::new());
-    for state in states {
-        let Some(wanted) = wanted(version).iter().find(|wanted| wanted.name.is(&state.name)) else { continue };
+    // Each setting once, however often the station names it.
+    for wanted in wanted(version) {
+        let Some(state) = states.iter().find(|state| wanted.name.is(&state.name)) else { continue };
         let actual = state.value.as_deref();
         let Some(value) = wanted.value.change(actual, interval_s) else { continue };
         if state.is_fixed {
@@ -142,6 +143,7 @@ mod tests {
                 0,
             ),
             (Version::V201, vec![state(sampled("TxEndedMeasurands"), None, true)], vec![], 1),
+            (Version::V16, vec![state(key("MeterValueSampleInterval"), Some("0"), false); 5_000], vec!["60"], 0),
             (
                 Version::V16,
                 vec![

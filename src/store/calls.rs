@@ -85,7 +85,10 @@ impl Writer {
             let call = NewCall { station: station.clone(), version, action, payload, shown, harmless, actor, reason, at };
             match self.call(&call)? {
                 Ok(call) => queued.push(call),
-                Err(too_many) => warn!(%station, action, error = %too_many, "not asked"),
+                Err(too_many) => {
+                    warn!(%station, action, error = %too_many, "not asked, nor what should follow");
+                    break;
+                }
             }
         }
         Ok(queued)

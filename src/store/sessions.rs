@@ -1,7 +1,7 @@
 //! Sessions and their evidence as rows.
 
 use chrono::TimeDelta;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use tracing::error;
 
 use super::checksum::{self, MESSAGE, Text};
@@ -67,6 +67,18 @@ pub(super) fn insert(connection: &Connection, station: i64, session: &Session) -
 /// Writes what the machine knows of a session. Times, registers and tariff of a billed one stay those of its bill.
 pub(super) fn update(connection: &Connection, session: &Session) -> rusqlite::Result<()> {
     let row = StateRow::of(session);
+    // The checksum is of what the row will hold: the tariff of the bill, if there is one.
+    let billed: Option<Option<Text>> = connection
+        .prepare_cached("SELECT tariff FROM session WHERE number = ?1 AND settled IS NOT NULL")?
+        .query_row([session.number], |row| row.get(0))
+        .optional()?;
+    let checksum = match billed {
+        Some(tariff) => {
+            let tariff = tariff.map(|Text(hash)| TariffRef(hash.into()));
+            checksum::of_session(&Session { tariff, ..session.clone() })
+        }
+        None => checksum::of_session(session),
+    };
     connection
         .prepare_cached(
             "UPDATE session SET evse = ?2, connector = ?3, token = ?4, token_kind = ?5, token_status = ?6, \
@@ -98,7 +110,7 @@ pub(super) fn update(connection: &Connection, session: &Session) -> rusqlite::Re
             session.id_used,
             reboots_text(&session.reboots),
             lag(session),
-            checksum::of_session(session),
+            checksum,
         ])
         .map(drop)
 }

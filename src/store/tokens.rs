@@ -42,14 +42,23 @@ impl Writer {
             self.machine.set_token(listed);
         }
         for token in remove {
-            let Some(before) = self.machine.listed(&token).map(described) else {
+            // Masked as its kind demands, which whoever removes it need not know.
+            let Some((before, object)) = self.machine.listed(&token).map(|listed| (described(listed), listed.token.masked()))
+            else {
                 counts.absent += 1;
                 continue;
             };
             self.connection.prepare_cached("DELETE FROM token WHERE folded = ?1")?.execute([token.folded()])?;
-            let (action, object) = ("token remove", &*token.masked());
-            let before = Some(before.as_str());
-            self.audit(&Change { actor: &actor, action, object, before, after: "not on the list", reason: &reason, at })?;
+            let (action, before) = ("token remove", Some(before.as_str()));
+            self.audit(&Change {
+                actor: &actor,
+                action,
+                object: &object,
+                before,
+                after: "not on the list",
+                reason: &reason,
+                at,
+            })?;
             self.note_token(&token, None, at)?;
             self.machine.remove_token(&token);
             counts.removed += 1;

@@ -191,9 +191,9 @@ SELECT f.kind, f.severity, f.station, f.subject, f.detail, f.count, f.first_at, 
 CREATE VIEW v_token AS
 WITH used AS (
   SELECT lower(s.token) AS folded, min(s.token) AS token, min(s.token_kind) AS kind, count(*) AS sessions, min(s.opened_at) AS first_at,
-         max(s.opened_at) AS last_at, sum(s.token_status IS NOT 'Accepted') AS refused
+         max(s.opened_at) AS last_at, sum(s.token_status IS NOT 'Accepted') AS refused, max(lower(s.token_kind) = 'keycode') AS pin
     FROM session s WHERE s.token IS NOT NULL GROUP BY 1)
-SELECT CASE WHEN length(coalesce(t.token, u.token)) > 4 AND lower(coalesce(t.kind, u.kind)) <> 'keycode'
+SELECT CASE WHEN length(coalesce(t.token, u.token)) > 4 AND coalesce(lower(t.kind), '') <> 'keycode' AND NOT coalesce(u.pin, 0)
             THEN '…' || substr(coalesce(t.token, u.token), -4) ELSE '…' END AS token, coalesce(t.kind, u.kind) AS token_kind,
        t.folded IS NOT NULL AS listed, t.status AS status, t.token_group, ISO(t.expires_at) AS expires_at, t.stations, t.tariff AS tariff_id,
        coalesce(u.sessions, 0) AS sessions, ISO(u.first_at) AS first_used_at, ISO(u.last_at) AS last_used_at,
