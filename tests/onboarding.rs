@@ -154,3 +154,39 @@ async fn calls_of_a_connection_that_is_lost_are_not_left_behind() {
     }
     assert_eq!(site.count("SELECT count(*) FROM v_call WHERE state IN ('queued', 'sent')", &[]), 0);
 }
+
+#[tokio::test]
+async fn a_station_that_does_not_say_how_it_measures_is_a_problem_and_one_that_was_cut_off_is_asked_again() {
+    let site = site().await;
+    for (id, version, reply, why) in [
+        ("CP-1", V201, json!([4, "", "NotSupported", "", {}]), "the station answers with an error to GetVariables"),
+        ("CP-2", V16, json!([3, "", []]), "the station gives an answer that cannot be read to GetConfiguration"),
+    ] {
+        // Cut off before it answers, it is asked again at once.
+        let mut socket = Socket::station(site.port, id, version).await;
+        boot(&mut socket, version).await;
+        next_call(&mut socket).await;
+        drop(socket);
+        let mut socket = Socket::station(site.port, id, version).await;
+        boot(&mut socket, version).await;
+        let (message, ..) = next_call(&mut socket).await;
+        let mut reply = reply;
+        reply[1] = message;
+        socket.send(&reply.to_string()).await;
+        let problem = || site.value("SELECT detail FROM v_problem WHERE station = ?1 AND kind = 'setting-refused'", &[&id]);
+        until("the problem is shown", || problem().is_some()).await;
+        assert!(problem().unwrap().starts_with(&format!("not known, because {why}; unless")), "{:?}", problem());
+    }
+    // A setting that the answer leaves out is one that the station does not know.
+    let mut socket = Socket::station(site.port, "CP-3", V16).await;
+    boot(&mut socket, V16).await;
+    let (id, ..) = next_call(&mut socket).await;
+    answer(
+        &mut socket,
+        &id,
+        json!({"configurationKey": [{"key": "MeterValueSampleInterval", "readonly": false, "value": "30"}]}),
+    )
+    .await;
+    let missing = "SELECT count(*) FROM v_problem WHERE station = 'CP-3' AND subject = 'MeterValuesSampledData'";
+    until("the missing one is a problem", || site.count(missing, &[]) == 1).await;
+}

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, info};
 
+use crate::fact::Fact;
 use crate::ocpp::call;
 use crate::ocpp::station_settings;
 use crate::store::{CallEnd, Job, QueuedCall, Said, WriterHandle};
@@ -224,11 +225,20 @@ impl Calls {
 }
 
 impl Calls {
-    /// What the answer to a call of our own says, and where to say what follows from it.
+    /// What the answer to a call of our own says, or that there is none, and where to say what follows from it.
     fn said(&mut self, call: &QueuedCall, end: &CallEnd, received: Received) -> Option<Box<Said>> {
-        let CallEnd::Answered { payload, .. } = end else { return None };
-        let fact =
-            call.is_ours.then(|| station_settings::answer(self.version, &call.action, &call.payload, payload)).flatten()?;
+        let unknown = |why: &str| Fact::SettingsUnknown { why: format!("the station {why} {}", call.action) };
+        let fact = match end {
+            _ if !call.is_ours => return None,
+            CallEnd::Answered { payload, .. } => {
+                let fact = station_settings::answer(self.version, &call.action, &call.payload, payload);
+                fact.unwrap_or_else(|| unknown("gives an answer that cannot be read to"))
+            }
+            CallEnd::CallError { .. } => unknown("answers with an error to"),
+            CallEnd::Timeout => unknown("does not answer"),
+            // It is asked again after its next boot.
+            CallEnd::NotConnected | CallEnd::Withdrawn | CallEnd::Unknown => return None,
+        };
         let (reply, calls) = oneshot::channel();
         self.expected.push_back(calls);
         Some(Box::new(Said { station: self.station.clone(), version: self.version, fact, received, reply }))

@@ -47,6 +47,10 @@ pub enum Fact {
     },
     /// What a station answered to [`Request::ReadSettings`].
     Settings(Vec<SettingState>),
+    /// It did not say: a CALLERROR, no answer in time, or one that cannot be read.
+    SettingsUnknown {
+        why: String,
+    },
     /// What it answered to [`Request::ChangeSettings`], setting by setting: `Accepted`, `Rejected`, ...
     SettingsChanged(Vec<(Setting, String)>),
 }

@@ -17,7 +17,7 @@ const MAX_ITEMS: usize = 4;
 pub fn calls(version: Version, request: &Request) -> Vec<(&'static Outgoing, String)> {
     match (version, request) {
         (Version::V16, Request::ReadSettings(names)) => {
-            let key = names.iter().map(|name| &*name.name).collect();
+            let key = names.iter().map(|name| name.name.to_string()).collect();
             one(version, "GetConfiguration", &Keys { key }).into_iter().collect()
         }
         (Version::V16, Request::ChangeSettings(settings)) => {
@@ -52,18 +52,23 @@ fn one(version: Version, action: &str, payload: &impl Serialize) -> Option<(&'st
     Some((outgoing, payload.to_string()))
 }
 
-/// What the answer to a call of [`calls`] says. `sent`: its payload.
+/// What the answer to a call of [`calls`] says. `sent`: its payload. A setting that was asked for and is not in the answer is one that the
+/// station does not know. `None`: the answer cannot be read.
 pub fn answer(version: Version, action: &str, sent: &str, answer: &str) -> Option<Fact> {
+    // A list would be read as the members of an object in their order.
+    if !answer.trim_start().starts_with('{') {
+        return None;
+    }
     match (version, action) {
         (Version::V16, "GetConfiguration") => {
-            let Configuration { configuration_key, unknown_key } = serde_json::from_str(answer).ok()?;
+            let Configuration { configuration_key } = serde_json::from_str(answer).ok()?;
             let known = configuration_key.into_iter().map(|key| SettingState {
                 name: key_name(key.key),
                 value: key.value,
                 is_fixed: key.readonly.unwrap_or_default(),
             });
-            let unknown = unknown_key.into_iter().map(|key| SettingState { name: key_name(key), value: None, is_fixed: true });
-            Some(Fact::Settings(known.chain(unknown).collect()))
+            let Keys { key } = serde_json::from_str(sent).ok()?;
+            Some(states(known.collect(), key.into_iter().map(key_name)))
         }
         (Version::V16, "ChangeConfiguration") => {
             let key: Key = serde_json::from_str(sent).ok()?;
@@ -77,7 +82,8 @@ pub fn answer(version: Version, action: &str, sent: &str, answer: &str) -> Optio
                 name: item.name(),
                 value: item.attribute_value,
             };
-            Some(Fact::Settings(get_variable_result.into_iter().map(state).collect()))
+            let GetVariables { get_variable_data } = serde_json::from_str(sent).ok()?;
+            Some(states(get_variable_result.into_iter().map(state).collect(), get_variable_data.iter().map(Item::name)))
         }
         (Version::V201 | Version::V21, "SetVariables") => {
             let SetVariables { set_variable_data } = serde_json::from_str(sent).ok()?;
@@ -93,13 +99,20 @@ pub fn answer(version: Version, action: &str, sent: &str, answer: &str) -> Optio
     }
 }
 
+/// What the station said, and what it was asked for and left out.
+fn states(mut said: Vec<SettingState>, asked: impl Iterator<Item = SettingName>) -> Fact {
+    let missing: Vec<SettingName> = asked.filter(|name| !said.iter().any(|state| state.name.is(name))).collect();
+    said.extend(missing.into_iter().map(|name| SettingState { name, value: None, is_fixed: true }));
+    Fact::Settings(said)
+}
+
 fn key_name(key: String) -> SettingName {
     SettingName { component: "".into(), name: key.into() }
 }
 
-#[derive(Serialize)]
-struct Keys<'a> {
-    key: Vec<&'a str>,
+#[derive(Serialize, Deserialize)]
+struct Keys {
+    key: Vec<String>,
 }
 
 /// KeyValue of 1.6, and the payload of ChangeConfiguration.
@@ -117,8 +130,6 @@ struct Key {
 struct Configuration {
     #[serde(default)]
     configuration_key: Vec<Key>,
-    #[serde(default)]
-    unknown_key: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -126,7 +137,7 @@ struct Status {
     status: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct GetVariables {
     get_variable_data: Vec<Item>,
@@ -212,10 +223,14 @@ mod tests {
             let (name, value) = (setting.name.clone(), value.map(str::to_owned));
             Some(Fact::Settings(vec![SettingState { name, value, is_fixed }]))
         };
+        let asked = r#"{"key":["MeterValueSampleInterval"]}"#;
         let interval_key = r#"{"configurationKey":[{"key":"MeterValueSampleInterval","readonly":true,"value":"9"}]}"#;
-        assert_eq!(answer(Version::V16, "GetConfiguration", "", interval_key), state(&interval, Some("9"), true));
+        assert_eq!(answer(Version::V16, "GetConfiguration", asked, interval_key), state(&interval, Some("9"), true));
+        // Named as unknown, or left out.
         let unknown = r#"{"unknownKey":["MeterValueSampleInterval"]}"#;
-        assert_eq!(answer(Version::V16, "GetConfiguration", "", unknown), state(&interval, None, true));
+        assert_eq!(answer(Version::V16, "GetConfiguration", asked, "{}"), state(&interval, None, true));
+        assert_eq!(answer(Version::V16, "GetConfiguration", asked, "[]"), None);
+        assert_eq!(answer(Version::V16, "GetConfiguration", asked, unknown), state(&interval, None, true));
         let changed = |setting: &Setting, status: &str| Some(Fact::SettingsChanged(vec![(setting.clone(), status.to_owned())]));
         let key = r#"{"key":"MeterValueSampleInterval","value":"60"}"#;
         assert_eq!(answer(Version::V16, "ChangeConfiguration", key, r#"{"status":"Rejected"}"#), changed(&interval, "Rejected"));
@@ -225,8 +240,9 @@ mod tests {
                     "variable":{{"name":"TxStartedMeasurands"}}}}]}}"#
             )
         };
+        let ask = calls(Version::V21, &Request::ReadSettings(vec![started.name.clone()])).remove(0).1;
         let get = result("UnknownVariable", "getVariableResult");
-        assert_eq!(answer(Version::V21, "GetVariables", "", &get), state(&started, None, true));
+        assert_eq!(answer(Version::V21, "GetVariables", &ask, &get), state(&started, None, true));
         let got = result("Accepted", "setVariableResult");
         assert_eq!(answer(Version::V201, "SetVariables", &set, &got), changed(&started, "Accepted"));
         assert_eq!(answer(Version::V201, "SetVariables", &set, "[]"), None);

@@ -51,8 +51,8 @@ struct Station {
     in_use: BTreeMap<u32, bool>,
     presence: Presence,
     clock: StationClock,
-    /// When its settings were asked for.
-    asked_at: Option<Time>,
+    /// When it last said how it measures, or would not say.
+    settings_at: Option<Time>,
 }
 
 impl Station {
@@ -197,7 +197,16 @@ impl Machine {
             }
             Fact::Noted => Effects::answered(Answer::Empty),
             Fact::DataTransfer { .. } => Effects::answered(Answer::UnknownVendor),
-            Fact::Settings(states) => self.settings(version, &states),
+            Fact::Settings(states) => {
+                self.stations.entry(id.clone()).or_default().settings_at = Some(now);
+                self.settings(version, &states)
+            }
+            Fact::SettingsUnknown { why } => {
+                self.stations.entry(id.clone()).or_default().settings_at = Some(now);
+                let mut effects = Effects::answered(Answer::Empty);
+                effects.problems([onboarding::unknown(version, &why)]);
+                effects
+            }
             Fact::SettingsChanged(changed) => {
                 let refused = |(setting, status): &(Setting, String)| onboarding::refused(version, setting, status);
                 let is_refused = |(_, status): &&(Setting, String)| !matches!(status.as_str(), "Accepted" | "RebootRequired");
@@ -215,8 +224,7 @@ impl Machine {
         let mut effects = Effects::answered(Answer::Boot { registration: Registration::Accepted, now, interval_s });
         effects.changes.push(Change::Booted(boot));
         let station = self.stations.entry(id.clone()).or_default();
-        if self.policy.onboarding.is_some() && station.asked_at.is_none_or(|asked| (now - asked).abs() >= onboarding::PAUSE) {
-            station.asked_at = Some(now);
+        if self.policy.onboarding.is_some() && station.settings_at.is_none_or(|said| (now - said).abs() >= onboarding::PAUSE) {
             effects.requests.push(onboarding::begin(version));
         }
         let heard_at = station.presence.before_boot(now);

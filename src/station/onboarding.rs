@@ -2,15 +2,18 @@
 //! differs is changed. A station that refuses is a problem, because its sessions will be held.
 //!
 //! Names are those of OCPP: 1.6 §9 configuration keys, 2.0.1 Part 2 appendix 3.1 components and variables.
-//! Limits: once in [`PAUSE`] per station, however often it boots.
+//! Limits: once in [`PAUSE`] per station that answers, however often it boots; [`MAX_VALUE`] characters of a value.
 
 use chrono::TimeDelta;
 
 use crate::fact::{Request, Setting, SettingName, SettingState};
 use crate::units::{Finding, Version};
 
-/// A station that boots all the time is not asked each time.
+/// A station that has answered, and boots all the time, is not asked each time.
 pub(super) const PAUSE: TimeDelta = TimeDelta::minutes(10);
+
+/// 1.6 ChangeConfiguration (§6.9); 2.x stations take more.
+const MAX_VALUE: usize = 500;
 
 const REGISTER: &str = "Energy.Active.Import.Register";
 const POWER: &str = "Power.Active.Import";
@@ -71,7 +74,11 @@ pub(super) fn compare(version: Version, interval_s: u32, states: &[SettingState]
         let Some(state) = states.iter().find(|state| wanted.name.is(&state.name)) else { continue };
         let actual = state.value.as_deref();
         let Some(value) = wanted.value.change(actual, interval_s) else { continue };
-        if state.is_fixed {
+        if value.chars().count() > MAX_VALUE {
+            refused.push(
+                wanted.refused(&wanted.value.needed(interval_s), "with what it sends already the list is too long to be sent"),
+            );
+        } else if state.is_fixed {
             let actual = actual.unwrap_or("unknown to it");
             refused.push(wanted.refused(&value, &format!("it is {actual} and cannot be changed")));
         } else {
@@ -79,6 +86,18 @@ pub(super) fn compare(version: Version, interval_s: u32, states: &[SettingState]
         }
     }
     ((!changes.is_empty()).then_some(Request::ChangeSettings(changes)), refused)
+}
+
+/// The station did not say how it measures, or whether it will.
+pub(super) fn unknown(version: Version, why: &str) -> Finding {
+    let consequence = match version {
+        Version::V16 => COARSE,
+        Version::V201 | Version::V21 => HELD,
+    };
+    Finding {
+        code: "how it measures".into(),
+        detail: format!("not known, because {why}; unless it does by itself what is needed, {consequence}"),
+    }
 }
 
 /// What the station answered to a change.
@@ -94,11 +113,19 @@ impl Wanted {
 }
 
 impl Value {
+    /// What it has to have, for a person.
+    fn needed(&self, interval_s: u32) -> String {
+        match self {
+            Self::Interval => interval_s.to_string(),
+            Self::Includes(names) => names.join(","),
+        }
+    }
+
     /// The value to set; `None`: the actual one does.
     fn change(&self, actual: Option<&str>, interval_s: u32) -> Option<String> {
         match self {
             Self::Interval => {
-                let interval = interval_s.to_string();
+                let interval = self.needed(interval_s);
                 (actual.map(str::trim) != Some(&interval)).then_some(interval)
             }
             Self::Includes(names) => {
@@ -144,6 +171,7 @@ mod tests {
             ),
             (Version::V201, vec![state(sampled("TxEndedMeasurands"), None, true)], vec![], 1),
             (Version::V16, vec![state(key("MeterValueSampleInterval"), Some("0"), false); 5_000], vec!["60"], 0),
+            (Version::V16, vec![state(key("MeterValuesSampledData"), Some(&"Voltage,".repeat(62)), false)], vec![], 1),
             (
                 Version::V16,
                 vec![

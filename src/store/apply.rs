@@ -3,8 +3,7 @@
 use rusqlite::params;
 
 use super::StoreError;
-use super::jobs::Answered;
-use super::jobs::{Job, Reply, Said, Stored};
+use super::jobs::{Answered, Job, Reply, Said, Stored};
 use super::writer::{Outcome, Writer};
 use crate::units::time;
 
