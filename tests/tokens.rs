@@ -158,6 +158,11 @@ async fn a_file_is_imported_whole_or_not_at_all_and_what_is_wrong_is_named() {
     assert_eq!(import().ok().out, "4500 unchanged\n");
     let mut station = Socket::station(site.port, "CP-2", V16).await;
     assert_eq!(authorize(&mut station, V16, "t04499").await["status"], "Accepted");
+    // Many stations for each: no command is too long for the socket.
+    let stations = (0..60).map(|number| format!("STATION-WITH-A-LONG-NAME-{number:03}")).collect::<Vec<_>>().join(" ");
+    let rows: Vec<String> = (0..900).map(|number| format!("U{number:05},{stations}")).collect();
+    std::fs::write(&file, format!("token,stations\n{}\n", rows.join("\n"))).unwrap();
+    assert_eq!(import().ok().out, "900 added\n");
     std::fs::write(&file, r#"[{"token": "T04499", "status": "blocked"}]"#).unwrap();
     assert_eq!(import().ok().out, "1 changed\n");
     assert_eq!(authorize(&mut station, V16, "t04499").await["status"], "Blocked");

@@ -36,7 +36,7 @@ const LIST: Columns = &[
 ];
 /// The daemon commits before it replies.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Entries per command: each command is all or nothing, and has a limit in bytes.
+/// Tokens and stations named in a command: it is all or nothing, and has a limit in bytes.
 const CHUNK: usize = 2_000;
 const MAX_FILE: u64 = 256 << 20;
 
@@ -125,7 +125,13 @@ fn import(site: &Site, file: &Path, reason: &str, output: &Output) -> Result<Exi
     let mut done = 0;
     let mut entries = entries.into_iter().peekable();
     while entries.peek().is_some() {
-        let tokens: Vec<TokenEntry> = entries.by_ref().take(CHUNK).collect();
+        let mut named = 0;
+        let mut fits = |entry: &TokenEntry| {
+            let is_first = named == 0;
+            named += 1 + entry.stations.len();
+            is_first || named <= CHUNK
+        };
+        let tokens: Vec<TokenEntry> = std::iter::from_fn(|| entries.next_if(&mut fits)).collect();
         let count = tokens.len();
         let failed = |failure: Failure| match done {
             0 => failure,
