@@ -1,7 +1,7 @@
 //! From an ended session to its bill: measured, priced and written down, or the reason to hold it. Pure.
 //!
 //! ```text
-//! Due ─session::metering─▶ Metering ─rating::price─▶ Rated ─charge─▶ ChargeBody      (then store/ledger.rs: place, signature)
+//! Due ─session::metering─▶ Metering ─rating::price─▶ Rated ─charge─▶ ChargeBody      (then store/append.rs: place, signature)
 //!      └────────────── Held: a code of session::hold and a detail ────────────┘
 //! ```
 //! The same facts always give the same bill. Not here: whether another bill of the connector covers the same (`session::overlap`,

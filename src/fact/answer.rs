@@ -112,9 +112,7 @@ pub enum RefusalKind {
     /// A required field is missing.
     Missing,
     WrongType,
-    OutOfRange,
     /// Unknown message type number.
     MessageType,
-    Security,
     Internal,
 }

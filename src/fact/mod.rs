@@ -194,6 +194,11 @@ impl TxFact {
         }
     }
 
+    /// When the station says that this happened: MeterValues have no time but that of their samples.
+    pub fn said_at(&self) -> Option<Time> {
+        self.reported_at.or_else(|| self.readings.iter().filter_map(|reading| reading.measured_at).max())
+    }
+
     /// A fact that says nothing yet.
     pub fn new(phase: Phase) -> Self {
         Self {

@@ -43,10 +43,8 @@ fn code(version: Version, kind: RefusalKind) -> &'static str {
         RefusalKind::Missing if is_v16 => "OccurenceConstraintViolation",
         RefusalKind::Missing => "OccurrenceConstraintViolation",
         RefusalKind::WrongType => "TypeConstraintViolation",
-        RefusalKind::OutOfRange => "PropertyConstraintViolation",
         RefusalKind::MessageType if is_v16 => "GenericError",
         RefusalKind::MessageType => "MessageTypeNotSupported",
-        RefusalKind::Security => "SecurityError",
         RefusalKind::Internal => "InternalError",
     }
 }
@@ -65,9 +63,7 @@ mod tests {
             (RefusalKind::Format, "FormationViolation", "FormatViolation"),
             (RefusalKind::Missing, "OccurenceConstraintViolation", "OccurrenceConstraintViolation"),
             (RefusalKind::WrongType, "TypeConstraintViolation", "TypeConstraintViolation"),
-            (RefusalKind::OutOfRange, "PropertyConstraintViolation", "PropertyConstraintViolation"),
             (RefusalKind::MessageType, "GenericError", "MessageTypeNotSupported"),
-            (RefusalKind::Security, "SecurityError", "SecurityError"),
             (RefusalKind::Internal, "InternalError", "InternalError"),
         ] {
             assert_eq!(code(V16, kind), v16);

@@ -284,7 +284,8 @@ pub fn examine(jws: &str, keys: &JwkSet) -> Examined {
     let opened = open(jws, keys);
     let claimed = if opened.is_err() { claimed_place(jws) } else { None };
     let findings = opened.as_ref().map_or(Vec::new(), |verified| check::payload(&verified.payload));
-    Examined { opened, claimed, hash: Hash::of(jws.as_bytes()), findings }
+    let hash = opened.as_ref().map_or_else(|_| Hash::of(jws.as_bytes()), |verified| verified.hash);
+    Examined { opened, claimed, hash, findings }
 }
 
 /// A record whose predecessor was not seen: only whether it has a `prev` can be judged.

@@ -50,7 +50,7 @@ fn details(findings: &[Finding]) -> String {
 }
 
 impl VerifyError {
-    /// Stable. A contradiction goes by the code of its first finding (see the table in `check.rs`).
+    /// Stable. A contradiction goes by the code of its first finding (see the table in `document/check.rs`).
     pub fn code(&self) -> &str {
         match self {
             Self::Jws(error) => error.code(),

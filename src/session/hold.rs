@@ -38,7 +38,7 @@ holds! {
     EVIDENCE_MISSING = "evidence-missing": "the messages that this session rests on are not in the journal"; "forecourt verify --all names what is not as it was written; replace the disk";
     NOT_AUTHORIZED = "not-authorized": "the token was refused, yet the station charged"; "check the station's authorisation settings (offline start, local list)";
     NO_TARIFF = "no-tariff": "no tariff was valid for this token and station at the start"; "see that a file in tariff.dir has the tariff of the token (forecourt token why), of the station ([[station]]) or tariff.default, then forecourt tariff reload: later sessions have it";
-    RATING_FAILED = "rating-failed": "the tariff could not be applied"; "the detail says what of the tariff does not fit; mend the file, then forecourt tariff reload";
+    RATING_FAILED = "rating-failed": "the session could not be priced"; "the detail says what does not fit: of the tariff, mend the file, then forecourt tariff reload; of the session, look at its messages";
     STORE_COPY = "store-copied": "an older copy of the store was put back after this session had ended: it may have been billed already by a record that this store does not have; compare with head office"; "compare with head office, which may have its record already";
     EVIDENCE_DAMAGED = "evidence-damaged": "what the store has of this session was altered on the disk, so no bill can rest on it"; "forecourt verify --all names the rows; replace the disk";
     INTERNAL = "internal-error": "a fault of ours, kept in the journal; please report it"; "report it, with the log of that time";

@@ -152,7 +152,7 @@ fn only_candidate<'a>(
 impl<'a> Claim<'a> {
     fn new(fact: &'a TxFact, arrival: &Arrival<'a>) -> Self {
         let sampled = || fact.readings.iter().rev().find_map(register_of);
-        let said = fact.reported_at.or_else(|| fact.readings.iter().filter_map(|reading| reading.measured_at).max());
+        let said = fact.said_at();
         let at = if fact.reported_at.is_none() {
             said.filter(|at| *at <= arrival.received.at).unwrap_or(arrival.at)
         } else {

@@ -5,7 +5,7 @@
 //! and no value is invented: a bill is never above what the measurements prove. Codes are findings and [`super::hold`] reasons. The
 //! order in which 2.x events arrived makes no difference.
 //!
-//! `clock` says when things happened, `registers` finds the values, `limit` what can flow, `curve` makes ends and samples fit,
+//! `timing` says when things happened, `registers` finds the values, `limit` what can flow, `curve` makes ends and samples fit,
 //! `interruption` where a reboot ended the session, `vehicle` whether it was one vehicle's, `activity` what the vehicle did and how much power flowed.
 
 mod activity;

@@ -15,6 +15,8 @@ const MAX_OPEN: usize = 64;
 const MAX_RECENT: usize = 16;
 /// A status or sample may carry a time shortly before the start it belongs to: Preparing, or a register read while plugging in.
 pub(super) const SHORTLY: TimeDelta = TimeDelta::minutes(1);
+
+/// The sessions of a station that a message may mean.
 #[derive(Default)]
 pub(super) struct OpenSessions {
     open: Vec<Session>,

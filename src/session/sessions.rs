@@ -18,7 +18,7 @@
 //! Limits: per station the 64 open and 16 ended sessions last heard of are in memory; the store loads others when a message
 //! names them.
 //!
-//! `transaction` is what a transaction message does, `open` the memory of one station, `matching` says which session a message
+//! `transaction` is what a transaction message does, `open_sessions` the memory of one station, `matching` says which session a message
 //! means.
 
 use std::collections::{BTreeMap, HashMap};

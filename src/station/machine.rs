@@ -10,7 +10,9 @@ use super::onboarding;
 use super::policy::{Onboarding, Policy};
 use super::presence::Presence;
 use crate::fact::plausible_time::plausible_time;
-use crate::fact::{Answer, Boot, Fact, Phase, Registration, Request, Setting, SettingState, Status, TokenInfo, TxFact};
+use crate::fact::{
+    Answer, Boot, ChargingState, Fact, Phase, Registration, Request, Setting, SettingState, Status, TokenInfo, TxFact,
+};
 use crate::session::{self, Arrival, Evidence, Lookup, Origin, Session, Sessions};
 use crate::units::{Finding, Received, StationId, Time, Token, TokenKind, Version};
 
@@ -256,10 +258,16 @@ impl Machine {
         }
         if let Some(evidence) = self.sessions.status(id, &status, at, &station.in_use) {
             effects.findings.extend(doubt);
-            // The row of a message holds one contribution; a NotifyEvent with several is read again from its text by nobody.
-            effects.evidence.get_or_insert(evidence);
+            match &mut effects.evidence {
+                // The row of a message holds one contribution: what takes several connectors out of service is kept as said of the
+                // whole station, so that none of them sells that time.
+                Some(first) if evidence.charging == Some(ChargingState::OutOfService) && first.session != evidence.session => {
+                    *first = Evidence { session: None, evse: 0, ..evidence };
+                }
+                kept => drop(kept.get_or_insert(evidence)),
+            }
         }
-        if let Some(error) = status.error.as_deref().filter(|error| !error.eq_ignore_ascii_case("NoError")) {
+        if let Some(error) = status.error.as_deref() {
             let detail = format!("connector {} reports {}: {error}", status.evse, status.state);
             effects.changes.push(Change::Problem { kind: "station-error", subject: error.to_owned(), detail });
         }
@@ -272,8 +280,7 @@ impl Machine {
         let token_info = self.token_info(id, version, &fact, received.at);
         let station = self.stations.entry(id.clone()).or_default();
         let is_queued = fact.offline || station.clock.is_in_queue(received);
-        let sampled_at = || fact.readings.iter().filter_map(|reading| reading.measured_at).max();
-        let clock_lag = fact.reported_at.or_else(sampled_at).and_then(|said| {
+        let clock_lag = fact.said_at().and_then(|said| {
             station.clock.hear(said, received);
             station.clock.steady_lag()
         });

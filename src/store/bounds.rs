@@ -66,12 +66,12 @@ impl Writer {
         Ok(if keep == Keep::Always { Place::Unanswered } else { Place::LeftOut })
     }
 
-    /// Writes down how many frames were left out; now and then, unless `now_or_never`.
-    pub(super) fn tell_left_out(&mut self, id: &StationId, now_or_never: bool, at: Time) -> Result<(), StoreError> {
+    /// Writes down how many frames were left out: now and then, or `at_once`.
+    pub(super) fn tell_left_out(&mut self, id: &StationId, at_once: bool, at: Time) -> Result<(), StoreError> {
         let now = time::to_millis(at);
         let Some(station) = self.stations.get_mut(id) else { return Ok(()) };
         let noise = &mut station.noise;
-        let due = now_or_never || noise.told_at.is_none_or(|told| (now - told).abs() >= TELL_EVERY_MS);
+        let due = at_once || noise.told_at.is_none_or(|told| (now - told).abs() >= TELL_EVERY_MS);
         if noise.left_out == 0 || !due {
             return Ok(());
         }

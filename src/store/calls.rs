@@ -142,9 +142,9 @@ impl Writer {
     /// The calls of a station that wait to be sent, now that it is connected.
     pub(super) fn waiting_calls(&self, station: &StationId, version: Version) -> Result<Vec<QueuedCall>, StoreError> {
         // Those that the program asked for over a connection that has gone before it took them.
-        let gone = "UPDATE call SET state = 'not-connected' WHERE state = 'queued' AND repeats IS NULL AND actor = ?2 \
+        let gone = "UPDATE call SET state = 'not-connected', ended_at = ?3 WHERE state = 'queued' AND repeats IS NULL AND actor = ?2 \
                     AND station = (SELECT number FROM station WHERE name = ?1)";
-        self.connection.prepare_cached(gone)?.execute([station.as_str(), OURSELVES])?;
+        self.connection.prepare_cached(gone)?.execute(params![station.as_str(), OURSELVES, time::to_millis((self.now)())])?;
         let sql = "SELECT c.number, c.message_id, c.action, c.payload, c.actor FROM call c JOIN station st ON st.number = c.station \
                    WHERE c.state = 'queued' AND c.repeats IS NOT NULL AND st.name = ?1 AND c.version = ?2 \
                    ORDER BY c.number";

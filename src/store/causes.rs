@@ -12,6 +12,8 @@ struct Cause {
 const CAUSES: &[Cause] = &[
     Cause { kind: "broken-frame", meaning: "a station sends frames that are no valid OCPP-J", next_step: "forecourt messages --station ID shows them; look for newer firmware" },
     Cause { kind: "connectors-too-many", meaning: "a station reports more connectors than are kept for it", next_step: "check the station's configuration; the states of the rest are not shown" },
+    Cause { kind: "frame-no-room", meaning: "more large messages came at a time than memory is set aside for; the station was disconnected and sends its message again", next_step: "nothing while it is rare; else find out why stations send large messages at the same time" },
+    Cause { kind: "frame-too-large", meaning: "a station sent a message above the limit that the detail names; it was not read, and the station was disconnected", next_step: "raise ocpp.max_message_kb, else the station may send it again for ever; an unknown station: name it in [[station]]" },
     Cause { kind: "gateway-clock", meaning: "the clock of this computer was wrong, or was set", next_step: "check its time synchronisation; forecourt status says whether the clock is believed" },
     Cause { kind: "internal-error", meaning: "a fault of this program; what it could not handle is kept", next_step: "report it, with the log of that time" },
     Cause { kind: "messages-left-out", meaning: "more refused or unreadable frames came than are stored; they were answered and counted", next_step: "find out what sends them: the first ones are in forecourt messages --station ID" },

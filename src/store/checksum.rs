@@ -10,7 +10,7 @@ use crate::fact::AuthStatus;
 use crate::session::Session;
 use crate::units::Token;
 
-/// The columns of a journal row that never change, in the order of [`of_row`]. `INSERT` and check use the same list.
+/// The columns of a journal row that never change, in the order in which [`of`] takes them. `INSERT` and check use the same list.
 pub(super) const MESSAGE: &str = "station, received_at, session, phase, evse, seq_no, reported_at, charging, register, readings, \
      findings, action, answer, text, clock_unproven, version, heard_at";
 pub(super) const MESSAGE_WIDTH: usize = 17;

@@ -44,6 +44,9 @@ impl Writer {
             .optional()?;
         match (&known, reported) {
             (Some(known), Some(reported)) if self.is_replay(id, station, known, reported, now)? => {
+                self.connection
+                    .prepare_cached("UPDATE connector SET last_state = ?4 WHERE station = ?1 AND evse = ?2 AND connector = ?3")?
+                    .execute(params![station, status.evse, status.connector, status.state])?;
                 debug!(station = %id, evse = status.evse, state = status.state, "a status from before this connection changes nothing");
                 return Ok(());
             }
@@ -57,7 +60,8 @@ impl Writer {
         self.connection
             .prepare_cached(
                 "INSERT INTO connector (station, evse, connector, state, error, since, reported_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
-                 ON CONFLICT DO UPDATE SET state = excluded.state, error = excluded.error, since = excluded.since, reported_at = excluded.reported_at",
+                 ON CONFLICT DO UPDATE SET state = excluded.state, error = excluded.error, since = excluded.since, reported_at = excluded.reported_at, \
+                 last_state = NULL",
             )?
             .execute(params![station, status.evse, status.connector, status.state, status.error, since, reported])?;
         Ok(())

@@ -80,12 +80,14 @@ pub fn damage(
 
 fn tasks(connection: &Connection, since: Option<Since>) -> Result<Vec<Task>, StoreError> {
     let mut tasks = if since.is_none() { vec![Task::Structure] } else { Vec::new() };
-    let end = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
-    if let Some((first, last)) = end("SELECT min(id) FROM message")?.zip(end("SELECT max(id) FROM message")?) {
-        let mut from = since.map_or(first, |since| since.message.max(first));
-        while from <= last {
-            tasks.push(Task::Messages(from, from.saturating_add(WINDOW)));
-            from = from.saturating_add(WINDOW);
+    // From row to row that is there: a number that damage made very large must not be counted up to.
+    let mut next = connection.prepare("SELECT min(id) FROM message WHERE id >= ?1")?;
+    let mut from = since.map_or(i64::MIN, |since| since.message);
+    while let Some(first) = next.query_row([from], |row| row.get::<_, Option<i64>>(0))? {
+        from = first.saturating_add(WINDOW);
+        tasks.push(Task::Messages(first, from));
+        if from == i64::MAX {
+            break;
         }
     }
     tasks.push(Task::Sessions);
@@ -119,10 +121,10 @@ fn run(task: Task, connection: &Connection, tell: &mut dyn FnMut(String)) -> Res
 }
 
 fn message(row: &Row<'_>, id: i64, tell: &mut dyn FnMut(String)) {
-    let is_text = |column| matches!(row.get_ref(column), Ok(ValueRef::Text(text)) if std::str::from_utf8(text).is_err());
+    let is_broken = |column| matches!(row.get_ref(column), Ok(ValueRef::Text(text)) if std::str::from_utf8(text).is_err());
     if !holds(row, 1, 2).unwrap_or(false) {
         tell(format!("message {id}: its row was altered on the disk"));
-    } else if (2..2 + MESSAGE_WIDTH).any(is_text) {
+    } else if (2..2 + MESSAGE_WIDTH).any(is_broken) {
         tell(format!("message {id}: its text is not UTF-8"));
     }
 }

@@ -76,21 +76,12 @@ impl OpenError {
 
 /// The disk, the file or another process is at fault, not the job.
 pub(super) fn is_storage_failure(error: &StoreError) -> bool {
-    use ErrorCode::{
-        CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, OperationInterrupted, OutOfMemory, PermissionDenied, ReadOnly,
-    };
+    use ErrorCode::{CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, OutOfMemory, PermissionDenied, ReadOnly};
     let StoreError::Sqlite(rusqlite::Error::SqliteFailure(failure, _)) = error else { return false };
     is_damage(error)
         || matches!(
             failure.code,
-            CannotOpen
-                | DatabaseBusy
-                | DatabaseLocked
-                | DiskFull
-                | OperationInterrupted
-                | OutOfMemory
-                | PermissionDenied
-                | ReadOnly
+            CannotOpen | DatabaseBusy | DatabaseLocked | DiskFull | OutOfMemory | PermissionDenied | ReadOnly
         )
 }
 

@@ -24,14 +24,10 @@ pub(super) fn one(connection: &Connection, token: &Token) -> Result<Option<Liste
 
 fn read(row: &Row<'_>) -> rusqlite::Result<ListedToken> {
     let (Text(text), Text(kind), Text(status)) = (row.get(0)?, row.get(1)?, row.get(2)?);
-    let kind = match kind.as_str() {
-        "unstated" => TokenKind::Unstated,
-        named => TokenKind::Named(named.into()),
-    };
     let stations: Vec<String> =
         row.get::<_, Option<Text>>(5)?.and_then(|Text(json)| serde_json::from_str(&json).ok()).unwrap_or_default();
     Ok(ListedToken {
-        token: Token::new(kind, &text),
+        token: Token::new(TokenKind::from_name(&kind), &text),
         // The table knows no other names.
         status: AuthStatus::from_name(&status).unwrap_or(AuthStatus::Invalid),
         group: row.get::<_, Option<Text>>(3)?.map(|Text(group)| group.into()),

@@ -77,11 +77,7 @@ pub(super) fn token_of(detail: &str) -> Option<(Token, Option<ListedToken>)> {
     if listed.is_null() {
         return Some((Token::new(TokenKind::Unstated, text), None));
     }
-    let kind = match listed["kind"].as_str()? {
-        "unstated" => TokenKind::Unstated,
-        named => TokenKind::Named(named.into()),
-    };
-    let token = Token::new(kind, text);
+    let token = Token::new(TokenKind::from_name(listed["kind"].as_str()?), text);
     let stations = listed["stations"].as_array()?.iter().filter_map(|id| id.as_str().map(StationId::new)).collect();
     let listed = ListedToken {
         token: token.clone(),

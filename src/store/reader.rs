@@ -346,7 +346,7 @@ impl Reader {
 
     /// Where the messages begin that a record and the later ones rest on.
     pub fn begin_of(&self, epoch: i64, seq: u64) -> Result<Since, StoreError> {
-        let sql = "SELECT min(m.id) FROM record r JOIN message m ON m.session = r.session WHERE r.epoch = ?1 AND r.seq = ?2";
+        let sql = "SELECT min((SELECT min(m.id) FROM message m WHERE m.session = r.session)) FROM record r WHERE (r.epoch, r.seq) >= (?1, ?2)";
         let first: Option<i64> = self.reading.connection().query_row(sql, params![epoch, seq], |row| row.get(0))?;
         Ok(Since { message: first.unwrap_or(i64::MIN) })
     }

@@ -135,7 +135,7 @@ impl Reader {
 
 fn journal_row(row: &Row<'_>) -> Result<JournalRow, StoreError> {
     let (id, version): (i64, Option<String>) = (row.get(0)?, row.get(2)?);
-    let version = version.and_then(|version| Version::from_subprotocol(&format!("ocpp{version}")));
+    let version = version.and_then(|version| Version::from_number(&version));
     let version =
         version.ok_or_else(|| StoreError::Content(format!("message {id} is of before schema 4: its version is not known")))?;
     let (action, findings): (Option<String>, Option<String>) = (row.get(7)?, row.get(10)?);

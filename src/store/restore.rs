@@ -37,7 +37,7 @@ fn day_of(id: &str) -> Option<(NaiveDate, u32)> {
 
 /// The connectors of 1.6 stations (all, or one), and whether each is in use by its last status: of 2.x such a status says nothing.
 pub(super) fn connectors(connection: &Connection, of: Option<&StationId>) -> Result<Vec<(StationId, u32, bool)>, StoreError> {
-    let sql = "SELECT st.name, c.evse, c.state FROM connector c JOIN station st ON st.number = c.station \
+    let sql = "SELECT st.name, c.evse, coalesce(c.last_state, c.state) FROM connector c JOIN station st ON st.number = c.station \
                WHERE c.evse > 0 AND st.version = '1.6' AND (?1 IS NULL OR st.name = ?1)";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([of.map(StationId::as_str)])?;

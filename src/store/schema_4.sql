@@ -77,3 +77,7 @@ CREATE TABLE journal_note (
 -- alone only where it has the columns within them, too.
 CREATE INDEX session_day ON session (substr(id, 3, 4) || '-' || substr(id, 7, 2) || '-' || substr(id, 9, 2), state, settled, start_register, stop_register, id);
 CREATE INDEX session_token ON session (lower(token), token, token_kind, opened_at, token_status) WHERE token IS NOT NULL;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Connectors: the state that came last, when it was a replayed one that the connector does not show. Which session a message means depends on it.
+ALTER TABLE connector ADD COLUMN last_state TEXT;

@@ -200,17 +200,13 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Session> {
         "ended" => State::Ended { settle_after: at(19)?.unwrap_or_default() },
         _ => State::Held { reason: text(18)?.unwrap_or_default() },
     };
-    let kind = match text(9)?.as_deref() {
-        None | Some("unstated") => TokenKind::Unstated,
-        Some("NoAuthorization") => TokenKind::NoAuthorization,
-        Some(name) => TokenKind::Named(name.into()),
-    };
+    let kind = text(9)?.map_or(TokenKind::Unstated, |name| TokenKind::from_name(&name));
     let Text(version) = row.get(3)?;
     Ok(Session {
         number: row.get(0)?,
         id: SessionId::new(&row.get::<_, Text>(1)?.0),
         station: StationId::new(&row.get::<_, Text>(2)?.0),
-        version: Version::from_subprotocol(&format!("ocpp{version}")).unwrap_or(Version::V16),
+        version: Version::from_number(&version).unwrap_or(Version::V16),
         tx: TxRef::new(&row.get::<_, Text>(4)?.0),
         start_key: text(5)?,
         evse: row.get(6)?,

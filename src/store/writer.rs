@@ -265,7 +265,12 @@ impl Writer {
     pub(super) fn transaction(&mut self, group: &mut Vec<Job>) -> Result<(), StoreError> {
         self.missed.join(group);
         let (jobs, began) = (group.len(), Instant::now());
+        let policy = group.iter().any(|job| matches!(job, Job::Policy(..))).then(|| self.machine.policy().clone());
         let outcome = self.apply_all(group);
+        if let (Err(_), Some(policy)) = (&outcome, policy) {
+            // Not in the store, from which all else is read anew.
+            self.machine.set_policy(policy);
+        }
         // Also when the transaction did not even begin: a job that is dropped with its reply is a job that is not stored.
         group.clear();
         let mut outcome = outcome?;

@@ -48,6 +48,11 @@ impl Version {
         }
     }
 
+    /// Reads what [`Version::number`] wrote.
+    pub fn from_number(number: &str) -> Option<Self> {
+        [Self::V16, Self::V201, Self::V21].into_iter().find(|version| version.number() == number)
+    }
+
     pub fn from_subprotocol(name: &str) -> Option<Self> {
         [Self::V16, Self::V201, Self::V21].into_iter().find(|version| version.subprotocol() == name)
     }
@@ -69,6 +74,15 @@ pub enum TokenKind {
 }
 
 impl TokenKind {
+    /// Reads what [`TokenKind::as_str`] wrote.
+    pub fn from_name(name: &str) -> Self {
+        match name {
+            "unstated" => Self::Unstated,
+            "NoAuthorization" => Self::NoAuthorization,
+            named => Self::Named(named.into()),
+        }
+    }
+
     pub fn as_str(&self) -> &str {
         match self {
             Self::Unstated => "unstated",

@@ -1,6 +1,6 @@
 //! Signatures, keys and hashes: JWS, JWK and SHA-256, for texts of any meaning. Knows nothing of records.
 //!
-//! `hash` and `signer` stand alone; `jwk` builds on them, `key` on `jwk`, `jws` on all.
+//! `hash` and `algorithm` stand alone; `jwk` builds on them, `key` on `jwk`, `jws` on all.
 
 mod algorithm;
 mod hash;

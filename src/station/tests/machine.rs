@@ -219,6 +219,19 @@ fn the_rest_is_answered() {
 }
 
 #[test]
+fn one_event_that_takes_two_evses_out_of_service_counts_for_both_sessions() {
+    let mut site = Site::new(Version::V201);
+    site.tx(0, event(Phase::Start, "a", 0, 0));
+    site.tx(0, event(Phase::Start, "b", 0, 0).with(|fact| fact.evse = Some(2)));
+    let out = |evse| status(evse, "Faulted", Some(ChargingState::OutOfService), 60);
+    let said = site.say(60, Fact::Events { statuses: vec![out(1), out(2)] });
+    assert_eq!(said, ["> ok", "evidence - update", "connector 1.1 Faulted", "connector 2.1 Faulted"]);
+    // One of them alone is said of its session.
+    let said = site.say(90, Fact::Events { statuses: vec![out(2)] });
+    assert_eq!(said, ["> ok", "evidence 2 update", "connector 2.1 Faulted"]);
+}
+
+#[test]
 fn sessions_are_named_by_the_local_day_and_never_twice() {
     let mut site = site();
     let mut name = |now: i64, evse: u32| {

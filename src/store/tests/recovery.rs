@@ -1,8 +1,9 @@
 //! What becomes of a group that fails: by a fault of ours, of the disk, of the file.
 
 use rusqlite::Connection;
+use tokio::sync::oneshot;
 
-use super::{Script, connected, fact, message, problem};
+use super::{Job, Script, connected, fact, message, problem};
 use crate::fact::{Boot, Fact, Phase, TxFact};
 use crate::units::{Decimal, MilliWh, Token, TokenKind, TxRef};
 
@@ -43,6 +44,23 @@ fn a_group_that_fails_leaves_nothing_and_then_its_culprit_fails_alone() {
     script.sql("DROP TRIGGER trap");
     assert_eq!(script.group(vec![message("faulty")]), [ok()]);
     assert_eq!(script.journal().last().unwrap(), "faulty ok");
+}
+
+#[test]
+fn a_policy_whose_group_fails_does_not_hold() {
+    let mut script = Script::new();
+    script.sql(TRAP);
+    let mut policy = script.writer.machine.policy().clone();
+    policy.heartbeat_s = 7;
+    let (reply, mut held) = oneshot::channel();
+    let job = (Job::Policy(Box::new(policy.clone()), reply), None);
+    assert_eq!(script.group(vec![job, message("faulty")]), [None]);
+    assert!(held.try_recv().is_err());
+    assert_eq!(script.writer.machine.policy().heartbeat_s, 300);
+    let (reply, mut held) = oneshot::channel();
+    assert_eq!(script.group(vec![(Job::Policy(Box::new(policy), reply), None)]), [None; 0]);
+    assert!(held.try_recv().is_ok());
+    assert_eq!(script.writer.machine.policy().heartbeat_s, 7);
 }
 
 #[test]
