@@ -65,10 +65,7 @@ fn live_lines(live: &Snapshot) -> [String; 2] {
     let versions = if versions.is_empty() { String::new() } else { format!(" ({})", versions.join(", ")) };
     let connected = count(live.stations.connected.len() as u64, "station", "stations");
     [
-        format!(
-            "now: {connected} connected{versions}, {} for their commit",
-            count(live.store.queue, "message waits", "messages wait")
-        ),
+        format!("now: {connected} connected{versions}, {} for their commit", count(live.store.queue, "job waits", "jobs wait")),
         format!(
             "since the start: {} answered, {refused} refused or unreadable, {unanswered} not stored, {} repeated · {}, the slowest {} ms",
             count(answered, "message", "messages"),

@@ -1,5 +1,6 @@
 //! `forecourt tokens`, `token add|block|remove|import|why`.
 
+use std::collections::HashMap;
 use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use super::list::List;
 use super::output::{Columns, Output};
 use super::sessions::moment;
 use crate::clock;
-use crate::config::{self, Config, Site};
+use crate::config::{Config, Site};
 use crate::control::{Command, TokenEntry};
 use crate::fact::AuthStatus;
 use crate::station::{Authorizer, ListedToken, UnknownTokens};
@@ -66,7 +67,8 @@ pub fn change(site: &Site, verb: &TokenVerb, output: &Output) -> Result<Exit, Fa
         TokenVerb::Block { token, reason } => Command::TokenBlock { token: given(token)?, reason: reason.clone() },
         TokenVerb::Remove { token, reason } => Command::TokenRemove { tokens: vec![given(token)?], reason: reason.clone() },
         TokenVerb::Import { file, reason } => return import(site, file, reason, output),
-        TokenVerb::Why { .. } => return Ok(Exit::Ok),
+        // Read, not changed: see `why`.
+        TokenVerb::Why { .. } => return Err(Failure::new(Exit::Unexpected, "token why changes nothing")),
     };
     let reply = ask::ask(&site.control_socket, &command, PATIENCE)?;
     let counts = reply.value();
@@ -121,6 +123,12 @@ fn import(site: &Site, file: &Path, reason: &str, output: &Output) -> Result<Exi
     } else {
         from_csv(text, site).map_err(wrong)?
     };
+    let mut places = HashMap::new();
+    for (place, entry) in entries.iter().enumerate() {
+        if let Some(first) = places.insert(Token::new(TokenKind::Unstated, &entry.token).folded(), place + 1) {
+            return Err(wrong(format!("token {}: the same as token {first}; nothing was changed", place + 1)));
+        }
+    }
     let mut total = json!({"added": 0, "changed": 0, "unchanged": 0});
     let mut done = 0;
     let mut entries = entries.into_iter().peekable();
@@ -135,7 +143,13 @@ fn import(site: &Site, file: &Path, reason: &str, output: &Output) -> Result<Exi
         let count = tokens.len();
         let failed = |failure: Failure| match done {
             0 => failure,
-            _ => Failure::new(failure.exit, format!("after the first {done} tokens, which are on the list: {}", failure.text)),
+            _ => Failure::new(
+                failure.exit,
+                format!(
+                    "the first {done} tokens of the file are on the list; of those after them, counted anew: {}",
+                    failure.text
+                ),
+            ),
         };
         let command = Command::TokenSet { tokens, reason: reason.to_owned() };
         let reply = ask::ask(&site.control_socket, &command, PATIENCE).map_err(failed)?;
@@ -189,10 +203,7 @@ pub fn why(store: &Reader, config: &Config, token: &str, station: Option<&str>, 
     let token = Token::new(TokenKind::Unstated, &given(token)?);
     let now = store.clock()?.now(clock::system_now());
     let listed = store.token(&token)?;
-    let unknown = match config.ocpp.unknown_tokens {
-        config::UnknownTokens::Accept => UnknownTokens::Accept,
-        config::UnknownTokens::Reject => UnknownTokens::Reject,
-    };
+    let unknown = UnknownTokens::from(config.ocpp.unknown_tokens);
     let mut authorizer = Authorizer::new(unknown);
     if let Some(listed) = &listed {
         authorizer.set(listed.clone());

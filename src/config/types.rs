@@ -51,6 +51,15 @@ word! {
     }
 }
 
+impl From<UnknownTokens> for crate::station::UnknownTokens {
+    fn from(word: UnknownTokens) -> Self {
+        match word {
+            UnknownTokens::Accept => Self::Accept,
+            UnknownTokens::Reject => Self::Reject,
+        }
+    }
+}
+
 word! {
     /// How a bill is rounded.
     Rounding {

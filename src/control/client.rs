@@ -35,6 +35,7 @@ pub fn ask(path: &Path, command: &Command, patience: Duration) -> Result<Reply, 
     }
     let mut socket = UnixStream::connect(path).map_err(unreachable)?;
     socket.set_read_timeout(Some(patience)).map_err(unreachable)?;
+    socket.set_write_timeout(Some(patience)).map_err(unreachable)?;
     // A daemon that refuses the line before it has all of it says why.
     let sent = socket.write_all(line.as_bytes());
     let mut reply = String::new();

@@ -99,7 +99,8 @@ impl Calls {
 
     /// Takes up calls that the program makes by itself.
     pub fn ask(&mut self, calls: Vec<QueuedCall>) {
-        let until = Instant::now() + BACKGROUND_TIMEOUT;
+        // Their time begins when they are sent.
+        let until = Instant::now();
         self.background.extend(calls.into_iter().map(|call| OutgoingCall { call, until, ended: None }));
     }
 
@@ -222,9 +223,7 @@ impl Calls {
             let _ = ended.send(end);
         }
     }
-}
 
-impl Calls {
     /// What the answer to a call of our own says, or that there is none, and where to say what follows from it.
     fn said(&mut self, call: &QueuedCall, end: &CallEnd, received: Received) -> Option<Box<Said>> {
         let unknown = |why: &str| Fact::SettingsUnknown { why: format!("the station {why} {}", call.action) };

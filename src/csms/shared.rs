@@ -45,7 +45,7 @@ impl Csms {
         (open.load(Ordering::Relaxed), all.load(Ordering::Relaxed).max(1))
     }
 
-    /// Stations that are connected and have said something valid, by name; and how many others are connected.
+    /// Stations that are connected and are configured or have said something valid, by name; and how many others are connected.
     pub fn connected(&self) -> (Vec<Connected>, u64) {
         let (mut known, unproven) = self.registry.connected();
         known.sort_unstable_by(|(a, _), (b, _)| a.as_str().cmp(b.as_str()));

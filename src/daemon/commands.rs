@@ -130,7 +130,11 @@ async fn station_call(csms: &Csms, call: StationCall, actor: String) -> Reply {
         }
         CallOutcome::TooMany(why) => Reply::refused(Outcome::Refused, why),
         CallOutcome::Unavailable => Reply::refused(Outcome::Refused, "the store cannot commit, so nothing is sent".to_owned()),
-        CallOutcome::NotConnected | CallOutcome::Ended(CallEnd::NotConnected) => {
+        CallOutcome::Ended(CallEnd::NotConnected) => {
+            let why = format!("{name} went, or the store could not note the call, before it was sent; nothing was sent");
+            unreachable("not-connected", &why)
+        }
+        CallOutcome::NotConnected => {
             let why = format!("{name} is not connected, or has said nothing valid yet; nothing was sent");
             unreachable("not-connected", &why)
         }

@@ -1,6 +1,6 @@
 //! The policy as the configuration and the tariff files give it.
 
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::rating::Catalogue;
 use crate::session::TariffChoice;
 use crate::station::{Onboarding, Policy, UnknownTokens};
@@ -13,10 +13,7 @@ pub fn of(config: &Config, catalogue: Catalogue) -> Policy {
             tariffs.set_station(&StationId::new(&station.id), tariff.clone());
         }
     }
-    let unknown = match config.ocpp.unknown_tokens {
-        config::UnknownTokens::Accept => UnknownTokens::Accept,
-        config::UnknownTokens::Reject => UnknownTokens::Reject,
-    };
+    let unknown = UnknownTokens::from(config.ocpp.unknown_tokens);
     let mut policy = Policy::new(unknown, tariffs, config.site.time_zone, config.ocpp.heartbeat_s);
     policy.onboarding = config.ocpp.onboarding.then_some(Onboarding { meter_interval_s: config.ocpp.meter_interval_s });
     for station in &config.stations {

@@ -30,7 +30,8 @@ impl Tokens {
         let mut set = Vec::with_capacity(entries.len());
         let mut places = HashMap::new();
         for (place, entry) in entries.into_iter().enumerate() {
-            let named = |why: String| Reply::refused(Outcome::Usage, format!("token {}: {why}; nothing was changed", place + 1));
+            let named =
+                |why: String| Reply::refused(Outcome::Usage, format!("token {}: {why}; none of these was taken", place + 1));
             match listed(entry) {
                 Ok(one) => {
                     if let Some(id) = one.tariff.as_deref()

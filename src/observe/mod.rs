@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! csms, store (through daemon), uplink ─ count ─▶ Live ─┐
-//! what has one owner (connections, queue, clock)  ──────┴─▶ Snapshot ─▶ `forecourt status`; later metrics and the console
+//! what has one owner (connections, queue, clock)  ──────┴─▶ Snapshot ─▶ `forecourt status`, metrics
 //! ```
 //! Counting is for the hot path: a relaxed add, no lock. A [`Snapshot`] is made when somebody asks: plain values that serialise, so an
 //! edge needs neither the store nor a lock of the daemon, and an answer is there when the store cannot commit. Counters begin with the

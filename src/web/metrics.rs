@@ -26,7 +26,7 @@ fn connections(text: &mut Text, now: &Snapshot, stations: &[String]) {
     for station in stations {
         family.with(&[("station", station)], u8::from(connected.contains(&station.to_lowercase())));
     }
-    let help = "Stations that are connected and have said something valid, by version of OCPP.";
+    let help = "Stations that are connected and are configured or have said something valid, by version of OCPP.";
     let mut family = text.gauge("connections", help);
     for version in ["1.6", "2.0.1", "2.1"] {
         family.with(&[("ocpp_version", version)], now.stations.by_version.get(version).unwrap_or(&0));

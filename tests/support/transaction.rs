@@ -18,7 +18,7 @@ pub fn start(version: &str, tx: &str, register: impl Into<Value>, at: &str) -> (
     ("TransactionEvent", payload)
 }
 
-/// The message that ends it. `number`: the answer to the start, which in 1.6 names the transaction.
+/// The message that ends it. `answer`: to the start, which in 1.6 names the transaction.
 pub fn stop(version: &str, tx: &str, answer: &Value, register: impl Into<Value>, at: &str) -> (&'static str, Value) {
     let register = register.into();
     if version == "ocpp1.6" {
