@@ -118,9 +118,10 @@ impl Calls {
             }
             let until = self.outstanding.as_ref().map(|call| call.until);
             let look = !self.asked.is_empty();
+            // Timers in blocks of their own are made only where they are waited for; this is polled with every frame of the station.
             tokio::select! {
                 biased;
-                () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => return CallEvent::Overdue,
+                () = async { if let Some(until) = until { sleep_until(until).await } }, if until.is_some() => return CallEvent::Overdue,
                 call = self.queue.recv() => match call {
                     Some(call) => self.asked.push_back(call),
                     None => return std::future::pending().await,
@@ -129,13 +130,16 @@ impl Calls {
                     self.expected.pop_front();
                     self.ask(calls);
                 }
-                () = sleep(LOOK_EVERY), if look => {}
+                () = async { sleep(LOOK_EVERY).await }, if look => {}
             }
         }
     }
 
     /// Calls that nobody waits for any more, or whose time has passed, are not sent.
     fn withdraw(&mut self) {
+        if self.asked.is_empty() {
+            return;
+        }
         let now = Instant::now();
         let is_over = |call: &OutgoingCall| call.until <= now || call.ended.as_ref().is_some_and(oneshot::Sender::is_closed);
         for _ in 0..self.asked.len() {

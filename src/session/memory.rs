@@ -4,11 +4,11 @@
 //! Limits: [`MAX_EVENTS`] events one by one, [`MAX_RANGES`] ranges of numbers, [`MAX_SAMPLES`] fingerprints of samples.
 
 use std::collections::VecDeque;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 
 use super::evidence::Evidence;
 use crate::fact::register::register_of;
-use crate::fact::{ChargingState, Phase};
+use crate::fact::{ChargingState, Phase, Sample, Value};
 use crate::units::{MilliWh, Time, time};
 
 /// Events remembered one by one, to recognise repeats.
@@ -37,6 +37,11 @@ pub struct Memory {
 impl Memory {
     /// Adds one message's evidence. `at`: when it happened, as far as the station is believed.
     pub fn add(&mut self, evidence: &Evidence, at: Time) {
+        self.add_known(evidence, fingerprint(evidence), at);
+    }
+
+    /// The same when its fingerprint is known already: it costs as much as all else here.
+    pub(super) fn add_known(&mut self, evidence: &Evidence, fingerprint: Option<u64>, at: Time) {
         if let Some(seq) = evidence.seq_no {
             self.events.add(EventKey::of(evidence, seq));
         }
@@ -53,7 +58,7 @@ impl Memory {
             }
             self.reach(reading.measured_at.unwrap_or(at), register);
         }
-        if let Some(fingerprint) = fingerprint(evidence) {
+        if let Some(fingerprint) = fingerprint {
             if self.samples.len() == MAX_SAMPLES {
                 self.samples.pop_front();
             }
@@ -69,20 +74,65 @@ impl Memory {
     }
 
     /// The very samples that came before: a station repeats a message whose answer it missed under a new message id.
-    pub fn has_samples(&self, evidence: &Evidence) -> bool {
-        fingerprint(evidence).is_some_and(|fingerprint| self.samples.contains(&fingerprint))
+    pub(super) fn has_samples(&self, fingerprint: Option<u64>) -> bool {
+        fingerprint.is_some_and(|fingerprint| self.samples.contains(&fingerprint))
     }
 }
 
 /// Samples with a time of their own are the same when all of them are; without one, equal values may well be new.
-fn fingerprint(evidence: &Evidence) -> Option<u64> {
+pub(super) fn fingerprint(evidence: &Evidence) -> Option<u64> {
     let is_plain = evidence.phase == Phase::Update && evidence.seq_no.is_none() && !evidence.readings.is_empty();
     if !is_plain || evidence.readings.iter().any(|reading| reading.measured_at.is_none()) {
         return None;
     }
-    let mut hasher = DefaultHasher::new();
-    (evidence.evse, &evidence.readings).hash(&mut hasher);
-    Some(hasher.finish())
+    let mut sum = Fingerprint(u64::from(evidence.evse));
+    for reading in &evidence.readings {
+        reading.measured_at.map(time::to_millis).hash(&mut sum);
+        for Sample { measurand, context, location, phase, value } in &reading.samples {
+            (measurand, context, location, phase).hash(&mut sum);
+            match value {
+                // As it was sent: a message that comes again says it with the same digits.
+                Value::Number(number) => number.serialize().hash(&mut sum),
+                Value::Signed(text) => text.hash(&mut sum),
+            }
+        }
+    }
+    Some(sum.finish())
+}
+
+/// Tells one message of a session from the 32 before it. Nobody gains by making two alike, so it need not withstand attacks, and it is
+/// made of every message: each word costs a multiplication.
+struct Fingerprint(u64);
+
+impl Hasher for Fingerprint {
+    fn finish(&self) -> u64 {
+        self.0 ^ self.0 >> 32
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        // An odd number without a pattern.
+        self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write_i64(&mut self, number: i64) {
+        self.write_u64(number.cast_unsigned());
+    }
+
+    fn write_isize(&mut self, number: isize) {
+        self.write_u64(number.cast_unsigned() as u64);
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
+    }
 }
 
 /// One event: number, the station's time in milliseconds, phase. A number that comes again with another time or phase is another

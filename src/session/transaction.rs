@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use super::arrival::Arrival;
 use super::evidence::Evidence;
 use super::matching::{self, Match};
-use super::memory::EventKey;
+use super::memory::{EventKey, fingerprint};
 use super::session::{Session, State};
 use super::sessions::{Change, Sessions};
 use super::{OFFLINE_TIME, hold};
@@ -94,13 +94,14 @@ impl Sessions {
             outcome.findings.push(Finding::new("duplicate-event", format!("repeats an event of {}", session.id)));
             return self.keep(session);
         }
-        if session.memory.has_samples(&evidence) {
+        let fingerprint = fingerprint(&evidence);
+        if session.memory.has_samples(fingerprint) {
             outcome.findings.push(Finding::new("duplicate-samples", format!("repeats samples of {}", session.id)));
             return self.keep(session);
         }
         let before = outline(&session);
         session.id_used |= is_named && session.started_at.is_some() && arrival.version == Version::V16;
-        self.apply_event(&mut session, &fact, &evidence, arrival, outcome);
+        self.apply_event(&mut session, &fact, (&evidence, fingerprint), arrival, outcome);
         if before != outline(&session) {
             outcome.changes.push(Change::Updated(Box::new(session.clone())));
         }
@@ -114,7 +115,7 @@ impl Sessions {
         let mut session = self.new_session(arrival.station, arrival.version, fact.tx.take(), arrival.received.at);
         session.start_key = start_key;
         let evidence = Evidence::of(Some(session.number), &mut fact);
-        self.apply_event(&mut session, &fact, &evidence, arrival, outcome);
+        self.apply_event(&mut session, &fact, (&evidence, fingerprint(&evidence)), arrival, outcome);
         outcome.changes.push(Change::Opened(Box::new(session.clone())));
         outcome.evidence = Some(evidence);
         self.keep(session.clone());
@@ -126,13 +127,13 @@ impl Sessions {
         &mut self,
         session: &mut Session,
         fact: &TxFact,
-        evidence: &Evidence,
+        (evidence, fingerprint): (&Evidence, Option<u64>),
         arrival: &Arrival<'_>,
         outcome: &mut Outcome,
     ) {
         let before = (session.started_at, session.stopped_at, session.evse);
         let token_before = session.token.clone();
-        session.memory.add(evidence, arrival.at);
+        session.memory.add_known(evidence, fingerprint, arrival.at);
         learn(session, fact, arrival.token_info.as_ref().map(|info| info.status));
         match fact.phase {
             Phase::Start if session.started_at.is_none() => {

@@ -29,9 +29,11 @@ impl Sum {
 
     fn bytes(&mut self, kind: u64, bytes: &[u8]) {
         self.word(kind << 56 | bytes.len() as u64);
-        for chunk in bytes.chunks(8) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        words.iter().for_each(|word| self.word(u64::from_le_bytes(*word)));
+        if !rest.is_empty() {
             let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
+            word[..rest.len()].copy_from_slice(rest);
             self.word(u64::from_le_bytes(word));
         }
     }
@@ -51,13 +53,17 @@ impl Sum {
             ValueRef::Blob(bytes) => self.bytes(5, bytes),
         }
     }
+
+    fn end(&self) -> i64 {
+        (self.0 ^ self.0 >> 32).cast_signed()
+    }
 }
 
 /// Of values in order.
 pub(super) fn of<'a>(values: impl IntoIterator<Item = ValueRef<'a>>) -> i64 {
     let mut sum = Sum(FACTOR);
     values.into_iter().for_each(|value| sum.value(value));
-    (sum.0 ^ sum.0 >> 32).cast_signed()
+    sum.end()
 }
 
 /// Of a session's row: who pays, at which price, and by which names it goes.
@@ -78,9 +84,16 @@ pub(super) fn of_session(session: &Session) -> i64 {
 /// Whether the columns of [`MESSAGE`], from column `first` on, are as they were written. Rows of before there were checksums pass.
 pub(super) fn holds(row: &Row<'_>, checksum: usize, first: usize) -> rusqlite::Result<bool> {
     let Some(written) = row.get::<_, Option<i64>>(checksum)? else { return Ok(true) };
-    let values = (first..first + MESSAGE_WIDTH).map(|column| row.get_ref(column)).collect::<Result<Vec<_>, _>>()?;
-    let is_older = values[OLDER_WIDTH..].iter().all(|value| *value == ValueRef::Null);
-    Ok(of(values.iter().copied()) == written || (is_older && of(values[..OLDER_WIDTH].iter().copied()) == written))
+    let (mut sum, mut older, mut is_older) = (Sum(FACTOR), 0, true);
+    for place in 0..MESSAGE_WIDTH {
+        if place == OLDER_WIDTH {
+            older = sum.end();
+        }
+        let value = row.get_ref(first + place)?;
+        is_older &= place < OLDER_WIDTH || value == ValueRef::Null;
+        sum.value(value);
+    }
+    Ok(sum.end() == written || (is_older && older == written))
 }
 
 /// Text that is read also when it is not UTF-8 any more.

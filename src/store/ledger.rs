@@ -55,7 +55,9 @@ impl Writer {
         };
         self.connection
             .prepare_cached(
-                "UPDATE session SET start_register = ?2, stop_register = ?3, started_at = ?4, stopped_at = ?5 WHERE number = ?1",
+                // Mostly they are those of the row already: three indexes have nothing to change then.
+                "UPDATE session SET start_register = ?2, stop_register = ?3, started_at = ?4, stopped_at = ?5 WHERE number = ?1 \
+                 AND (start_register, stop_register, started_at, stopped_at) IS NOT (?2, ?3, ?4, ?5)",
             )?
             .execute(params![session, span.first.0, span.last.0, time::to_millis(span.start), time::to_millis(span.end)])?;
         self.learn_power(session, highest_kw)?;

@@ -1,5 +1,7 @@
 //! Sessions and their evidence as rows.
 
+use std::sync::LazyLock;
+
 use chrono::TimeDelta;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tracing::error;
@@ -64,14 +66,35 @@ pub(super) fn insert(connection: &Connection, station: i64, session: &Session) -
         .map(drop)
 }
 
+/// Who charges where, and since when: columns of three indexes, which are left alone where nothing of it has changed.
+const BEGINNING: &str = "evse = ?2, token = ?4, token_kind = ?5, token_status = ?6, started_at = CASE WHEN settled IS NULL THEN ?7 ELSE started_at END, ";
+const REST: &str = "connector = ?3, stopped_at = CASE WHEN settled IS NULL THEN ?8 ELSE stopped_at END, \
+     start_register = CASE WHEN settled IS NULL THEN coalesce(?9, start_register) ELSE start_register END, \
+     stop_register = CASE WHEN settled IS NULL THEN coalesce(?10, stop_register) ELSE stop_register END, stop_reason = ?11, state = ?12, \
+     hold_reason = ?13, hold_detail = NULL, settle_after = ?14, tariff = CASE WHEN settled IS NULL THEN ?15 ELSE tariff END, \
+     findings = ?16, id_used = ?17, reboots = ?18, clock_lag = ?19, checksum = ?20";
+static UPDATE: LazyLock<String> = LazyLock::new(|| format!("UPDATE session SET {BEGINNING}{REST} WHERE number = ?1"));
+static UPDATE_REST: LazyLock<String> = LazyLock::new(|| format!("UPDATE session SET {REST} WHERE number = ?1"));
+
 /// Writes what the machine knows of a session. Times, registers and tariff of a billed one stay those of its bill.
 pub(super) fn update(connection: &Connection, session: &Session) -> rusqlite::Result<()> {
     let row = StateRow::of(session);
-    // The checksum is of what the row will hold: the tariff of the bill, if there is one.
-    let billed: Option<Option<Text>> = connection
-        .prepare_cached("SELECT tariff FROM session WHERE number = ?1 AND settled IS NOT NULL")?
-        .query_row([session.number], |row| row.get(0))
+    let token = session.token.as_ref().map(Token::reveal);
+    let token_kind = session.token.as_ref().map(|token| token.kind.as_str());
+    let token_status = session.token_status.map(AuthStatus::as_str);
+    let started_at = session.started_at.map(time::to_millis);
+    let stored: Option<(bool, Option<Option<Text>>)> = connection
+        .prepare_cached(
+            "SELECT (evse, token, token_kind, token_status) IS (?2, ?3, ?4, ?5) AND (settled IS NOT NULL OR started_at IS ?6), \
+             settled IS NOT NULL, tariff FROM session WHERE number = ?1",
+        )?
+        .query_row(params![session.number, session.evse, token, token_kind, token_status, started_at], |row| {
+            let billed = row.get(1)?;
+            Ok((row.get(0)?, if billed { Some(row.get(2)?) } else { None }))
+        })
         .optional()?;
+    let Some((is_same_beginning, billed)) = stored else { return Ok(()) };
+    // The checksum is of what the row will hold: the tariff of the bill, if there is one.
     let checksum = match billed {
         Some(tariff) => {
             let tariff = tariff.map(|Text(hash)| TariffRef(hash.into()));
@@ -80,24 +103,15 @@ pub(super) fn update(connection: &Connection, session: &Session) -> rusqlite::Re
         None => checksum::of_session(session),
     };
     connection
-        .prepare_cached(
-            "UPDATE session SET evse = ?2, connector = ?3, token = ?4, token_kind = ?5, token_status = ?6, \
-             started_at = CASE WHEN settled IS NULL THEN ?7 ELSE started_at END, \
-             stopped_at = CASE WHEN settled IS NULL THEN ?8 ELSE stopped_at END, \
-             start_register = CASE WHEN settled IS NULL THEN coalesce(?9, start_register) ELSE start_register END, \
-             stop_register = CASE WHEN settled IS NULL THEN coalesce(?10, stop_register) ELSE stop_register END, stop_reason = ?11, state = ?12, \
-             hold_reason = ?13, hold_detail = NULL, settle_after = ?14, \
-             tariff = CASE WHEN settled IS NULL THEN ?15 ELSE tariff END, findings = ?16, id_used = ?17, reboots = ?18, \
-             clock_lag = ?19, checksum = ?20 WHERE number = ?1",
-        )?
+        .prepare_cached(if is_same_beginning { &UPDATE_REST } else { &UPDATE })?
         .execute(params![
             session.number,
             session.evse,
             session.connector,
-            session.token.as_ref().map(Token::reveal),
-            session.token.as_ref().map(|token| token.kind.as_str()),
-            session.token_status.map(AuthStatus::as_str),
-            session.started_at.map(time::to_millis),
+            token,
+            token_kind,
+            token_status,
+            started_at,
             session.stopped_at.map(time::to_millis),
             session.start_register.map(|register| register.0),
             session.stop_register.map(|register| register.0),
