@@ -13,16 +13,18 @@
 //! | [`broker`] | an MQTT 5 broker inside this program |
 //! | [`clock`] | simulated time |
 //! | [`load`] | many small stations at once, for measuring |
+//! | [`history`] | a site's past of months or years, spoken into a store |
 //! | [`model`] | sessions with a known truth through faulty stations, and what the daemon's pure library bills for them |
 //!
 //! Deliberately absent: any import of the package `forecourt` (but for `model::machine`, which holds its library to the truth, and
-//! `model::serve` and the demo, which start the daemon), TLS, signed meter values, tariffs and prices.
+//! `model::serve` and the demo, which start the daemon, and [`history`], which walks through it in its own thread), TLS, signed meter values, tariffs and prices.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod base64;
 pub mod broker;
 pub mod clock;
+pub mod history;
 #[cfg(test)]
 mod csms;
 pub mod load;

@@ -9,6 +9,7 @@
 
 mod beats;
 mod commands;
+pub mod in_process;
 mod key;
 mod logging;
 mod observer;

@@ -10,12 +10,12 @@
 mod meter;
 mod play;
 mod send;
-mod state;
+pub(crate) mod state;
 mod step;
 #[cfg(test)]
 mod tests;
-mod v16;
-mod v2x;
+pub(crate) mod v16;
+pub(crate) mod v2x;
 
 use std::path::Path;
 
