@@ -24,7 +24,7 @@ use super::reading::{self, Fault, Read};
 use super::registry::{Claim, Ousted, Standing};
 use super::settings::Settings;
 use super::shared::{Csms, stopped};
-use super::socket::{Socket, Text, close, is_result, send, text_of};
+use super::socket::{Socket, Stream, Text, close, is_result, send, text_of};
 use crate::observe::MessageOutcome;
 use crate::store::{Content, Job, Message, Stored, WriterHandle};
 use crate::units::{Clock, Finding, StationId, Time, Version};
@@ -101,9 +101,9 @@ impl<'a> Connection<'a> {
     }
 
     /// Serves the connection until it ends; the text says why it did.
-    pub async fn run(
+    pub async fn run<S: Stream>(
         mut self,
-        mut socket: Socket,
+        mut socket: Socket<S>,
         ousted: oneshot::Receiver<Ousted>,
         mut stop: watch::Receiver<bool>,
     ) -> Cow<'static, str> {
@@ -166,6 +166,10 @@ impl<'a> Connection<'a> {
                         let now = Instant::now();
                         if let Some((code, why)) = self.overdue(&socket, now, connected) {
                             return close(socket, code, why).await;
+                        }
+                        // A pong may lie behind the message that waits.
+                        if waiting.is_some() {
+                            heard = now;
                         }
                         if now < heard + self.settings.quiet_after {
                             look.as_mut().reset(self.next_look(now, heard, connected));
@@ -246,7 +250,7 @@ impl<'a> Connection<'a> {
     }
 
     /// What has taken too long.
-    fn overdue(&self, socket: &Socket, now: Instant, connected: Instant) -> Option<(CloseCode, &'static str)> {
+    fn overdue<S: Stream>(&self, socket: &Socket<S>, now: Instant, connected: Instant) -> Option<(CloseCode, &'static str)> {
         if !self.proven && now >= connected + self.settings.unknown_silence {
             return Some((CloseCode::Policy, "an unknown station that says nothing valid"));
         }
@@ -384,7 +388,7 @@ impl<'a> Connection<'a> {
         });
     }
 
-    async fn broken_socket(&self, socket: Socket, error: Error) -> Cow<'static, str> {
+    async fn broken_socket<S: Stream>(&self, socket: Socket<S>, error: Error) -> Cow<'static, str> {
         let too_much = match &error {
             Error::Io(error) => TooMuch::of(error),
             Error::Capacity(CapacityError::MessageTooLong { size, max_size }) => {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 use tokio_tungstenite::accept_hdr_async_with_config;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
@@ -24,7 +25,7 @@ use super::handshake_limits::Handshake;
 use super::inbound::Inbound;
 use super::registry::{Claim, MAX_SILENT_PER_PEER, NoPlace, Peer, Standing};
 use super::shared::{Csms, stopped};
-use super::socket::close;
+use super::socket::{Stream, close};
 use crate::store::Job;
 use crate::units::Version;
 
@@ -32,6 +33,8 @@ const SUBPROTOCOL: &str = "sec-websocket-protocol";
 /// Small: a site has many idle stations. Larger messages grow it for as long as they need.
 const READ_BUFFER: usize = 4 * 1024;
 
+/// Between attempts to accept when the system cannot.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a stop waits for stations to take what is on its way to them. One that does not read must not hold it up.
 const GOODBYE: Duration = Duration::from_secs(3);
 
@@ -40,9 +43,28 @@ pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| io::Error::new(error.kind(), format!("ocpp.listen {address}: {error}")))
 }
 
+/// Where connections come from.
+pub trait Listener: Send + 'static {
+    type Stream: Stream;
+
+    /// The next connection, and who dials. It may be dropped and asked again at any time.
+    fn next(&mut self) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
+}
+
+impl Listener for TcpListener {
+    type Stream = TcpStream;
+
+    async fn next(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (socket, peer) = self.accept().await?;
+        // Answers are small and awaited: waiting to fill a segment would only add latency.
+        let _ = socket.set_nodelay(true);
+        Ok((socket, peer))
+    }
+}
+
 impl Csms {
     /// Accepts on all listeners until `stop` turns true, then closes every connection with 1001 and waits for them.
-    pub async fn serve(self: Arc<Self>, listeners: Vec<TcpListener>, stop: watch::Receiver<bool>) {
+    pub async fn serve<L: Listener>(self: Arc<Self>, listeners: Vec<L>, stop: watch::Receiver<bool>) {
         let mut accepting = JoinSet::new();
         self.listening.all.store(listeners.len(), Ordering::Relaxed);
         for listener in listeners {
@@ -51,12 +73,12 @@ impl Csms {
         while accepting.join_next().await.is_some() {}
     }
 
-    async fn accept(self: Arc<Self>, listener: TcpListener, mut stop: watch::Receiver<bool>) {
+    async fn accept<L: Listener>(self: Arc<Self>, mut listener: L, mut stop: watch::Receiver<bool>) {
         let mut connections = JoinSet::new();
         let listening = Open::count(&self.listening.open);
         loop {
             tokio::select! {
-                accepted = listener.accept() => match accepted {
+                accepted = listener.next() => match accepted {
                     Ok((socket, peer)) => match self.handshakes.begin(Peer::of(peer.ip())) {
                         Some(handshake) => drop(connections.spawn(Arc::clone(&self).welcome(socket, peer, handshake, stop.clone()))),
                         None => if let Some(unsaid) = self.turned_away.line() {
@@ -66,7 +88,7 @@ impl Csms {
                     // Out of file descriptors and the like: accepting again at once would spin.
                     Err(error) => {
                         warn!(%error, "cannot accept a connection");
-                        tokio::time::sleep(Duration::from_millis(100)).await;
+                        sleep(ACCEPT_PAUSE).await;
                     }
                 },
                 Some(ended) = connections.join_next() => {
@@ -79,20 +101,18 @@ impl Csms {
         }
         drop((listener, listening));
         let goodbyes = async { while connections.join_next().await.is_some() {} };
-        if tokio::time::timeout(GOODBYE, goodbyes).await.is_err() {
+        if timeout(GOODBYE, goodbyes).await.is_err() {
             warn!(stations = connections.len(), "stations that do not take our goodbye are left without one");
         }
     }
 
-    async fn welcome(
+    async fn welcome<S: Stream>(
         self: Arc<Self>,
-        socket: TcpStream,
+        socket: S,
         peer: SocketAddr,
         handshake: Handshake,
         mut stop: watch::Receiver<bool>,
     ) {
-        // Answers are small and awaited: waiting to fill a segment would only add latency.
-        let _ = socket.set_nodelay(true);
         let mut chosen = None;
         #[allow(clippy::result_large_err)] // tungstenite's signature
         let check_upgrade = |request: &Request, response: Response| self.check_upgrade(request, response, peer, &mut chosen);
@@ -108,7 +128,7 @@ impl Csms {
         let upgraded = tokio::select! {
             biased;
             () = stopped(&mut stop) => return,
-            upgraded = tokio::time::timeout(self.settings.handshake_timeout, upgrade) => upgraded,
+            upgraded = timeout(self.settings.handshake_timeout, upgrade) => upgraded,
         };
         let mut socket = match upgraded {
             Ok(Ok(socket)) => socket,

@@ -40,6 +40,8 @@ mod request;
 mod settings;
 mod shared;
 mod socket;
+#[cfg(test)]
+mod tests;
 
 pub use listener::bind;
 pub use registry::MAX_PROVEN;

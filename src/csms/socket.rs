@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use futures_util::SinkExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message as Frame;
@@ -18,7 +18,12 @@ use crate::units::Finding;
 /// How long a station may take to read one frame.
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 
-pub type Socket = WebSocketStream<Inbound<TcpStream>>;
+/// What a connection runs over: TCP, and pipes in memory for scripts.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
+
+pub type Socket<S> = WebSocketStream<Inbound<S>>;
 
 /// A data frame as text.
 pub struct Text<'a> {
@@ -46,7 +51,7 @@ pub fn text_of(frame: &Frame) -> Option<Text<'_>> {
     (!text.trim().is_empty()).then_some(Text { text, mended: finding.map(|finding| (bytes, finding)) })
 }
 
-pub async fn send(socket: &mut Socket, frame: Frame) -> Result<(), Cow<'static, str>> {
+pub async fn send<S: Stream>(socket: &mut Socket<S>, frame: Frame) -> Result<(), Cow<'static, str>> {
     match timeout(SEND_TIMEOUT, socket.send(frame)).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(error.to_string().into()),
@@ -54,7 +59,7 @@ pub async fn send(socket: &mut Socket, frame: Frame) -> Result<(), Cow<'static, 
     }
 }
 
-pub async fn close(mut socket: Socket, code: CloseCode, why: &'static str) -> Cow<'static, str> {
+pub async fn close<S: Stream>(mut socket: Socket<S>, code: CloseCode, why: &'static str) -> Cow<'static, str> {
     let frame = CloseFrame { code, reason: why.into() };
     // The other side may be gone; then there is nobody to be polite to.
     let _ = timeout(SEND_TIMEOUT, socket.close(Some(frame))).await;

@@ -65,6 +65,19 @@ impl WriterHandle {
     }
 }
 
+#[cfg(test)]
+impl WriterHandle {
+    /// A way in without a writer: whoever has the other end is the store.
+    pub fn scripted() -> (Self, tokio_mpsc::UnboundedReceiver<Job>) {
+        let (jobs, submitted) = tokio_mpsc::unbounded_channel();
+        (Self { jobs, available: Arc::new(AtomicBool::new(true)), queue: Arc::default() }, submitted)
+    }
+
+    pub fn set_available(&self, available: bool) {
+        self.available.store(available, Ordering::Relaxed);
+    }
+}
+
 /// Hands jobs to the writer thread. It runs after the connections that were ready have spoken, so what they submitted goes over
 /// in one piece: one wake-up of the thread and one transaction instead of one per message.
 pub(super) async fn gather(mut submitted: tokio_mpsc::UnboundedReceiver<Job>, groups: mpsc::Sender<Vec<Job>>) {
