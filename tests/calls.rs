@@ -251,6 +251,8 @@ async fn after_a_kill_a_call_is_unknown_and_only_a_harmless_one_is_asked_again()
     let audit = site.query("SELECT actor, object, after, reason FROM v_audit ORDER BY audit_id DESC LIMIT 1", &[]);
     let audit: Vec<&str> = audit[0].iter().flatten().map(String::as_str).collect();
     assert_eq!(audit[..3], ["forecourt", "CP-1", "GetConfiguration {}"]);
+    let role = "SELECT role FROM v_audit ORDER BY audit_id DESC LIMIT 2";
+    assert_eq!(site.query(role, &[]), ["program", "operator"].map(|role| [Some(role.to_owned())]));
     assert!(audit[3].contains("asked again after a restart: the answer to call 1 of"), "{audit:?}");
     // Killed again before the answer: that was once.
     site.kill9();

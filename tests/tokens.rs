@@ -102,6 +102,58 @@ async fn a_token_gets_what_the_list_says_at_once_and_after_a_restart() {
     );
 }
 
+/// Authorize names no EVSE in either version; the start of a transaction does.
+#[tokio::test]
+async fn a_token_may_be_for_one_evse_and_an_evse_may_have_its_own_tariff() {
+    let fast =
+        json!({"country_code": "DE", "party_id": "TST", "id": "fast", "currency": "EUR", "last_updated": "2020-01-01T00:00:00Z",
+        "elements": [{"price_components": [{"type": "ENERGY", "price": 0.9, "step_size": 1}]}]})
+        .to_string();
+    let tariffs = [Plan::default().tariffs, vec![("fast.json".to_owned(), fast)]].concat();
+    let stations =
+        ["CP-16", "CP-2"].map(|id| format!("[[station]]\nid = \"{id}\"\nevse_tariffs = [\"plain\", \"fast\"]\n")).concat();
+    let mut site = Site::new(&Plan { tariffs, stations, ..Plan::default() });
+    site.start().await;
+    let said = site.forecourt(&["token", "add", "04AA", "--stations", "CP-2/0"]);
+    assert_eq!((said.code, said.err.contains("\"CP-2/0\" is neither STATION nor STATION/EVSE")), (2, true), "{said:?}");
+    site.forecourt(&["token", "add", "04AA", "--stations", "cp-16/2,CP-2/2"]).ok();
+    for (station, version, verdict) in [("CP-16", V16, "idTagInfo"), ("CP-2", V201, "idTokenInfo")] {
+        let mut socket = Socket::station(site.port, station, version).await;
+        assert_eq!(authorize(&mut socket, version, "04AA").await["status"], "Accepted");
+        for evse in [1, 2] {
+            let tx = format!("{station}-tx-{evse}");
+            let (action, mut payload) = transaction::start(version, &tx, 1_000, &format!("2026-11-20T0{evse}:00:00Z"));
+            if version == V16 {
+                payload["connectorId"] = json!(evse);
+                payload["idTag"] = json!("04AA");
+            } else {
+                payload["evse"] = json!({"id": evse, "connectorId": 1});
+                payload["idToken"] = json!({"idToken": "04AA", "type": "ISO14443"});
+            }
+            let answer = socket.call(&format!("{tx}-s"), action, payload).await;
+            assert_eq!(answer[verdict]["status"], if evse == 2 { "Accepted" } else { "Invalid" }, "{tx}");
+            let (action, mut payload) = transaction::stop(version, &tx, &answer, 6_000, &format!("2026-11-20T0{evse}:30:00Z"));
+            // The station does not say again at which EVSE; the token is judged there all the same.
+            payload.as_object_mut().unwrap().remove("evse");
+            if version == V16 {
+                payload["idTag"] = json!("04AA");
+            } else {
+                payload["idToken"] = json!({"idToken": "04AA", "type": "ISO14443"});
+            }
+            let answer = socket.call(&format!("{tx}-e"), action, payload).await;
+            assert_eq!(answer[verdict]["status"], if evse == 2 { "Accepted" } else { "Invalid" }, "{tx}");
+        }
+    }
+    site.settled().await;
+    let rows = site.query("SELECT evse, tariff_id, state, hold_reason FROM v_session ORDER BY session_id", &[]);
+    let told: Vec<String> = rows.iter().map(|row| row.iter().flatten().cloned().collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(told, ["1 plain held not-authorized", "2 fast done", "1 plain held not-authorized", "2 fast done"]);
+    let why = site.forecourt(&["token", "why", "04aa", "--station", "CP-2/1"]).ok();
+    assert!(why.out.starts_with("…04AA at CP-2/1: Invalid\n") || why.out.contains("at CP-2/1: Invalid"), "{why:?}");
+    assert!(why.out.contains("cp-16/2, CP-2/2"), "{why:?}");
+    site.stop().await;
+}
+
 #[tokio::test]
 async fn a_pin_on_the_list_is_shown_nowhere() {
     let site = site("accept").await;

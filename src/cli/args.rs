@@ -174,6 +174,23 @@ pub enum Command {
 
 #[derive(Debug, Subcommand)]
 pub enum StationVerb {
+    /// Accept it: it is served from its next BootNotification on, also when it is not in the configuration
+    Adopt {
+        /// Identity of the station
+        id: String,
+        /// Why; kept in the audit
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+    },
+    /// Reject it: its boot is answered Rejected, and its tokens are not accepted
+    #[command(visible_alias = "reject")]
+    Block {
+        /// Identity of the station
+        id: String,
+        /// Why; kept in the audit
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+    },
     /// Send it a message of its OCPP version, verbatim, and wait for the answer
     Call {
         /// Identity of the station
@@ -246,8 +263,8 @@ pub enum TokenVerb {
         /// Not accepted from then on: 2027-01-31 (the beginning of that day at the site) or RFC 3339
         #[arg(long, value_name = "WHEN")]
         expires: Option<String>,
-        /// Where it may charge [default: everywhere]
-        #[arg(long, value_name = "ID", value_delimiter = ',')]
+        /// Where it may charge: STATION, or STATION/EVSE (1.6: connector) [default: everywhere]
+        #[arg(long, value_name = "PLACE", value_delimiter = ',')]
         stations: Vec<String>,
         /// Id of the tariff for its sessions [default: the station's]
         #[arg(long, value_name = "ID")]
@@ -281,8 +298,8 @@ pub enum TokenVerb {
     /// What a token gets, and why
     Why {
         token: String,
-        /// At this station [default: at any that its entry does not exclude]
-        #[arg(long, value_name = "ID")]
+        /// At this station, or at STATION/EVSE [default: at any that its entry does not exclude]
+        #[arg(long, value_name = "PLACE")]
         station: Option<String>,
     },
 }

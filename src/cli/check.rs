@@ -135,7 +135,8 @@ fn policy(config: &Config, report: &mut Report) {
     let listen: Vec<String> = ocpp.listen.iter().map(|address| format!("ws://{address}{}", ocpp.path)).collect();
     report.say(format_args!("stations connect to {}", listen.join(", ")));
     report.say(match ocpp.unknown_stations {
-        UnknownStations::Reject => "other stations are turned away",
+        UnknownStations::Reject => "other stations are turned away, unless they were adopted",
+        UnknownStations::Inbox => "other stations wait in the inbox until they are adopted",
         _ => "other stations are accepted (ocpp.unknown_stations), without a password",
     });
     report.say(match ocpp.unknown_tokens {

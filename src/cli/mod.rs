@@ -64,6 +64,12 @@ fn dispatch(args: &Args) -> Result<Exit, Failure> {
             let socket = load_config(args)?.site.control_socket;
             station::call(&socket, id, action, payload.as_deref(), *timeout, reason, &output)
         }
+        Command::Station { verb: StationVerb::Adopt { id, reason } } => {
+            station::register(&load_config(args)?.site.control_socket, id, "accepted", reason, &output)
+        }
+        Command::Station { verb: StationVerb::Block { id, reason } } => {
+            station::register(&load_config(args)?.site.control_socket, id, "rejected", reason, &output)
+        }
         Command::Tariff { verb: TariffVerb::Reload { reason } } => {
             tariff::reload(&load_config(args)?.site.control_socket, reason, &output)
         }

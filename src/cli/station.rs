@@ -41,6 +41,23 @@ pub fn call(
     show(&reply, output)
 }
 
+/// Decides whether a station is served.
+pub fn register(socket: &Path, id: &str, registration: &str, reason: &str, output: &Output) -> Result<Exit, Failure> {
+    let (station, registration, reason) = (id.to_owned(), registration.to_owned(), reason.to_owned());
+    let reply = ask::ask(socket, &Command::StationRegister { station, registration, reason }, SLACK)?;
+    let result = reply.value();
+    if result.is_null() {
+        return ask::ended(&reply);
+    }
+    if output.machine() {
+        output.object(&result)?;
+    } else {
+        let text = |name: &str| result.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
+        output.line(format!("{} is {} (was {})", text("station"), text("registration"), text("before")))?;
+    }
+    Ok(Exit::Ok)
+}
+
 /// `-` reads it from standard input; none is an empty object.
 fn read_payload(payload: Option<&str>) -> Result<String, Failure> {
     let mut text = payload.unwrap_or("{}").to_owned();

@@ -16,6 +16,18 @@ use crate::observe::{MessageCounts, Snapshot};
 use crate::store::{Holder, Link, Reader, Rows, STATIONS_AND_OPEN_SESSIONS, Summary, holder};
 use crate::units::{Time, time};
 
+const LABELLED_STATIONS: Columns = &[
+    "station",
+    "label",
+    "state",
+    "since_at",
+    "ocpp_version",
+    "vendor",
+    "model",
+    "connectors",
+    "open_sessions",
+    "last_message_at",
+];
 const STATIONS: Columns = &[
     "station",
     "state",
@@ -160,7 +172,22 @@ pub fn stations(store: &Reader, path: &Path, socket: Option<&Path>, output: &Out
     } else if let Some(live) = live(socket, &store.summary()?) {
         connected_now(&mut rows, &live);
     }
-    output.rows(&rows, STATIONS)
+    if !output.machine() {
+        show_registration(&mut rows);
+    }
+    let label = rows.columns.iter().position(|name| name == "label");
+    let is_labelled = label.is_some_and(|place| rows.rows.iter().any(|row| !row[place].is_null()));
+    output.rows(&rows, if is_labelled { LABELLED_STATIONS } else { STATIONS })
+}
+
+/// For people: what is not accepted says so beside its state.
+fn show_registration(rows: &mut Rows) {
+    let Some(place) = rows.columns.iter().position(|name| name == "registration") else { return };
+    let registrations: Vec<Json> = rows.rows.iter().map(|row| row[place].clone()).collect();
+    rows.overwrite("state", |row, state| match (registrations[row].as_str(), state.as_str()) {
+        (Some(registration @ ("pending" | "rejected")), Some(state)) => json!(format!("{state}, {registration}")),
+        _ => state.clone(),
+    });
 }
 
 pub fn problems(store: &Reader, Limit { limit }: Limit, output: &Output) -> Result<Exit, Failure> {

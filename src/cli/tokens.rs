@@ -18,7 +18,7 @@ use crate::clock;
 use crate::config::{Config, Site};
 use crate::control::{Command, TokenEntry};
 use crate::fact::AuthStatus;
-use crate::station::{Authorizer, ListedToken, UnknownTokens};
+use crate::station::{Authorizer, ListedToken, Place, UnknownTokens};
 use crate::store::Reader;
 use crate::units::{StationId, Time, Token, TokenKind, time};
 
@@ -204,13 +204,17 @@ pub fn why(store: &Reader, config: &Config, token: &str, station: Option<&str>, 
     let now = store.clock()?.now(clock::system_now());
     let listed = store.token(&token)?;
     let unknown = UnknownTokens::from(config.ocpp.unknown_tokens);
-    let mut authorizer = Authorizer::new(unknown);
+    let mut authorizer = Authorizer::default();
     if let Some(listed) = &listed {
         authorizer.set(listed.clone());
     }
-    let anywhere = || listed.as_ref().and_then(|listed| listed.stations.first().cloned()).unwrap_or_else(|| StationId::new(""));
-    let at = station.map_or_else(anywhere, StationId::new);
-    let status = authorizer.authorize(&at, &token, now).status;
+    let anywhere = || listed.as_ref().and_then(|listed| listed.places.first().cloned());
+    let place = |text| {
+        Place::parse(text).ok_or_else(|| Failure::new(Exit::Usage, format!("{text:?} is neither STATION nor STATION/EVSE")))
+    };
+    let at = station.map(place).transpose()?.or_else(anywhere);
+    let (at, evse) = at.map_or_else(|| (StationId::new(""), None), |place| (place.station().clone(), place.evse()));
+    let status = authorizer.authorize(&at, evse, &token, unknown, now).status;
     let why = reason(listed.as_ref(), status, unknown);
     // A PIN is shown as one, though whoever asks does not say that it is.
     let shown = listed.as_ref().map_or(&token, |listed| &listed.token).masked();
@@ -218,7 +222,7 @@ pub fn why(store: &Reader, config: &Config, token: &str, station: Option<&str>, 
         let listed = listed.map(|listed| {
             json!({"type": listed.token.kind.as_str(), "status": listed.status.as_str(), "group": listed.group,
                 "expires_at": listed.expires_at.map(time::rfc3339), "tariff_id": listed.tariff,
-                "stations": listed.stations.iter().map(StationId::as_str).collect::<Vec<_>>()})
+                "stations": listed.places.iter().map(Place::to_string).collect::<Vec<_>>()})
         });
         let said = json!({"token": shown, "station": station, "status": status.as_str(), "why": why, "listed": listed});
         output.object(&said)?;
@@ -250,8 +254,8 @@ fn describe(listed: &ListedToken, output: &Output) -> Result<(), Failure> {
     if let Some(end) = listed.expires_at {
         output.line(format!("expires   {}", output.local(&time::rfc3339(end))))?;
     }
-    if !listed.stations.is_empty() {
-        output.line(format!("stations  {}", listed.stations.iter().map(StationId::as_str).collect::<Vec<_>>().join(", ")))?;
+    if !listed.places.is_empty() {
+        output.line(format!("stations  {}", listed.places.iter().map(Place::to_string).collect::<Vec<_>>().join(", ")))?;
     }
     if let Some(group) = &listed.group {
         output.line(format!("group     {group}"))?;

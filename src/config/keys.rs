@@ -164,7 +164,7 @@ section! {
         versions: Vec<Version> = Default("ocpp2.1, ocpp2.0.1, ocpp1.6"), some("OCPP versions", word::<Version>);
         /// Told to stations in the answer to their BootNotification.
         heartbeat_s: u32 = Default("300"), number(10, 86_400, "seconds");
-        /// Without effect: for stations that are Pending or Rejected, and every station is Accepted.
+        /// Told to stations that are Pending or Rejected instead.
         boot_retry_s: u32 = Default("60"), number(1, 86_400, "seconds");
         unknown_stations: UnknownStations = Default("accept"), word;
         unknown_tokens: UnknownTokens = Default("accept"), word;
@@ -189,15 +189,17 @@ section! {
     /// One known station.
     Station = "station" {
         id: String = Required("id = \"CP-1\""), station_id;
-        /// For people. Default: the id. Without effect: it is shown nowhere yet.
+        /// For people, in lists beside the id.
         label: String = Default(""), or_empty(text(100));
         /// eMI3 ids, that of EVSE 1 first.
         evse_ids: Vec<String> = Default(""), list(64, "EVSE ids", name(48, "*-_."));
         max_power_kw: Option<Decimal> = Default(""), optional(kilowatts);
-        /// Where on the site. Without effect: there are no reports.
+        /// Where on the site, for people: `v_station` has it.
         area: Option<String> = Default(""), optional(text(50));
         /// A tariff id; default: `tariff.default`.
         tariff: Option<String> = Default(""), optional(text(36));
+        /// Tariff ids, that of EVSE 1 (1.6: connector) first; where it ends, `tariff` counts.
+        evse_tariffs: Vec<String> = Default(""), list(64, "tariff ids", text(36));
         quirks: Vec<Quirk> = Default(""), list(16, "quirks", word::<Quirk>);
     }
 }

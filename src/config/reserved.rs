@@ -31,7 +31,6 @@ pub(super) const RESERVED: &[Reserved] = &[
     Reserved { key: "store.min_free_mb", values: All, why: "this version does not watch the free space" },
     Reserved { key: "ocpp.tls", values: All, why: "this version speaks plain ws:// only" },
     Reserved { key: "ocpp.security_profile", values: Only(&["1", "2", "3"]), why: "this version has neither station passwords nor TLS, so the minimum must be 0" },
-    Reserved { key: "ocpp.unknown_stations", values: Only(&["inbox"]), why: "this version has no inbox yet, only \"accept\" and \"reject\"" },
     Reserved { key: "station.security_profile", values: All, why: "this version has neither station passwords nor TLS" },
     Reserved { key: "station.password_file", values: All, why: "this version has no station passwords" },
     Reserved { key: "station.quirks", values: AllBut(&["assume-ocpp1.6"]), why: "this version knows only the quirk \"assume-ocpp1.6\"" },

@@ -38,6 +38,8 @@ word! {
     UnknownStations {
         /// It may connect and charge.
         Accept = "accept",
+        /// It may connect, and waits for a person to adopt it; meanwhile its tokens are not accepted.
+        Inbox = "inbox",
         /// Its upgrade is answered with 404.
         Reject = "reject",
     }

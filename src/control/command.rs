@@ -9,6 +9,12 @@ use serde_json::value::{RawValue, to_raw_value};
 #[serde(tag = "command", rename_all = "kebab-case")]
 pub enum Command {
     StationCall(StationCall),
+    /// Whether a station is served: `accepted`, `pending` or `rejected`.
+    StationRegister {
+        station: String,
+        registration: String,
+        reason: String,
+    },
     /// The tariff files are read again.
     TariffReload {
         reason: String,
@@ -37,6 +43,7 @@ impl Command {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::StationCall(_) => "station call",
+            Self::StationRegister { .. } => "station register",
             Self::TariffReload { .. } => "tariff reload",
             Self::TokenSet { .. } => "token set",
             Self::TokenBlock { .. } => "token block",
@@ -77,7 +84,7 @@ pub struct TokenEntry {
     pub group: Option<String>,
     /// RFC 3339.
     pub expires: Option<String>,
-    /// Where it may charge; none: everywhere.
+    /// Where it may charge, `STATION` or `STATION/EVSE`; none: everywhere.
     pub stations: Vec<String>,
     /// Tariff id for its sessions; none: the station's.
     pub tariff: Option<String>,

@@ -193,10 +193,10 @@ impl Csms {
         let identity = handshake::identity(&self.settings, path)?;
         let known = self.registry.canonical(&identity);
         let configured = known.as_ref().is_some_and(|id| self.settings.stations.contains(id));
-        if self.settings.only_known && !configured {
+        if self.settings.only_known && !configured && !self.is_adopted(&identity) {
             return Err(Refused::new(
                 404,
-                format!("station {identity} is not in the configuration ([[station]] id = \"{identity}\")"),
+                format!("station {identity} is not in the configuration ([[station]] id = \"{identity}\"), nor adopted"),
             ));
         }
         let assume = known.as_ref().is_some_and(|id| self.settings.assume_v16.contains(id));

@@ -25,7 +25,7 @@
 //!                                                                    292 MiB, below MemoryMax=512M of the unit;
 //!   with the largest max_message_kb (16 MiB, Budgets 34 MiB)         420 MiB
 //! ```
-//! Deliberately absent for now: TLS and security profiles, permessage-deflate (RFC 7692), the Pending state.
+//! Deliberately absent for now: TLS and security profiles, permessage-deflate (RFC 7692).
 
 mod calls;
 mod connection;

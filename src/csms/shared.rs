@@ -1,7 +1,8 @@
 //! What all connections of stations share.
 
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
@@ -23,6 +24,8 @@ pub struct Csms {
     pub clock: Clock,
     pub live: Arc<Live>,
     pub(super) registry: Registry,
+    /// Folded identities of stations that a person has accepted: they may connect like configured ones.
+    adopted: Mutex<HashSet<String>>,
     pub(super) budgets: Budgets,
     pub(super) handshakes: Arc<Handshakes>,
     /// Sockets that accept connections now, and all that should.
@@ -57,7 +60,14 @@ impl Csms {
     }
 
     /// `proven`: stations of the store that have said something valid, the last one heard of first.
-    pub fn new(settings: Settings, proven: Vec<StationId>, store: WriterHandle, clock: Clock, live: Arc<Live>) -> Arc<Self> {
+    pub fn new(
+        settings: Settings,
+        proven: Vec<StationId>,
+        adopted: Vec<StationId>,
+        store: WriterHandle,
+        clock: Clock,
+        live: Arc<Live>,
+    ) -> Arc<Self> {
         let registry = Registry::new(settings.max_connections, &settings.stations, proven);
         let budgets = Budgets::new(&settings);
         Arc::new(Self {
@@ -66,11 +76,28 @@ impl Csms {
             clock,
             live,
             registry,
+            adopted: Mutex::new(adopted.iter().map(|station| station.as_str().to_lowercase()).collect()),
             budgets,
             handshakes: Arc::default(),
             listening: Listening::default(),
             turned_away: Quiet::default(),
         })
+    }
+}
+
+impl Csms {
+    /// A person has decided whether a station is served.
+    pub fn set_adopted(&self, station: &StationId, is_adopted: bool) {
+        let (name, mut adopted) = (station.as_str().to_lowercase(), self.adopted.lock().unwrap_or_else(PoisonError::into_inner));
+        if is_adopted {
+            adopted.insert(name);
+        } else {
+            adopted.remove(&name);
+        }
+    }
+
+    pub(super) fn is_adopted(&self, identity: &str) -> bool {
+        self.adopted.lock().unwrap_or_else(PoisonError::into_inner).contains(&identity.to_lowercase())
     }
 }
 

@@ -12,8 +12,9 @@ use super::tariffs::{Reloader, TariffChange};
 use super::tokens::Tokens;
 use crate::control::{Command, Outcome, Reply, StationCall};
 use crate::csms::{CallOutcome, CallRequest, Csms};
+use crate::fact::Registration;
 use crate::ocpp::call::{NotSent, Verdict, verdict};
-use crate::store::CallEnd;
+use crate::store::{CallEnd, Registering, RegistrationOutcome};
 use crate::units::{compact, printable};
 
 /// No station takes longer for anything it answers at all.
@@ -35,6 +36,9 @@ impl Commands {
     pub async fn carry_out(self, command: Command, actor: String) -> Reply {
         match command {
             Command::StationCall(call) => station_call(&self.csms, call, actor).await,
+            Command::StationRegister { station, registration, reason } => {
+                station_register(&self.csms, station, &registration, reason, actor).await
+            }
             Command::TariffReload { reason } => tariff_reload(&self.tariffs, &reason, &actor).await,
             Command::TokenSet { reason, .. } | Command::TokenBlock { reason, .. } | Command::TokenRemove { reason, .. }
                 if is_long(&reason) =>
@@ -82,6 +86,28 @@ async fn tariff_reload(tariffs: &Reloader, reason: &str, actor: &str) -> Reply {
             Reply::new(Outcome::Done, String::new(), &changes.iter().map(row).collect::<Value>())
         }
         Err(error) => Reply::refused(Outcome::Refused, format!("the tariffs stay as they are: {error}")),
+    }
+}
+
+/// A person decides whether a station is served; its next BootNotification is answered so.
+async fn station_register(csms: &Csms, station: String, registration: &str, reason: String, actor: String) -> Reply {
+    if is_long(&reason) {
+        return long_reason();
+    }
+    let Some(to) = Registration::from_name(registration) else {
+        return Reply::refused(Outcome::Usage, "a registration is accepted, pending or rejected".to_owned());
+    };
+    let unknown = format!("no station {station} has connected or was turned away; forecourt stations lists them");
+    let registering = Registering { station, to, actor, reason, at: (csms.clock)().at };
+    match csms.store.register(registering).await {
+        Ok(RegistrationOutcome::Registered { station, before }) => {
+            csms.set_adopted(&station, to == Registration::Accepted);
+            let [before, to] = [before, to].map(|one| one.as_str().to_lowercase());
+            let result = json!({"station": station.as_str(), "before": before, "registration": to});
+            Reply::new(Outcome::Done, String::new(), &result)
+        }
+        Ok(RegistrationOutcome::UnknownStation) => Reply::refused(Outcome::NotFound, unknown),
+        Err(_) => Reply::refused(Outcome::Refused, "the store cannot commit; the station stays as it is".to_owned()),
     }
 }
 

@@ -46,7 +46,8 @@ use crate::observe::Live;
 use crate::ocpp::{Outgoing, call, station_settings};
 use crate::record::{Hash, Signer as _};
 use crate::store::{
-    CallText, OpenError, PATIENT, Parts, QUICK, Reader, Reply, Signals, Signing, SiteFacts, StoreError, Writer, WriterHandle,
+    CallText, ConfiguredStation, OpenError, PATIENT, Parts, QUICK, Reader, Reply, Signals, Signing, SiteFacts, StoreError,
+    Writer, WriterHandle,
 };
 use crate::units::{StationId, Version};
 
@@ -183,7 +184,14 @@ impl Daemon {
         }
         let uplink = uplink.map(|uplink| tokio::spawn(uplink.run(stopping.clone())));
 
-        let csms = Csms::new(csms_settings(&config), proven_stations(path)?, store.clone(), clock.as_clock(), Arc::clone(&live));
+        let csms = Csms::new(
+            csms_settings(&config),
+            proven_stations(path)?,
+            Reader::open(path, QUICK)?.adopted_stations()?,
+            store.clone(),
+            clock.as_clock(),
+            Arc::clone(&live),
+        );
         let reloader = Arc::new(tariffs::Reloader::new(config.clone(), store.clone(), clock.as_clock(), &known_tariffs));
         let tokens = tokens::Tokens { store: store.clone(), clock: clock.as_clock() };
         let observer = observer::Observer {
@@ -337,8 +345,13 @@ fn site_facts(config: &Config) -> SiteFacts {
         time_zone: config.site.time_zone.name().to_owned(),
         currency: config.site.currency.code.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        stations: config.stations.iter().map(|station| station.id.clone()).collect(),
+        stations: config.stations.iter().map(configured_station).collect(),
     }
+}
+
+fn configured_station(station: &crate::config::Station) -> ConfiguredStation {
+    let label = (station.label != station.id).then(|| station.label.clone());
+    ConfiguredStation { id: station.id.clone(), label, area: station.area.clone() }
 }
 
 /// A hash of the machine's id, which is not to be shown to others itself (machine-id(5)).

@@ -24,7 +24,7 @@ use crate::config::Config;
 use crate::ocpp;
 use crate::rating::Catalogue;
 use crate::record::SigningKey;
-use crate::store::{Job, JournalRow, PATIENT, Reader, SiteFacts, Step, StoreError, TokenChanges, compare};
+use crate::store::{Job, JournalRow, PATIENT, Reader, Registering, SiteFacts, Step, StoreError, TokenChanges, compare};
 use crate::units::Time;
 
 /// Differences told; more say nothing new.
@@ -83,6 +83,11 @@ impl Replay<'_> {
                 let (actor, reason, at) = (String::new(), String::new(), self.site.now());
                 let changes = TokenChanges { set, block: Vec::new(), remove, actor, reason, at };
                 self.site.jobs.push(Job::Tokens(Box::new(changes), oneshot::channel().0));
+            }
+            Step::Registration(station, to) => {
+                let (actor, reason, at) = (String::new(), String::new(), self.site.now());
+                let registering = Registering { station, to, actor, reason, at };
+                self.site.jobs.push(Job::Register(Box::new(registering), oneshot::channel().0));
             }
             Step::Verdict { session, at } => {
                 self.site.flush()?;

@@ -74,7 +74,10 @@ fn files(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
 
 fn named(config: &Config, catalogue: &Catalogue) -> Result<(), TariffsError> {
     let default = config.tariff.default.as_ref().map(|id| ("tariff.default".to_owned(), id));
-    let own = config.stations.iter().filter_map(|station| Some((format!("station {}", station.id), station.tariff.as_ref()?)));
+    let own = config.stations.iter().flat_map(|station| {
+        let ids = station.tariff.iter().chain(&station.evse_tariffs);
+        ids.map(|id| (format!("station {}", station.id), id))
+    });
     for (key, id) in default.into_iter().chain(own) {
         let known: Vec<&str> = catalogue.tariffs().iter().map(|tariff| tariff.id.as_str()).collect();
         if !known.iter().any(|known| known.eq_ignore_ascii_case(id)) {

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use super::tariffs::Reloader;
 use crate::control::{Outcome, Reply, TokenEntry};
 use crate::fact::AuthStatus;
-use crate::station::ListedToken;
+use crate::station::{ListedToken, Place};
 use crate::store::{TokenChanges, TokenCounts, WriterHandle};
-use crate::units::{Clock, StationId, Time, Token, TokenKind};
+use crate::units::{Clock, Time, Token, TokenKind};
 
 /// 1.6 IdToken, and so parentIdTag (§7.28).
 const MAX_GROUP: usize = 20;
@@ -115,16 +115,19 @@ fn listed(entry: TokenEntry) -> Result<ListedToken, String> {
     if stations.len() > MAX_STATIONS {
         return Err(format!("at most {MAX_STATIONS} stations can be named; without any a token may charge everywhere"));
     }
-    let is_identity = |id: &String| (1..=MAX_STATION).contains(&id.chars().count()) && !id.chars().any(char::is_control);
-    if let Some(bad) = stations.iter().find(|id| !is_identity(id)) {
-        return Err(format!("{bad:?} can be no station's identity"));
-    }
+    let place = |text: &String| {
+        let is_identity =
+            |place: &Place| place.station().as_str().chars().count() <= MAX_STATION && !text.chars().any(char::is_control);
+        Place::parse(text)
+            .filter(is_identity)
+            .ok_or_else(|| format!("{text:?} is neither STATION nor STATION/EVSE, such as CP-1 or CP-1/2"))
+    };
     Ok(ListedToken {
         token: Token::new(kind, &token),
         status,
         group: group.map(Into::into),
         expires_at,
-        stations: stations.iter().map(|id| StationId::new(id)).collect(),
+        places: stations.iter().map(place).collect::<Result<_, _>>()?,
         tariff: tariff.map(|id| id.trim().to_owned()).filter(|id| !id.is_empty()),
     })
 }

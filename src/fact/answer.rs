@@ -32,7 +32,7 @@ pub enum Answer {
     UnknownVendor,
 }
 
-/// In this version every station is `Accepted`.
+/// Whether a station is served: `Pending` waits in the inbox for a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Registration {
     Accepted,
@@ -47,6 +47,10 @@ impl Registration {
             Self::Pending => "Pending",
             Self::Rejected => "Rejected",
         }
+    }
+
+    pub fn from_name(text: &str) -> Option<Self> {
+        [Self::Accepted, Self::Pending, Self::Rejected].into_iter().find(|one| one.as_str().eq_ignore_ascii_case(text))
     }
 }
 

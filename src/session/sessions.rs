@@ -126,6 +126,15 @@ impl Sessions {
         }
     }
 
+    /// The EVSE that a transaction message is about: what it says itself, else what is known of its session.
+    pub fn evse_of(&self, id: &StationId, fact: &TxFact) -> Option<u32> {
+        let of_session = || {
+            let tx = fact.tx.as_ref()?;
+            Some(self.stations.get(id)?.all().find(|session| session.is_named(tx))?.evse)
+        };
+        fact.evse.filter(|evse| *evse > 0).or_else(of_session).filter(|evse| *evse > 0)
+    }
+
     /// What a connector's status says about the session of its time; it never ends one. What is said of the whole station
     /// (connector 0) is evidence for every session of that time. `at`: when it happened.
     pub fn status(&mut self, id: &StationId, status: &Status, at: Time, in_use: &BTreeMap<u32, bool>) -> Option<Evidence> {

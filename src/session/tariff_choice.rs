@@ -6,14 +6,21 @@ use super::session::TariffRef;
 use crate::rating::Catalogue;
 use crate::units::{StationId, Time, Token};
 
-/// The site's tariffs, and for whom they are. A token's own tariff comes first, then the station's, then the site's.
+/// The site's tariffs, and for whom they are. A token's own tariff comes first, then the EVSE's, the station's, and the site's.
 #[derive(Clone, Debug, Default)]
 pub struct TariffChoice {
     catalogue: Catalogue,
     /// Tariff ids.
     default: Option<String>,
-    by_station: HashMap<String, String>,
+    by_station: HashMap<String, StationTariffs>,
     by_token: HashMap<String, String>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct StationTariffs {
+    own: Option<String>,
+    /// That of EVSE 1 (1.6: connector 1) first; empty: that of the station.
+    by_evse: Vec<String>,
 }
 
 impl TariffChoice {
@@ -25,8 +32,9 @@ impl TariffChoice {
         &self.catalogue
     }
 
-    pub fn set_station(&mut self, station: &StationId, tariff: String) {
-        self.by_station.insert(station.as_str().to_lowercase(), tariff);
+    /// `by_evse`: that of EVSE 1 first; where it ends, the station's own counts.
+    pub fn set_station(&mut self, station: &StationId, own: Option<String>, by_evse: Vec<String>) {
+        self.by_station.insert(station.as_str().to_lowercase(), StationTariffs { own, by_evse });
     }
 
     /// `None`: it has no tariff of its own.
@@ -46,14 +54,22 @@ impl TariffChoice {
         *self = Self { by_token: std::mem::take(&mut self.by_token), ..other };
     }
 
-    /// The id of the tariff that applies. All EVSEs of a station have one.
-    pub fn id(&self, station: &StationId, token: Option<&Token>) -> Option<&str> {
-        let own = || token.filter(|_| !self.by_token.is_empty()).and_then(|token| self.by_token.get(&token.folded()));
-        own().or_else(|| self.by_station.get(&station.as_str().to_lowercase())).or(self.default.as_ref()).map(String::as_str)
+    /// The id of the tariff that applies. `evse`: 0 while it is not known.
+    pub fn id(&self, station: &StationId, evse: u32, token: Option<&Token>) -> Option<&str> {
+        let of_token = || token.filter(|_| !self.by_token.is_empty()).and_then(|token| self.by_token.get(&token.folded()));
+        let of_station = || self.by_station.get(&station.as_str().to_lowercase())?.of(evse);
+        of_token().or_else(of_station).or(self.default.as_ref()).map(String::as_str)
     }
 
     /// The version of it that is valid for a session that starts at `at`.
-    pub fn choose(&self, station: &StationId, token: Option<&Token>, at: Time) -> Option<TariffRef> {
-        self.catalogue.choose(self.id(station, token)?, at).map(TariffRef::of)
+    pub fn choose(&self, station: &StationId, evse: u32, token: Option<&Token>, at: Time) -> Option<TariffRef> {
+        self.catalogue.choose(self.id(station, evse, token)?, at).map(TariffRef::of)
+    }
+}
+
+impl StationTariffs {
+    fn of(&self, evse: u32) -> Option<&String> {
+        let place = usize::try_from(evse).ok()?.checked_sub(1);
+        place.and_then(|place| self.by_evse.get(place)).or(self.own.as_ref())
     }
 }

@@ -145,7 +145,7 @@ impl Sessions {
             Phase::Stop => stop(session, fact, arrival, outcome),
             Phase::Update => {}
         }
-        self.lock_tariff(session, before.0.is_none(), token_before.as_ref(), outcome);
+        self.lock_tariff(session, before.0.is_none(), before.2, token_before.as_ref(), outcome);
         let is_news = before != (session.started_at, session.stopped_at, session.evse) || !evidence.readings.is_empty();
         settle(session, is_news, arrival.received.at);
         if let Some(start) = session.started_at
@@ -160,16 +160,24 @@ impl Sessions {
         }
     }
 
-    /// Locks the tariff version that is valid at the start. 2.x tells the token in any event: one that is told late, and has
-    /// another tariff, changes it; a tariff that was swapped meanwhile does not.
-    fn lock_tariff(&self, session: &mut Session, is_new: bool, token_before: Option<&Token>, outcome: &mut Outcome) {
+    /// Locks the tariff version that is valid at the start. 2.x tells token and EVSE in any event: what is told late, and
+    /// means another tariff, changes it; a tariff that was swapped meanwhile does not.
+    fn lock_tariff(
+        &self,
+        session: &mut Session,
+        is_new: bool,
+        evse_before: u32,
+        token_before: Option<&Token>,
+        outcome: &mut Outcome,
+    ) {
         let Some(start) = session.started_at else { return };
-        let id = |token| self.tariffs.id(&session.station, token);
-        let token = session.token.as_ref();
-        if !is_new && (token == token_before || id(token) == id(token_before)) {
+        let id = |evse, token| self.tariffs.id(&session.station, evse, token);
+        let (evse, token) = (session.evse, session.token.as_ref());
+        let is_same = token == token_before && evse == evse_before;
+        if !is_new && (is_same || id(evse, token) == id(evse_before, token_before)) {
             return;
         }
-        session.tariff = self.tariffs.choose(&session.station, token, start);
+        session.tariff = self.tariffs.choose(&session.station, evse, token, start);
         if session.tariff.is_none() {
             outcome.findings.push(Finding::new("no-tariff", "no tariff is valid for this station at the start"));
         }

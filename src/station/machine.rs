@@ -9,9 +9,10 @@ use super::clock_lag::StationClock;
 use super::onboarding;
 use super::policy::{Onboarding, Policy};
 use super::presence::Presence;
+use super::registration::{Registered, Registrations};
 use crate::fact::plausible_time::plausible_time;
 use crate::fact::{
-    Answer, Boot, ChargingState, Fact, Phase, Registration, Request, Setting, SettingState, Status, TokenInfo, TxFact,
+    Answer, AuthStatus, Boot, ChargingState, Fact, Phase, Registration, Request, Setting, SettingState, Status, TokenInfo, TxFact,
 };
 use crate::session::{self, Arrival, Evidence, Lookup, Origin, Session, Sessions};
 use crate::units::{Finding, Received, StationId, Time, Token, TokenKind, Version};
@@ -68,6 +69,7 @@ impl Station {
 pub struct Machine {
     policy: Policy,
     authorizer: Authorizer,
+    registrations: Registrations,
     stations: HashMap<StationId, Station>,
     sessions: Sessions,
 }
@@ -75,8 +77,8 @@ pub struct Machine {
 impl Machine {
     pub fn new(policy: Policy, origin: Origin) -> Self {
         let sessions = Sessions::new(policy.tariffs.clone(), policy.time_zone, origin);
-        let authorizer = Authorizer::new(policy.unknown_tokens);
-        Self { policy, authorizer, stations: HashMap::new(), sessions }
+        let (authorizer, registrations, stations) = (Authorizer::default(), Registrations::default(), HashMap::new());
+        Self { policy, authorizer, registrations, stations, sessions }
     }
 
     pub fn policy(&self) -> &Policy {
@@ -85,7 +87,6 @@ impl Machine {
 
     /// What the site decides from now on; sessions keep the tariff that they began with.
     pub fn set_policy(&mut self, policy: Policy) {
-        self.authorizer.unknown = policy.unknown_tokens;
         self.sessions.set_tariffs(policy.tariffs.clone(), policy.time_zone);
         self.policy = policy;
     }
@@ -109,6 +110,7 @@ impl Machine {
     /// Forgets everything and begins again from the store: after a transaction failed, and at start.
     pub fn reset(&mut self, origin: Origin) {
         self.authorizer.clear();
+        self.registrations.clear();
         self.sessions.clear_token_tariffs();
         self.stations.clear();
         self.sessions.reset(origin);
@@ -118,6 +120,27 @@ impl Machine {
     pub fn evict(&mut self, station: &StationId) {
         self.stations.remove(station);
         self.sessions.evict(station);
+    }
+
+    /// Takes from the store what is known of a station's registration.
+    pub fn load_registration(&mut self, station: StationId, registered: Registered) {
+        self.registrations.load(station, registered);
+    }
+
+    /// A station says something valid for the first time: what it gets from now on, to be kept.
+    pub fn admit(&mut self, station: &StationId) -> Registration {
+        let first = self.registrations.first(station).unwrap_or_else(|| self.policy.registration(station));
+        self.registrations.set_first(station, first);
+        first
+    }
+
+    /// A person decides.
+    pub fn register(&mut self, station: &StationId, registration: Registration) {
+        self.registrations.decide(station, registration);
+    }
+
+    pub fn registration(&self, station: &StationId) -> Registration {
+        self.registrations.of(station, || self.policy.registration(station))
     }
 
     /// Takes a session from the store into memory.
@@ -176,9 +199,7 @@ impl Machine {
         match fact {
             Fact::Boot(boot) => self.boot(id, version, boot, now),
             Fact::Heartbeat => Effects::answered(Answer::Heartbeat { now }),
-            Fact::Authorize { token } => {
-                Effects::answered(Answer::Authorize { info: self.authorizer.authorize(id, &token, now) })
-            }
+            Fact::Authorize { token } => Effects::answered(Answer::Authorize { info: self.authorize(id, None, &token, now) }),
             Fact::Status(status) => {
                 let mut effects = Effects::answered(Answer::Empty);
                 self.status(id, version, status, received, &mut effects);
@@ -220,13 +241,21 @@ impl Machine {
         }
     }
 
-    /// Every station is accepted.
+    /// A station that is not accepted is told when to ask again.
     fn boot(&mut self, id: &StationId, version: Version, boot: Boot, now: Time) -> Effects {
-        let interval_s = self.policy.heartbeat_s;
-        let mut effects = Effects::answered(Answer::Boot { registration: Registration::Accepted, now, interval_s });
+        let registration = self.registration(id);
+        let is_accepted = registration == Registration::Accepted;
+        let interval_s = if is_accepted { self.policy.heartbeat_s } else { self.policy.boot_retry_s };
+        let mut effects = Effects::answered(Answer::Boot { registration, now, interval_s });
+        if registration == Registration::Pending {
+            let said = [&boot.vendor, &boot.model, &boot.serial].map(|text| text.as_deref().unwrap_or("-"));
+            let detail = format!("{} {}, serial {}; its sessions are held until it is adopted", said[0], said[1], said[2]);
+            effects.changes.push(Change::Problem { kind: "station-pending", subject: String::new(), detail });
+        }
         effects.changes.push(Change::Booted(boot));
         let station = self.stations.entry(id.clone()).or_default();
-        if self.policy.onboarding.is_some() && station.settings_at.is_none_or(|said| (now - said).abs() >= onboarding::PAUSE) {
+        let is_due = is_accepted && self.policy.onboarding.is_some();
+        if is_due && station.settings_at.is_none_or(|said| (now - said).abs() >= onboarding::PAUSE) {
             effects.requests.push(onboarding::begin(version));
         }
         let heard_at = station.presence.before_boot(now);
@@ -303,13 +332,17 @@ impl Machine {
 
     /// What a transaction message's token is answered. 1.6 must be told something at the start: no tag is an unknown tag.
     fn token_info(&self, id: &StationId, version: Version, fact: &TxFact, now: Time) -> Option<TokenInfo> {
-        let authorizer = &self.authorizer;
-        match &fact.token {
-            Some(token) => Some(authorizer.authorize(id, token, now)),
-            None if version == Version::V16 && fact.phase == Phase::Start => {
-                Some(authorizer.authorize(id, &Token::new(TokenKind::Unstated, ""), now))
-            }
-            None => None,
+        let is_start_of_16 = version == Version::V16 && fact.phase == Phase::Start;
+        let no_tag = is_start_of_16.then(|| Token::new(TokenKind::Unstated, ""));
+        let token = fact.token.as_ref().or(no_tag.as_ref())?;
+        Some(self.authorize(id, self.sessions.evse_of(id, fact), token, now))
+    }
+
+    /// At a station that is not accepted, no token is.
+    fn authorize(&self, id: &StationId, evse: Option<u32>, token: &Token, now: Time) -> TokenInfo {
+        match self.registration(id) {
+            Registration::Accepted => self.authorizer.authorize(id, evse, token, self.policy.unknown_tokens, now),
+            Registration::Pending | Registration::Rejected => AuthStatus::Invalid.into(),
         }
     }
 }

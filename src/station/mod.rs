@@ -7,11 +7,15 @@ mod authorization;
 mod clock_lag;
 mod machine;
 mod onboarding;
+mod place;
 mod policy;
 mod presence;
+mod registration;
 #[cfg(test)]
 mod tests;
 
 pub use authorization::{Authorizer, ListedToken, UnknownTokens};
 pub use machine::{Change, Effects, Machine};
+pub use place::Place;
 pub use policy::{Onboarding, Policy};
+pub use registration::Registered;

@@ -104,6 +104,10 @@ impl Writer {
                 let counts = self.change_tokens(*changes)?;
                 outcome.released.push(Reply::Tokens(reply, counts));
             }
+            Job::Register(registering, reply) => {
+                let registered = self.register(&registering)?;
+                outcome.released.push(Reply::Registered(reply, registered));
+            }
             Job::Policy(policy, reply) => {
                 self.machine.set_policy(*policy);
                 self.note_tariffs()?;

@@ -3,20 +3,29 @@
 use rusqlite::params;
 use tracing::error;
 
-use super::clock;
+use super::epochs::ConfiguredStation;
 use super::writer::Writer;
+use super::{clock, registrations};
 use crate::units::time;
 
 impl Writer {
     /// No station is connected yet, the link is not up, our key is known, and stations are called as the configuration spells them.
-    pub(super) fn begin_run(&mut self, configured: &[String]) -> rusqlite::Result<()> {
+    pub(super) fn begin_run(&mut self, configured: &[ConfiguredStation]) -> rusqlite::Result<()> {
         let now = time::to_millis((self.now)());
         let names = self.connection.transaction()?;
         names.execute("DELETE FROM configured_station", [])?;
-        for name in configured {
-            names.execute("UPDATE station SET name = ?1 WHERE name = ?1", [name])?;
-            names.execute("INSERT OR IGNORE INTO configured_station (name) VALUES (?1)", [name])?;
+        for ConfiguredStation { id, label, area } in configured {
+            names.execute("UPDATE station SET name = ?1 WHERE name = ?1", [id])?;
+            names.execute(
+                "INSERT OR IGNORE INTO configured_station (name, label, area) VALUES (?1, ?2, ?3)",
+                params![id, label, area],
+            )?;
         }
+        // What the configuration names need not be adopted.
+        names.execute(
+            "DELETE FROM problem WHERE kind = ?1 AND station IN (SELECT st.number FROM station st JOIN configured_station cf ON cf.name = st.name)",
+            [registrations::PENDING],
+        )?;
         names.commit()?;
         self.connection.execute("UPDATE station SET connected_at = NULL", [])?;
         clock::shorten_waits(&self.connection, time::from_millis(now))?;

@@ -100,7 +100,7 @@ impl Writer {
             .prepare_cached("UPDATE station SET proven_at = coalesce(proven_at, ?2) WHERE number = ?1")?
             .execute(params![number, time::to_millis(at)])?;
         self.connection.prepare_cached("DELETE FROM noise WHERE station = ?1")?.execute([number])?;
-        Ok(())
+        self.admit(id, number)
     }
 
     /// Before another unknown gets a row.
@@ -114,7 +114,7 @@ impl Writer {
         // One with a session or a connector was proven by an older version.
         let oldest: Option<(i64, String)> = connection
             .prepare_cached(
-                "SELECT number, name FROM station WHERE proven_at IS NULL AND number NOT IN (SELECT station FROM session) \
+                "SELECT number, name FROM station WHERE proven_at IS NULL AND registration IS NULL AND number NOT IN (SELECT station FROM session) \
                  AND number NOT IN (SELECT station FROM connector) ORDER BY coalesce(last_message_at, first_seen_at), number LIMIT 1",
             )?
             .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))

@@ -13,15 +13,12 @@ use rusqlite::{OptionalExtension, params};
 use tracing::warn;
 
 use super::StoreError;
-use super::audit::Change;
+use super::audit::{Change, OURSELVES};
 use super::checksum::Text;
 use super::jobs::{CallEnd, CallText, MAX_OPEN, NewCall, QueuedCall, TooManyCalls};
 use super::writer::Writer;
 use crate::fact::Request;
 use crate::units::{StationId, Time, Version, time};
-
-/// The actor of what nobody asked for.
-pub const OURSELVES: &str = "forecourt";
 
 /// A new row.
 struct Row {

@@ -25,7 +25,8 @@ const CAUSES: &[Cause] = &[
     Cause { kind: "setting-refused", meaning: "a station did not take over a setting that billing needs", next_step: "set it at the station, or with forecourt station call" },
     Cause { kind: "signing-key-changed", meaning: "records are signed by another key than before", next_step: "tell head office; if nobody changed the key, find out who did" },
     Cause { kind: "station-error", meaning: "a station reports a fault of a connector", next_step: "look at the station; the detail is what it says" },
-    Cause { kind: "station-refused", meaning: "a station was turned away", next_step: "if it is yours, name it in [[station]], or mend what the detail says" },
+    Cause { kind: "station-pending", meaning: "a station that is not in the configuration waits in the inbox; nobody may charge there", next_step: "forecourt station adopt ID, or forecourt station block ID" },
+    Cause { kind: "station-refused", meaning: "a station was turned away", next_step: "if it is yours, name it in [[station]] or adopt it (forecourt station adopt ID), or mend what the detail says" },
     Cause { kind: "store-damaged", meaning: "rows of the store were altered on the disk; what rests on them is not billed", next_step: "forecourt verify --all names them; replace the disk" },
 ];
 

@@ -26,12 +26,21 @@ pub struct SiteFacts {
     pub time_zone: String,
     pub currency: String,
     pub version: String,
-    /// Station identities as the configuration spells them.
-    pub stations: Vec<String>,
+    pub stations: Vec<ConfiguredStation>,
     /// The machine, where it has an id.
     pub host: Option<String>,
     /// The file that knows the end of the chain independently of the store.
     pub epoch_file: PathBuf,
+}
+
+/// What the configuration says of a station.
+#[derive(Clone, Debug)]
+pub struct ConfiguredStation {
+    /// As it is spelled there.
+    pub id: String,
+    /// For people.
+    pub label: Option<String>,
+    pub area: Option<String>,
 }
 
 /// What is used to number things.

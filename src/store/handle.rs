@@ -6,7 +6,10 @@ use std::sync::mpsc;
 
 use tokio::sync::{mpsc as tokio_mpsc, oneshot};
 
-use super::jobs::{Job, MAX_GROUP, Message, NewCall, QueuedCall, Stored, TokenChanges, TokenCounts, TooManyCalls};
+use super::jobs::{
+    Job, MAX_GROUP, Message, NewCall, QueuedCall, Registering, RegistrationOutcome, Stored, TokenChanges, TokenCounts,
+    TooManyCalls,
+};
 
 /// The way in. Cheap to clone.
 #[derive(Clone)]
@@ -50,6 +53,13 @@ impl WriterHandle {
         let (reply, changed) = oneshot::channel();
         self.submit(Job::Tokens(Box::new(changes), reply));
         changed.await.map_err(|_| Unavailable)
+    }
+
+    /// Decides whether a station is served.
+    pub async fn register(&self, registering: Registering) -> Result<RegistrationOutcome, Unavailable> {
+        let (reply, registered) = oneshot::channel();
+        self.submit(Job::Register(Box::new(registering), reply));
+        registered.await.map_err(|_| Unavailable)
     }
 
     /// Completes when everything submitted so far is on disk.

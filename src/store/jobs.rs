@@ -3,7 +3,7 @@
 use tokio::sync::oneshot;
 
 use crate::billing::{Bill, Held};
-use crate::fact::{Answer, Fact, Request};
+use crate::fact::{Answer, Fact, Registration, Request};
 use crate::record::{Body, SealError};
 use crate::station::{ListedToken, Policy};
 use crate::units::{Finding, Received, StationId, Time, Token, Version};
@@ -166,6 +166,24 @@ pub struct TokenCounts {
     pub removed: u64,
     /// Were to be removed, and are not on the list.
     pub absent: u64,
+}
+
+/// A person decides whether a station is served.
+pub struct Registering {
+    pub station: String,
+    pub to: Registration,
+    pub actor: String,
+    pub reason: String,
+    pub at: Time,
+}
+
+/// What came of that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RegistrationOutcome {
+    /// It has never connected, nor was it turned away.
+    UnknownStation,
+    /// As the station is called, and what it was.
+    Registered { station: StationId, before: Registration },
 }
 
 /// The verdict on an ended session.
@@ -364,6 +382,8 @@ pub enum Job {
     Tariffs(Box<NewTariffs>, oneshot::Sender<()>),
     /// The list of tokens changes; completes when that is on disk and holds.
     Tokens(Box<TokenChanges>, oneshot::Sender<TokenCounts>),
+    /// A person decides on a station; completes when that is on disk and holds.
+    Register(Box<Registering>, oneshot::Sender<RegistrationOutcome>),
     /// What the site decides from now on; completes when it holds.
     Policy(Box<Policy>, oneshot::Sender<()>),
     /// Completes when it is on disk.
@@ -380,6 +400,7 @@ pub enum Reply {
     Call(oneshot::Sender<Result<QueuedCall, TooManyCalls>>, Result<QueuedCall, TooManyCalls>),
     Calls(oneshot::Sender<Vec<QueuedCall>>, Vec<QueuedCall>),
     Tokens(oneshot::Sender<TokenCounts>, TokenCounts),
+    Registered(oneshot::Sender<RegistrationOutcome>, RegistrationOutcome),
     Flush(oneshot::Sender<()>),
 }
 
@@ -393,6 +414,7 @@ impl Reply {
             Self::Call(reply, call) => drop(reply.send(call)),
             Self::Calls(reply, calls) => drop(reply.send(calls)),
             Self::Tokens(reply, counts) => drop(reply.send(counts)),
+            Self::Registered(reply, outcome) => drop(reply.send(outcome)),
             Self::Flush(reply) => drop(reply.send(())),
         }
     }

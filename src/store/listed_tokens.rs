@@ -5,8 +5,8 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::StoreError;
 use super::checksum::Text;
 use crate::fact::AuthStatus;
-use crate::station::ListedToken;
-use crate::units::{StationId, Token, TokenKind, time};
+use crate::station::{ListedToken, Place};
+use crate::units::{Token, TokenKind, time};
 
 const COLUMNS: &str = "token, kind, status, token_group, expires_at, stations, tariff";
 
@@ -24,7 +24,7 @@ pub(super) fn one(connection: &Connection, token: &Token) -> Result<Option<Liste
 
 fn read(row: &Row<'_>) -> rusqlite::Result<ListedToken> {
     let (Text(text), Text(kind), Text(status)) = (row.get(0)?, row.get(1)?, row.get(2)?);
-    let stations: Vec<String> =
+    let places: Vec<String> =
         row.get::<_, Option<Text>>(5)?.and_then(|Text(json)| serde_json::from_str(&json).ok()).unwrap_or_default();
     Ok(ListedToken {
         token: Token::new(TokenKind::from_name(&kind), &text),
@@ -32,7 +32,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ListedToken> {
         status: AuthStatus::from_name(&status).unwrap_or(AuthStatus::Invalid),
         group: row.get::<_, Option<Text>>(3)?.map(|Text(group)| group.into()),
         expires_at: row.get::<_, Option<i64>>(4)?.map(time::from_millis),
-        stations: stations.iter().map(|id| StationId::new(id)).collect(),
+        places: places.iter().filter_map(|place| Place::parse(place)).collect(),
         tariff: row.get::<_, Option<Text>>(6)?.map(|Text(id)| id),
     })
 }

@@ -93,6 +93,7 @@ fn copy(job: &Job) -> Option<Job> {
         | Job::WaitingCalls(..)
         | Job::Tariffs(..)
         | Job::Tokens(..)
+        | Job::Register(..)
         | Job::Policy(..)
         | Job::Clock(..)
         | Job::Flush(_) => None,

@@ -37,6 +37,8 @@ mod open;
 mod permissions;
 mod reader;
 mod record_columns;
+mod register;
+mod registrations;
 mod repeats;
 mod replay;
 mod restore;
@@ -54,13 +56,13 @@ pub mod writer;
 pub use clock::BEHIND;
 pub use counts::{Counts, Problems};
 pub use damage::{Damage, damage};
-pub use epochs::SiteFacts;
+pub use epochs::{ConfiguredStation, SiteFacts};
 pub use errors::{OpenError, PATIENT, QUICK, StoreError, io_may_pass};
 pub use file::{Holder, holder};
 pub use handle::{Unavailable, WriterHandle};
 pub use jobs::{
     AppendError, CallEnd, CallText, ClockNews, Content, Job, Keep, Message, NewCall, NewTariffs, QueuedCall, ReceiptOutcome,
-    Refusal, Reply, Said, Settlement, Stored, TokenChanges, TokenCounts, TooManyCalls,
+    Refusal, Registering, RegistrationOutcome, Reply, Said, Settlement, Stored, TokenChanges, TokenCounts, TooManyCalls,
 };
 pub use lists::{MESSAGES, STATIONS_AND_OPEN_SESSIONS, Stretch, sessions as sessions_query};
 pub use open::{Begin, Epoch};

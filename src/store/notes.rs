@@ -9,15 +9,16 @@ use serde_json::{Value as Json, json};
 
 use super::StoreError;
 use super::writer::Writer;
-use crate::fact::AuthStatus;
+use crate::fact::{AuthStatus, Registration};
 use crate::session::TariffRef;
-use crate::station::ListedToken;
+use crate::station::{ListedToken, Place};
 use crate::units::{StationId, Time, Token, TokenKind, time};
 
 pub(super) const BEGIN: &str = "begin";
 pub(super) const TARIFFS: &str = "tariffs";
 pub(super) const TOKEN: &str = "token";
 pub(super) const VERDICT: &str = "verdict";
+pub(super) const REGISTRATION: &str = "registration";
 
 impl Writer {
     /// Memory begins anew from the store, before the next message.
@@ -48,15 +49,24 @@ impl Writer {
     /// A token stands on the list like this, or not at all.
     pub(super) fn note_token(&self, token: &Token, listed: Option<&ListedToken>, at: Time) -> Result<(), StoreError> {
         let on_list = listed.map(|listed| {
-            let ListedToken { token, status, group, expires_at, stations, tariff } = listed;
-            let stations: Vec<&str> = stations.iter().map(StationId::as_str).collect();
+            let ListedToken { token, status, group, expires_at, places, tariff } = listed;
+            let places: Vec<String> = places.iter().map(Place::to_string).collect();
             let (kind, until) = (token.kind.as_str(), expires_at.map(time::to_millis));
-            json!({"kind": kind, "status": status.as_str(), "group": group, "until": until, "stations": stations, "tariff": tariff})
+            json!({"kind": kind, "status": status.as_str(), "group": group, "until": until, "stations": places, "tariff": tariff})
         });
         let detail = json!({"token": token.reveal(), "listed": on_list}).to_string();
         let sql = "INSERT INTO journal_note (after_message, at, kind, detail) \
              VALUES ((SELECT coalesce(max(id), 0) FROM message), ?1, ?2, ?3)";
         self.connection.prepare_cached(sql)?.execute(params![time::to_millis(at), TOKEN, detail])?;
+        Ok(())
+    }
+
+    /// A person has decided whether a station is served.
+    pub(super) fn note_registration(&self, station: &StationId, to: Registration, at: Time) -> Result<(), StoreError> {
+        let detail = json!({"station": station.as_str(), "registration": to.as_str()}).to_string();
+        let sql = "INSERT INTO journal_note (after_message, at, kind, detail) \
+             VALUES ((SELECT coalesce(max(id), 0) FROM message), ?1, ?2, ?3)";
+        self.connection.prepare_cached(sql)?.execute(params![time::to_millis(at), REGISTRATION, detail])?;
         Ok(())
     }
 
@@ -69,6 +79,12 @@ impl Writer {
     }
 }
 
+/// Reads what [`Writer::note_registration`] wrote.
+pub(super) fn registration_of(detail: &str) -> Option<(String, Registration)> {
+    let detail: Json = serde_json::from_str(detail).ok()?;
+    Some((detail["station"].as_str()?.to_owned(), Registration::from_name(detail["registration"].as_str()?)?))
+}
+
 /// Reads what [`Writer::note_token`] wrote.
 pub(super) fn token_of(detail: &str) -> Option<(Token, Option<ListedToken>)> {
     let detail: Json = serde_json::from_str(detail).ok()?;
@@ -78,13 +94,13 @@ pub(super) fn token_of(detail: &str) -> Option<(Token, Option<ListedToken>)> {
         return Some((Token::new(TokenKind::Unstated, text), None));
     }
     let token = Token::new(TokenKind::from_name(listed["kind"].as_str()?), text);
-    let stations = listed["stations"].as_array()?.iter().filter_map(|id| id.as_str().map(StationId::new)).collect();
+    let places = listed["stations"].as_array()?.iter().filter_map(|place| Place::parse(place.as_str()?)).collect();
     let listed = ListedToken {
         token: token.clone(),
         status: AuthStatus::from_name(listed["status"].as_str()?)?,
         group: listed["group"].as_str().map(Box::from),
         expires_at: listed["until"].as_i64().map(time::from_millis),
-        stations,
+        places,
         tariff: listed["tariff"].as_str().map(str::to_owned),
     };
     Some((token, Some(listed)))

@@ -12,11 +12,12 @@ use rusqlite::{OptionalExtension, Row};
 use super::jobs::Answered;
 use super::jobs::Job;
 use super::journal::Row as MessageRow;
-use super::notes::{self, TARIFFS, TOKEN, VERDICT};
+use super::notes::{self, REGISTRATION, TARIFFS, TOKEN, VERDICT};
 use super::reader::Reader;
 use super::timed_connection::VERIFYING;
 use super::writer::Writer;
 use super::{StoreError, clock, epochs};
+use crate::fact::Registration;
 use crate::session::hold;
 use crate::station::ListedToken;
 use crate::units::{Finding, Received, StationId, Time, Token, Version, time};
@@ -32,6 +33,8 @@ pub enum Step {
     Tariffs(Vec<String>),
     /// A token stands on the list like this, or not at all, from now on.
     Token(Token, Option<Box<ListedToken>>),
+    /// A person decided on a station.
+    Registration(String, Registration),
     /// An ended session was billed or held.
     Verdict {
         session: i64,
@@ -118,6 +121,11 @@ impl Reader {
                     let (token, listed) = read.ok_or_else(|| StoreError::Content("journal_note: no token".to_owned()))?;
                     Step::Token(token, listed.map(Box::new))
                 }
+                REGISTRATION => {
+                    let read = notes::registration_of(row.get_ref(6)?.as_str().unwrap_or_default());
+                    let (station, to) = read.ok_or_else(|| StoreError::Content("journal_note: no registration".to_owned()))?;
+                    Step::Registration(station, to)
+                }
                 _ => Step::Begin(Begin { at, epoch: row.get(4)?, tx_offset: row.get(5)?, tariffs: tariffs()? }),
             };
             notes.push((row.get(0)?, step));
@@ -167,8 +175,8 @@ impl Writer {
                 "INSERT OR REPLACE INTO tariff (hash, id, json, loaded_at) VALUES (?1, ?2, ?3, ?4)",
             ),
             (
-                "SELECT number, name, first_seen_at, proven_at FROM station",
-                "INSERT INTO station (number, name, first_seen_at, proven_at) VALUES (?1, ?2, ?3, ?4)",
+                "SELECT number, name, first_seen_at, proven_at, first_registration FROM station",
+                "INSERT INTO station (number, name, first_seen_at, proven_at, first_registration) VALUES (?1, ?2, ?3, ?4, ?5)",
             ),
         ] {
             for values in stored.copy(read)? {

@@ -39,7 +39,7 @@ CREATE TABLE token (
     status     TEXT NOT NULL CHECK (status IN ('Accepted', 'Blocked', 'Expired', 'Invalid')),
     token_group TEXT,
     expires_at INTEGER,
-    stations   TEXT,                    -- JSON list of station ids; NULL: everywhere
+    stations   TEXT,                    -- JSON list of STATION or STATION/EVSE; NULL: everywhere
     tariff     TEXT,                    -- id of the tariff for its sessions; NULL: the station's
     changed_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
@@ -65,6 +65,7 @@ CREATE TABLE journal_note (
     after_message INTEGER NOT NULL,     -- the last row of the journal then
     at            INTEGER NOT NULL,
     kind          TEXT NOT NULL,        -- begin: memory was read anew from the store; tariffs: others are used; token: the list changed;
+                                        -- registration: a person decided on a station;
                                         -- verdict: on a session
     session       INTEGER,              -- verdict
     epoch         INTEGER,              -- begin, tariffs
@@ -81,3 +82,15 @@ CREATE INDEX session_token ON session (lower(token), token, token_kind, opened_a
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Connectors: the state that came last, when it was a replayed one that the connector does not show. Which session a message means depends on it.
 ALTER TABLE connector ADD COLUMN last_state TEXT;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Registration of stations, and what the configuration says of them for people.
+
+-- Accepted, Pending or Rejected: when the station first said something valid, and by a person since (NULL: nobody has decided).
+ALTER TABLE station ADD COLUMN first_registration TEXT;
+ALTER TABLE station ADD COLUMN registration TEXT;
+-- Until now every station was accepted.
+UPDATE station SET first_registration = 'Accepted' WHERE proven_at IS NOT NULL;
+
+ALTER TABLE configured_station ADD COLUMN label TEXT;
+ALTER TABLE configured_station ADD COLUMN area TEXT;

@@ -7,8 +7,8 @@ use super::audit::Change;
 use super::jobs::{TokenChanges, TokenCounts};
 use super::writer::Writer;
 use crate::fact::AuthStatus;
-use crate::station::ListedToken;
-use crate::units::{StationId, Time, Token, time};
+use crate::station::{ListedToken, Place};
+use crate::units::{Time, Token, time};
 
 impl Writer {
     /// Each change is in the audit; what would change nothing is not.
@@ -72,7 +72,7 @@ impl Writer {
             status: AuthStatus::Blocked,
             group: None,
             expires_at: None,
-            stations: Vec::new(),
+            places: Vec::new(),
             tariff: None,
         };
         let listed = self.machine.listed(&token).cloned().unwrap_or_else(new);
@@ -80,8 +80,8 @@ impl Writer {
     }
 
     fn write_token(&self, listed: &ListedToken, at: Time) -> Result<(), StoreError> {
-        let stations = (!listed.stations.is_empty())
-            .then(|| serde_json::Value::from_iter(listed.stations.iter().map(StationId::as_str)).to_string());
+        let places = (!listed.places.is_empty())
+            .then(|| serde_json::Value::from_iter(listed.places.iter().map(Place::to_string)).to_string());
         self.connection
             .prepare_cached(
                 "INSERT INTO token (folded, token, kind, status, token_group, expires_at, stations, tariff, changed_at) \
@@ -97,7 +97,7 @@ impl Writer {
                 listed.status.as_str(),
                 listed.group,
                 listed.expires_at.map(time::to_millis),
-                stations,
+                places,
                 listed.tariff,
                 time::to_millis(at)
             ])?;
@@ -115,8 +115,8 @@ fn described(listed: &ListedToken) -> String {
     if let Some(end) = listed.expires_at {
         add("until", &time::rfc3339(end));
     }
-    if !listed.stations.is_empty() {
-        add("at", &listed.stations.iter().map(StationId::as_str).collect::<Vec<_>>().join(" "));
+    if !listed.places.is_empty() {
+        add("at", &listed.places.iter().map(Place::to_string).collect::<Vec<_>>().join(" "));
     }
     if let Some(tariff) = &listed.tariff {
         add("tariff", tariff);

@@ -22,14 +22,16 @@ SELECT st.name AS station,
        (SELECT group_concat(c.evse || CASE WHEN c.connector > 1 THEN '.' || c.connector ELSE '' END || ' ' || c.state, ', ')
           FROM connector c WHERE c.station = st.number AND c.evse > 0) AS connectors,
        (SELECT count(*) FROM session s WHERE s.station = st.number AND s.state = 'open') AS open_sessions,
-       cf.name IS NOT NULL AS configured, ISO(rf.at) AS refused_at, rf.why AS refused_reason
+       cf.name IS NOT NULL AS configured, ISO(rf.at) AS refused_at, rf.why AS refused_reason,
+       lower(coalesce(st.registration, CASE WHEN cf.name IS NOT NULL THEN 'accepted' END, st.first_registration)) AS registration,
+       cf.label, cf.area
   FROM station st
   LEFT JOIN configured_station cf ON cf.name = st.name COLLATE NOCASE
   LEFT JOIN refused rf ON rf.name = st.name COLLATE NOCASE
 UNION ALL
 SELECT coalesce(cf.name, rf.name), CASE WHEN rf.at IS NULL THEN 'never-connected' ELSE 'refused' END, ISO(rf.since),
        NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, 0,
-       cf.name IS NOT NULL, ISO(rf.at), rf.why
+       cf.name IS NOT NULL, ISO(rf.at), rf.why, CASE WHEN cf.name IS NOT NULL THEN 'accepted' END, cf.label, cf.area
   FROM (SELECT name FROM configured_station UNION SELECT name FROM refused) x
   LEFT JOIN configured_station cf ON cf.name = x.name COLLATE NOCASE
   LEFT JOIN refused rf ON rf.name = x.name COLLATE NOCASE

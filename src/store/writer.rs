@@ -29,7 +29,7 @@ use super::known_station::KnownStation;
 use super::missed::Missed;
 use super::open;
 use super::tally::{Tally, Watch};
-use super::{listed_tokens, restore, sessions};
+use super::{listed_tokens, registrations, restore, sessions};
 use crate::record::Signer;
 use crate::session::Origin;
 use crate::station::{Machine, Policy};
@@ -387,6 +387,9 @@ impl Writer {
         }
         for listed in listed_tokens::all(&self.connection)? {
             self.machine.set_token(listed);
+        }
+        for (station, registered) in registrations::all(&self.connection)? {
+            self.machine.load_registration(station, registered);
         }
         self.stations.clear();
         let mut damaged = Vec::new();

@@ -142,8 +142,8 @@ async fn calls_of_both_sides_cross() {
     let (mut script, mut station) = Script::connected().await;
     let asked = script.ask(1, 30).await;
     script.sent(1).await;
-    station.say(r#"[2,"s1","Authorize",{"idTag":"A"}]"#).await;
-    let reply = script.message("Authorize").await;
+    station.say(r#"[2,"s1","DiagnosticsStatusNotification",{}]"#).await;
+    let reply = script.message("DiagnosticsStatusNotification").await;
     station.hears(&call(1)).await;
     station.say(&result(1)).await;
     script.ended(1, "answered").await;
@@ -158,8 +158,8 @@ async fn calls_of_both_sides_cross() {
 #[tokio::test(start_paused = true)]
 async fn what_follows_from_a_message_leaves_after_its_answer() {
     let (mut script, mut station) = Script::connected().await;
-    station.say(r#"[2,"s1","BootNotification",{"chargePointModel":"M","chargePointVendor":"V"}]"#).await;
-    let reply = script.message("BootNotification").await;
+    station.say(r#"[2,"s1","DiagnosticsStatusNotification",{}]"#).await;
+    let reply = script.message("DiagnosticsStatusNotification").await;
     reply.send(answered("accepted", vec![own_call(1)])).unwrap();
     script.sent(1).await;
     station.hears("accepted").await;
@@ -171,10 +171,10 @@ async fn what_follows_from_a_message_leaves_after_its_answer() {
 async fn messages_are_answered_in_their_order() {
     let (mut script, mut station) = Script::connected().await;
     for id in ["s1", "s2", "s3"] {
-        station.say(&format!(r#"[2,"{id}","Authorize",{{"idTag":"A"}}]"#)).await;
+        station.say(&format!(r#"[2,"{id}","DiagnosticsStatusNotification",{{}}]"#)).await;
     }
     for answer in ["one", "two", "three"] {
-        let reply = script.message("Authorize").await;
+        let reply = script.message("DiagnosticsStatusNotification").await;
         script.no_job().await;
         reply.send(answered(answer, Vec::new())).unwrap();
         station.hears(answer).await;

@@ -90,8 +90,8 @@ async fn when_the_daemon_stops_stations_are_told_and_nobody_else_is_waited_for()
 #[tokio::test(start_paused = true)]
 async fn a_station_that_does_not_read_does_not_hold_up_the_stop() {
     let (mut script, mut station) = Script::connected().await;
-    station.say(r#"[2,"1","Authorize",{"idTag":"A"}]"#).await;
-    let reply = script.message("Authorize").await;
+    station.say(r#"[2,"1","DiagnosticsStatusNotification",{}]"#).await;
+    let reply = script.message("DiagnosticsStatusNotification").await;
     reply.send(answered(&"x".repeat(2 * PIPE), Vec::new())).unwrap();
     script.no_job().await;
     script.stop.send_replace(true);

@@ -82,7 +82,7 @@ impl Script {
     fn new(settings: Settings) -> Self {
         let (store, jobs) = WriterHandle::scripted();
         let clock = Arc::new(|| Received { at: Time::default(), proven: true });
-        let csms = Csms::new(settings, Vec::new(), store.clone(), clock, Arc::new(Live::default()));
+        let csms = Csms::new(settings, Vec::new(), Vec::new(), store.clone(), clock, Arc::new(Live::default()));
         let (dialled, pipes) = mpsc::unbounded_channel();
         let (stop, stopping) = watch::channel(false);
         let served = tokio::spawn(Arc::clone(&csms).serve(vec![Pipes(pipes)], stopping));

@@ -42,7 +42,7 @@ pub(super) fn tariff() -> Tariff {
 /// The token BAD is blocked.
 pub(super) fn blocked() -> ListedToken {
     let token = token("BAD").unwrap();
-    ListedToken { token, status: AuthStatus::Blocked, group: None, expires_at: None, stations: Vec::new(), tariff: None }
+    ListedToken { token, status: AuthStatus::Blocked, group: None, expires_at: None, places: Vec::new(), tariff: None }
 }
 
 pub(super) fn policy() -> Policy {
