@@ -307,6 +307,38 @@ async fn tls_with_client_certificates_and_files_renewed_without_a_restart() {
     uplink.stop().await;
 }
 
+/// What docs/head-office.md lets people try first: the simulators' head office at a broker as one is run.
+#[tokio::test]
+async fn the_example_office_logs_in_over_tls_and_shows_no_password() {
+    use simulators::office::{Login, Office, Options};
+    let Some(mut broker) = Mosquitto::prepare("") else { return };
+    let (dir, Some(passwd), Some(_)) = (broker.file(""), tools::tool("mosquitto_passwd"), tools::tool("openssl")) else { return };
+    let lines = "certfile @/server.pem\nkeyfile @/server.key\nallow_anonymous false\npassword_file @/passwords\n";
+    broker.configure(&lines.replace('@', dir.to_str().expect("a path").trim_end_matches('/')));
+    let made = Command::new("sh").arg("-ec").arg(CERTIFICATES).current_dir(&dir).output();
+    if !made.is_ok_and(|output| output.status.success()) {
+        return tools::skip("openssl is too old");
+    }
+    let made = Command::new(passwd).args(["-b", "-c", "passwords", "office", "s3cret-word"]).current_dir(&dir).output();
+    assert!(made.is_ok_and(|output| output.status.success()));
+    let readable = Command::new("chmod").args(["a+r", "passwords"]).current_dir(&dir).status();
+    assert!(readable.is_ok_and(|status| status.success()));
+    broker.start().await;
+    let with = |password: &str| Options {
+        login: Some(Login { user: "office".to_owned(), password: password.to_owned() }),
+        ca: std::fs::read_to_string(broker.file("ca.pem")).ok(),
+        ..Options::new(format!("mqtts://localhost:{}", broker.port))
+    };
+    let options = with("s3cret-word");
+    assert!(!format!("{options:?}").contains("s3cret"), "{options:?}");
+    let office = Office::open(options).await.expect("logged in");
+    office.close().await.expect("closed");
+    let refused = Office::open(with("wrong")).await.err().map(|error| format!("{error:#}"));
+    assert!(refused.as_ref().is_some_and(|error| !error.contains("wrong")), "{refused:?}");
+    let stranger = Options { ca: std::fs::read_to_string(broker.file("other-ca.pem")).ok(), ..with("s3cret-word") };
+    assert!(Office::open(stranger).await.is_err(), "a broker of another authority");
+}
+
 const CERTIFICATES: &str = r"
 for ca in ca other-ca; do
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=$ca -keyout $ca.key -out $ca.pem

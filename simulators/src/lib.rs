@@ -12,6 +12,7 @@
 //! | [`reconciliation`] | what stations know they delivered, compared with what head office holds |
 //! | [`broker`] | an MQTT 5 broker inside this program |
 //! | [`clock`] | simulated time |
+//! | [`logging`] | where their log lines go |
 //! | [`load`] | many small stations at once, for measuring |
 //! | [`history`] | a site's past of months or years, spoken into a store |
 //! | [`model`] | sessions with a known truth through faulty stations, and what the daemon's pure library bills for them |
@@ -24,10 +25,11 @@
 pub mod base64;
 pub mod broker;
 pub mod clock;
-pub mod history;
 #[cfg(test)]
 mod csms;
+pub mod history;
 pub mod load;
+pub mod logging;
 pub mod model;
 pub mod office;
 pub mod reconciliation;

@@ -3,30 +3,38 @@
 //! A line is one line, whatever stations, brokers and clients say: all field values pass `units::printable` here, in both
 //! formats. In JSON what is escaped comes back when the line is parsed.
 
-use std::fmt::{self, Write as _};
+use std::fmt::{Debug, Result, Write as _};
 use std::io::{self, IsTerminal, Write};
 
 use tracing::field::Field;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt;
 use tracing_subscriber::fmt::format::{self, Writer};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{Log, LogFormat};
 use crate::units::{is_unprintable, printable};
 
-/// Sends the program's log to stderr as configured; `RUST_LOG` narrows or widens it. A second call changes nothing.
+/// Sends the program's log to stderr as configured; `RUST_LOG` (`level` or `target=level,…`) narrows or widens it. A second call
+/// changes nothing.
 pub fn start(log: &Log) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(log.level.as_str()));
+    let wanted = std::env::var("RUST_LOG").ok().and_then(|text| text.parse().ok());
+    let targets = wanted.or_else(|| log.level.as_str().parse().ok()).unwrap_or_else(Targets::new);
     let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_ansi(colour);
+    let lines = fmt::layer().with_target(false).with_ansi(colour);
+    let registry = tracing_subscriber::registry().with(targets);
     let _ = match log.format {
-        LogFormat::Json => builder.with_writer(|| PlainJson(io::stderr())).json().flatten_event(true).try_init(),
-        LogFormat::Text => builder.with_writer(io::stderr).fmt_fields(format::debug_fn(field).delimited(" ")).try_init(),
+        LogFormat::Json => registry.with(lines.with_writer(|| PlainJson(io::stderr())).json().flatten_event(true)).try_init(),
+        LogFormat::Text => {
+            registry.with(lines.with_writer(io::stderr).fmt_fields(format::debug_fn(field).delimited(" "))).try_init()
+        }
     };
 }
 
 /// `name=value`, the message without its name.
-fn field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
+fn field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> Result {
     let text = format!("{value:?}");
     let text = printable(&text);
     match field.name() {

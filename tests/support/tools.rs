@@ -76,8 +76,8 @@ impl Mosquitto {
     /// Other lines of configuration from the next start on.
     pub fn configure(&self, extra: &str) {
         let port = self.port;
-        let config =
-            format!("listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\npersistence false\n{extra}\n");
+        let anybody = if extra.contains("allow_anonymous") { "" } else { "allow_anonymous true\n" };
+        let config = format!("listener {port} 127.0.0.1\n{anybody}max_queued_messages 0\npersistence false\n{extra}\n");
         std::fs::write(self.file("mosquitto.conf"), config).unwrap();
     }
 

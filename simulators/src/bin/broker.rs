@@ -16,10 +16,7 @@ struct Args {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()))
-        .with_writer(std::io::stderr)
-        .init();
+    simulators::logging::start("warn", false);
     let broker = Broker::start_on(Args::parse().listen).await?;
     println!("{}", broker.url());
     tokio::signal::ctrl_c().await?;

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use simulators::office::{Event, Office, Options, Record, Tally};
+use simulators::office::{Event, Login, Office, Options, Record, Tally};
 use tokio::sync::broadcast::error::RecvError;
 
 const EXIT_VERIFICATION_FAILED: u8 = 6;
@@ -13,9 +13,18 @@ const EXIT_VERIFICATION_FAILED: u8 = 6;
 /// Head office: subscribes to the records of every site, verifies, keeps and receipts them
 #[derive(Parser)]
 struct Args {
-    /// Broker to connect to
+    /// Broker to connect to: mqtt://HOST:PORT or mqtts://HOST:PORT
     #[arg(long, default_value = "mqtt://127.0.0.1:1883")]
     broker: String,
+    /// Name at the broker
+    #[arg(long, value_name = "NAME", requires = "password_file")]
+    user: Option<String>,
+    /// Its password, the first line of a file
+    #[arg(long, value_name = "FILE", requires = "user")]
+    password_file: Option<PathBuf>,
+    /// Trust only brokers with a certificate of this authority (PEM), instead of those that the system trusts
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// Keep everything verified in this JSON lines file, synced before each receipt
     #[arg(long, value_name = "FILE")]
     keep: Option<PathBuf>,
@@ -43,13 +52,15 @@ struct Args {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode> {
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()))
-        .with_writer(std::io::stderr)
-        .init();
+    simulators::logging::start("warn", false);
     let args = Args::parse();
     let jwks = args.jwks.as_ref().map(std::fs::read_to_string).transpose().context("cannot read the JWK set")?;
+    let text = |path: &PathBuf| std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()));
+    let password = args.password_file.as_ref().map(text).transpose()?;
+    let password = password.map(|text| text.lines().next().unwrap_or_default().to_owned());
     let options = Options {
+        login: args.user.clone().zip(password).map(|(user, password)| Login { user, password }),
+        ca: args.ca.as_ref().map(text).transpose()?,
         topic_prefix: args.topic_prefix.clone(),
         client_id: args.client_id.clone(),
         keep: args.keep.clone(),

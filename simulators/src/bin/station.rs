@@ -64,10 +64,7 @@ fn find(name: &str) -> Result<Scenario, String> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode> {
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()))
-        .with_writer(std::io::stderr)
-        .init();
+    simulators::logging::start("warn", false);
     let args = Args::parse();
     if args.list {
         Scenario::built_in()?.iter().for_each(|scenario| println!("{:16} {}", scenario.name, scenario.summary));

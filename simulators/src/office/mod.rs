@@ -35,14 +35,31 @@ pub use jws::{KeyError, Keys, digest};
 
 const EVENTS: usize = 4096;
 
+/// Who an office is at its broker.
+#[derive(Clone)]
+pub struct Login {
+    pub user: String,
+    pub password: String,
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Login({}, …)", self.user)
+    }
+}
+
 /// How an office is set up.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// `mqtt://host:port`.
+    /// `mqtt://host:port` or `mqtts://host:port`.
     pub broker: String,
     pub topic_prefix: String,
     /// Names the session that the broker keeps for us.
     pub client_id: String,
+    /// Name and password at the broker.
+    pub login: Option<Login>,
+    /// PEM certificates that the broker's must come from (`mqtts://`), instead of those that the system trusts.
+    pub ca: Option<String>,
     /// JSON lines file of everything verified, synced before each receipt; `None` = memory only.
     pub keep: Option<PathBuf>,
     /// JWK set to trust instead of what the topic `keys` says.
@@ -62,6 +79,8 @@ impl Options {
             broker: broker.into(),
             topic_prefix: "forecourt/v1".into(),
             client_id: format!("office-{:016x}", fastrand::u64(..)),
+            login: None,
+            ca: None,
             keep: None,
             jwks: None,
             receipts: true,

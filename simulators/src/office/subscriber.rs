@@ -61,7 +61,7 @@ impl Subscriber {
         };
         // Keys before records: what comes first can be verified first.
         let filters = ["keys", "status", "records/#"].map(|topic| format!("{}/+/{topic}", options.topic_prefix));
-        let (wire, inbox) = Wire::connect(&options.broker, &options.client_id, &filters).await?;
+        let (wire, inbox) = Wire::connect(&options, &filters).await?;
         let mut subscriber = Self {
             options,
             shared,
@@ -150,7 +150,10 @@ impl Subscriber {
                 }
             }
         }
-        let is_new = |record: &Record| self.shared.ledger().is_new(record);
+        // Each once, also when it comes twice in one batch.
+        let mut kept = BTreeSet::new();
+        let mut is_new =
+            |record: &Record| self.shared.ledger().is_new(record) && kept.insert((record.site.clone(), record.epoch, record.seq));
         for (Received { site, kind, jws, .. }, _) in records.iter().filter(|(_, record)| is_new(record)) {
             entries.push(Entry::Record { site: site.clone(), kind: kind.clone(), jws: jws.clone() });
         }

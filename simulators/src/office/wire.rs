@@ -7,6 +7,8 @@ use anyhow::{Context, Result};
 use mqtt5::{AckToken, ConnectOptions, ConnectionEvent, MqttClient, PublishOptions, QoS, SubscribeOptions};
 use tokio::sync::mpsc;
 
+use super::{Login, Options};
+
 /// Unacknowledged messages at a time, as the broker is asked.
 const WINDOW: u16 = 256;
 /// Room for the window and for connection events.
@@ -42,8 +44,9 @@ pub struct Wire(MqttClient);
 
 impl Wire {
     /// Connects, subscribes in this order, and from then on reconnects by itself.
-    pub async fn connect(broker: &str, client_id: &str, filters: &[String]) -> Result<(Self, mpsc::Receiver<Incoming>)> {
-        let options = ConnectOptions::new(client_id)
+    pub async fn connect(at: &Options, filters: &[String]) -> Result<(Self, mpsc::Receiver<Incoming>)> {
+        let Options { broker, client_id, login, ca, .. } = at;
+        let mut options = ConnectOptions::new(client_id.as_str())
             .with_clean_start(false)
             .with_resume_existing_session(true)
             .with_session_expiry_interval(SESSION_S)
@@ -52,7 +55,13 @@ impl Wire {
             .with_deferred_ack(true)
             .with_automatic_reconnect(true)
             .with_reconnect_delay(Duration::from_millis(200), Duration::from_secs(10));
+        if let Some(Login { user, password }) = login {
+            options = options.with_credentials(user.as_str(), password.as_bytes());
+        }
         let client = MqttClient::with_options(options);
+        if let Some(ca) = ca {
+            client.set_tls_config(None, None, Some(ca.clone().into_bytes())).await;
+        }
         // A receipt that could not be sent is sent anew after the reconnect, from what is held then.
         client.set_queue_on_disconnect(false).await;
         let (tx, rx) = mpsc::channel(CHANNEL);

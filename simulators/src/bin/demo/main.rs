@@ -25,7 +25,6 @@ use std::{process::ExitCode, time::Duration};
 use anyhow::Result;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 use run::{Demo, End};
 use screen::Screen;
@@ -64,9 +63,7 @@ pub struct Args {
 fn main() -> ExitCode {
     let args = Args::parse();
     let level = ["error,mqtt5=off", "info,mqtt5=warn", "debug,mqtt5=info"][usize::from(args.verbose.min(2))];
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| level.into());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    log.with_ansi(screen::is_coloured(&std::io::stderr())).init();
+    simulators::logging::start(level, screen::is_coloured(&std::io::stderr()));
     let outcome = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Into::into).and_then(|runtime| {
         let outcome = runtime.block_on(run(&args));
         // After a second Ctrl-C the daemon's threads may still be busy.
