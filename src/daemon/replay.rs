@@ -113,7 +113,8 @@ impl Replay<'_> {
             self.site.writer.replay_heard(row);
         }
         let mended = row.bytes.as_deref().and_then(|bytes| ocpp::text(bytes).1);
-        let frame = self.site.frame(&row.station, row.version, &row.text, mended.as_ref().zip(row.bytes.as_deref()), row.received)?;
+        let frame =
+            self.site.frame(&row.station, row.version, &row.text, mended.as_ref().zip(row.bytes.as_deref()), row.received)?;
         frame.map(drop).ok_or(ReplayError::Message(row.id))
     }
 

@@ -34,7 +34,7 @@ impl TariffChoice {
 
     /// `by_evse`: that of EVSE 1 first; where it ends, the station's own counts.
     pub fn set_station(&mut self, station: &StationId, own: Option<String>, by_evse: Vec<String>) {
-        self.by_station.insert(station.as_str().to_lowercase(), StationTariffs { own, by_evse });
+        self.by_station.insert(station.folded(), StationTariffs { own, by_evse });
     }
 
     /// `None`: it has no tariff of its own.
@@ -57,7 +57,7 @@ impl TariffChoice {
     /// The id of the tariff that applies. `evse`: 0 while it is not known.
     pub fn id(&self, station: &StationId, evse: u32, token: Option<&Token>) -> Option<&str> {
         let of_token = || token.filter(|_| !self.by_token.is_empty()).and_then(|token| self.by_token.get(&token.folded()));
-        let of_station = || self.by_station.get(&station.as_str().to_lowercase())?.of(evse);
+        let of_station = || self.by_station.get(&station.folded())?.of(evse);
         of_token().or_else(of_station).or(self.default.as_ref()).map(String::as_str)
     }
 
