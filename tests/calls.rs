@@ -21,12 +21,7 @@ const V21: &str = "ocpp2.1";
 /// A station that has said who it is, so that it can be called.
 async fn station(site: &Site, id: &str, version: &str) -> Socket {
     let mut socket = Socket::station(site.port, id, version).await;
-    let boot = if version == V16 {
-        json!({"chargePointVendor": "V", "chargePointModel": "M"})
-    } else {
-        json!({"reason": "PowerUp", "chargingStation": {"vendorName": "V", "model": "M"}})
-    };
-    socket.call("boot", "BootNotification", boot).await;
+    socket.boot().await;
     socket
 }
 
@@ -36,23 +31,12 @@ fn call(site: &Site, args: &[&str]) -> JoinHandle<CommandOutput> {
     tokio::task::spawn_blocking(move || support::run_to_end(&mut command))
 }
 
-/// The next CALL that the station gets: its id, action and payload.
-async fn next_call(socket: &mut Socket) -> (String, String, Value) {
-    let frame: Value = serde_json::from_str(&socket.text().await.expect("a call")).unwrap();
-    assert_eq!(frame[0], 2, "{frame}");
-    (frame[1].as_str().unwrap().to_owned(), frame[2].as_str().unwrap().to_owned(), frame[3].clone())
-}
-
-async fn answer(socket: &mut Socket, id: &str, payload: Value) {
-    socket.send(&json!([3, id, payload]).to_string()).await;
-}
-
 /// The next call that comes is the one that is made now.
 async fn nothing_else_came(site: &Site, socket: &mut Socket) {
     let said = call(site, &["CP-1", "GetConfiguration"]);
-    let (id, action, _) = next_call(socket).await;
+    let (id, action, _) = socket.next_call().await;
     assert_eq!(action, "GetConfiguration");
-    answer(socket, &id, json!({})).await;
+    socket.answer(&id, json!({})).await;
     said.await.unwrap().ok();
 }
 
@@ -71,22 +55,22 @@ async fn a_station_of_each_version_is_called_and_its_answer_shown() {
     ] {
         let mut socket = station(&site, id, version).await;
         let said = call(&site, &[id, action, payload, "--reason", "a test", "--json"]);
-        let (message, sent, content) = next_call(&mut socket).await;
+        let (message, sent, content) = socket.next_call().await;
         assert_eq!((sent.as_str(), content.to_string()), (action, payload.parse::<Value>().unwrap().to_string()));
         assert!(message.len() <= 36, "{message}");
-        answer(&mut socket, &message, json!({"status": "Accepted", "ours": [1.50]})).await;
+        socket.answer(&message, json!({"status": "Accepted", "ours": [1.50]})).await;
         let expected = json!({"station": id, "action": action, "outcome": "answered", "status": "Accepted",
             "payload": {"status": "Accepted", "ours": [1.50]}, "error": null});
         assert_eq!(said.await.unwrap().ok().json(), expected);
 
         // No, and an error, are 9 and say what the station said.
         let said = call(&site, &[id, "ClearCache"]);
-        let (message, ..) = next_call(&mut socket).await;
-        answer(&mut socket, &message, json!({"status": "Rejected"})).await;
+        let (message, ..) = socket.next_call().await;
+        socket.answer(&message, json!({"status": "Rejected"})).await;
         let said = said.await.unwrap();
         assert_eq!((said.code, said.err), (9, format!("forecourt: {id} answered Rejected\n")));
         let said = call(&site, &[id, "ClearCache", "--json"]);
-        let (message, ..) = next_call(&mut socket).await;
+        let (message, ..) = socket.next_call().await;
         socket.send(&json!([4, message, "NotImplemented", "no \u{1b}[1m cache", {}]).to_string()).await;
         let said = said.await.unwrap();
         assert_eq!((said.code, &said.json()["outcome"]), (9, &json!("call-error")));
@@ -133,18 +117,18 @@ async fn what_breaks_the_schema_is_not_sent_and_the_rule_is_named() {
     assert_eq!(states(&site), [""; 0]);
     // Nothing came before this. Whose token it is, only the frame says.
     let said = call(&site, &["cp-1", "RemoteStartTransaction", r#"{"idTag":"SECRET-1234"}"#]);
-    let (message, action, payload) = next_call(&mut socket).await;
+    let (message, action, payload) = socket.next_call().await;
     assert_eq!((action.as_str(), payload), ("RemoteStartTransaction", json!({"idTag": "SECRET-1234"})));
-    answer(&mut socket, &message, json!({"status": "Accepted"})).await;
+    socket.answer(&message, json!({"status": "Accepted"})).await;
     said.await.unwrap().ok();
     for list in [&["calls"][..], &["calls", "--json"], &["audit", "list"], &["audit", "list", "--csv"]] {
         let said = site.forecourt(list).ok();
         assert!(said.out.contains("…1234") && !said.out.contains("SECRET"), "{said:?}");
     }
     let said = call(&site, &["cp-1", "ClearCache"]);
-    let (message, action, _) = next_call(&mut socket).await;
+    let (message, action, _) = socket.next_call().await;
     assert_eq!(action, "ClearCache");
-    answer(&mut socket, &message, json!({"status": "Accepted"})).await;
+    socket.answer(&message, json!({"status": "Accepted"})).await;
     said.await.unwrap().ok();
 }
 
@@ -168,18 +152,18 @@ async fn calls_cross_and_a_station_gets_one_at_a_time() {
     let site = Site::running().await;
     let mut socket = station(&site, "CP-1", V16).await;
     let first = call(&site, &["CP-1", "ClearCache"]);
-    let (one, ..) = next_call(&mut socket).await;
+    let (one, ..) = socket.next_call().await;
     let second = call(&site, &["CP-1", "GetConfiguration"]);
     until("the second call waits", || states(&site).len() == 2).await;
     assert_eq!(states(&site), ["ClearCache sent", "GetConfiguration queued"]);
     // Its own message comes between, and is answered first.
     let status = json!({"connectorId": 1, "errorCode": "NoError", "status": "Available"});
     assert_eq!(socket.call("7", "StatusNotification", status).await, json!({}));
-    answer(&mut socket, "nobody-asked", json!({"status": "Accepted"})).await;
-    answer(&mut socket, &one, json!({"status": "Accepted"})).await;
-    let (two, action, _) = next_call(&mut socket).await;
+    socket.answer("nobody-asked", json!({"status": "Accepted"})).await;
+    socket.answer(&one, json!({"status": "Accepted"})).await;
+    let (two, action, _) = socket.next_call().await;
     assert_eq!(action, "GetConfiguration");
-    answer(&mut socket, &two, json!({"configurationKey": []})).await;
+    socket.answer(&two, json!({"configurationKey": []})).await;
     first.await.unwrap().ok();
     second.await.unwrap().ok();
     assert_eq!(states(&site), ["ClearCache answered Accepted", "GetConfiguration answered"]);
@@ -191,11 +175,11 @@ async fn a_result_is_read_while_a_message_waits_for_its_commit() {
     let site = Site::running().await;
     let mut socket = station(&site, "CP-1", V16).await;
     let said = call(&site, &["CP-1", "ClearCache", "--timeout", "1"]);
-    let (id, ..) = next_call(&mut socket).await;
+    let (id, ..) = socket.next_call().await;
     let lock = rusqlite::Connection::open(site.store()).unwrap();
     lock.execute_batch("BEGIN IMMEDIATE").unwrap();
     socket.send(r#"[2,"8","StatusNotification",{"connectorId":1,"errorCode":"NoError","status":"Charging"}]"#).await;
-    answer(&mut socket, &id, json!({"status": "Accepted"})).await;
+    socket.answer(&id, json!({"status": "Accepted"})).await;
     // Longer than the call's time-out, shorter than the store waits for the lock.
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     lock.execute_batch("ROLLBACK").unwrap();
@@ -209,15 +193,15 @@ async fn without_an_answer_it_is_a_time_out_and_a_late_answer_still_counts() {
     let site = Site::running().await;
     let mut socket = station(&site, "CP-1", V201).await;
     let said = call(&site, &["CP-1", "ClearCache", "--timeout", "1", "--json"]);
-    let (id, ..) = next_call(&mut socket).await;
+    let (id, ..) = socket.next_call().await;
     let said = said.await.unwrap();
     assert_eq!((said.code, &said.json()["outcome"]), (7, &json!("timeout")));
     assert_eq!(states(&site), ["ClearCache timeout"]);
-    answer(&mut socket, &id, json!({"status": "Accepted"})).await;
+    socket.answer(&id, json!({"status": "Accepted"})).await;
     until("the answer is kept", || states(&site) == ["ClearCache answered Accepted"]).await;
     // The connection ends before the answer: it may have been done.
     let said = call(&site, &["CP-1", "ClearCache", "--json"]);
-    next_call(&mut socket).await;
+    socket.next_call().await;
     drop(socket);
     let said = said.await.unwrap();
     assert_eq!((said.code, &said.json()["outcome"]), (7, &json!("unknown")));
@@ -234,9 +218,9 @@ async fn after_a_kill_a_call_is_unknown_and_only_a_harmless_one_is_asked_again()
     let mut site = Site::running().await;
     let (mut reads, mut does) = (station(&site, "CP-1", V16).await, station(&site, "CP-2", V16).await);
     let read = call(&site, &["CP-1", "GetConfiguration"]);
-    let (id, ..) = next_call(&mut reads).await;
+    let (id, ..) = reads.next_call().await;
     let reset = call(&site, &["CP-2", "Reset", r#"{"type":"Hard"}"#]);
-    next_call(&mut does).await;
+    does.next_call().await;
     site.kill9();
     for said in [read, reset] {
         let said = said.await.unwrap();
@@ -244,7 +228,7 @@ async fn after_a_kill_a_call_is_unknown_and_only_a_harmless_one_is_asked_again()
     }
     site.start().await;
     let mut reads = Socket::station(site.port, "CP-1", V16).await;
-    let (again, action, _) = next_call(&mut reads).await;
+    let (again, action, _) = reads.next_call().await;
     assert_eq!((action.as_str(), again == id), ("GetConfiguration", false));
     assert_eq!(states(&site), ["GetConfiguration unknown", "Reset unknown", "GetConfiguration sent"]);
     assert_eq!(site.value("SELECT repeats FROM v_call WHERE call_number = 3", &[]).as_deref(), Some("1"));
@@ -261,13 +245,13 @@ async fn after_a_kill_a_call_is_unknown_and_only_a_harmless_one_is_asked_again()
     let mut does = Socket::station(site.port, "CP-2", V16).await;
     for (socket, id) in [(&mut reads, "CP-1"), (&mut does, "CP-2")] {
         let said = call(&site, &[id, "ClearCache"]);
-        let (message, action, _) = next_call(socket).await;
+        let (message, action, _) = socket.next_call().await;
         assert_eq!(action, "ClearCache", "{id}");
-        answer(socket, &message, json!({"status": "Accepted"})).await;
+        socket.answer(&message, json!({"status": "Accepted"})).await;
         said.await.unwrap().ok();
     }
     // The answer to the first, after all.
-    answer(&mut reads, &id, json!({"configurationKey": []})).await;
+    reads.answer(&id, json!({"configurationKey": []})).await;
     until("the answer is kept", || states(&site)[0] == "GetConfiguration answered").await;
     assert_eq!(states(&site)[1..3], ["Reset unknown", "GetConfiguration unknown"]);
 }
@@ -285,7 +269,7 @@ async fn numbers_keep_their_digits_and_depth_breaks_no_query() {
         ("-v", "[1.50,1e2,12345678901234567890.10]"),
     ] {
         let said = call(&site, &["CP-1", "ClearCache", form]);
-        let (id, ..) = next_call(&mut socket).await;
+        let (id, ..) = socket.next_call().await;
         socket.send(&format!("[3,\"{id}\",{payload}]")).await;
         let out = said.await.unwrap().ok().out;
         assert!(out.replace("        ", "      ").contains(wanted) || out.contains(wanted), "{form}: {out}");
@@ -297,13 +281,13 @@ async fn numbers_keep_their_digits_and_depth_breaks_no_query() {
 
     let deep = format!("{}1.50{}", "[".repeat(5_000), "]".repeat(5_000));
     let said = call(&site, &["CP-1", "ClearCache", "--jsonl"]);
-    let (id, ..) = next_call(&mut socket).await;
+    let (id, ..) = socket.next_call().await;
     socket.send(&format!("[4,\"{id}\",\"InternalError\",\"deep\",{{\"x\":{deep}}}]")).await;
     let said = said.await.unwrap();
     assert_eq!(said.code, 9, "{said:?}");
     assert!(said.out.contains("1.50]]]"), "{said:?}");
     let said = call(&site, &["CP-1", "ClearCache", "--jsonl"]);
-    let (id, ..) = next_call(&mut socket).await;
+    let (id, ..) = socket.next_call().await;
     socket.send(&format!("[3,\"{id}\",{{\"status\":\"Accepted\",\"x\":{deep}}}]")).await;
     assert!(said.await.unwrap().out.contains("1.50]]]"));
     socket.send(&format!("[2,\"deep\",\"DataTransfer\",{{\"vendorId\":\"V\",\"data\":{deep}}}]")).await;
@@ -349,8 +333,8 @@ async fn the_control_socket_gives_one_reasoned_reply_and_has_limits() {
     // Those who asked have gone: what has left waits for its answer, the rest is withdrawn.
     drop(waiting);
     until("31 are withdrawn", || states(&site).iter().filter(|state| *state == "ClearCache withdrawn").count() == 31).await;
-    let (id, ..) = next_call(&mut socket).await;
-    answer(&mut socket, &id, json!({"status": "Accepted"})).await;
+    let (id, ..) = socket.next_call().await;
+    socket.answer(&id, json!({"status": "Accepted"})).await;
     until("the first is answered", || states(&site)[0] == "ClearCache answered Accepted").await;
     // None of the others came after it.
     nothing_else_came(&site, &mut socket).await;
@@ -362,14 +346,14 @@ async fn a_call_whose_time_passes_behind_others_is_withdrawn_and_never_sent() {
     let site = Site::running().await;
     let mut socket = station(&site, "CP-1", V16).await;
     let slow = call(&site, &["CP-1", "ClearCache", "--timeout", "20"]);
-    let (id, ..) = next_call(&mut socket).await;
+    let (id, ..) = socket.next_call().await;
     let said = call(&site, &["CP-1", "Reset", r#"{"type":"Hard"}"#, "--timeout", "1", "--json"]).await.unwrap();
     assert_eq!((said.code, &said.json()["outcome"]), (7, &json!("timeout")));
     assert!(said.err.contains("this one was withdrawn, and not sent"), "{said:?}");
     // An answer to what was never sent is none.
     let withdrawn = site.value("SELECT call_id FROM v_call WHERE call_number = 2", &[]).unwrap();
-    answer(&mut socket, &withdrawn, json!({"status": "Accepted"})).await;
-    answer(&mut socket, &id, json!({"status": "Accepted"})).await;
+    socket.answer(&withdrawn, json!({"status": "Accepted"})).await;
+    socket.answer(&id, json!({"status": "Accepted"})).await;
     slow.await.unwrap().ok();
     assert_eq!(states(&site), ["ClearCache answered Accepted", "Reset withdrawn"]);
     nothing_else_came(&site, &mut socket).await;
@@ -389,15 +373,15 @@ async fn only_a_known_yes_is_a_success() {
         (format!(r#"{{"status":"Accepted","x":{nested}}}"#), "CP-1 answered without saying that it did it"),
     ] {
         let said = call(&site, &["CP-1", "ClearCache"]);
-        let (id, ..) = next_call(&mut socket).await;
+        let (id, ..) = socket.next_call().await;
         socket.send(&format!(r#"[3,"{id}",{payload}]"#)).await;
         let said = said.await.unwrap();
         assert_eq!((said.code, said.err.as_str()), (9, format!("forecourt: {why}\n").as_str()), "{payload}");
     }
     let said = call(&site, &["CP-1", "GetConfiguration", "--json"]);
-    let (id, ..) = next_call(&mut socket).await;
+    let (id, ..) = socket.next_call().await;
     let answered = json!({"configurationKey": [{"key": "AUTHORIZATIONKEY", "readonly": false, "value": "secret"}]});
-    answer(&mut socket, &id, answered.clone()).await;
+    socket.answer(&id, answered.clone()).await;
     assert_eq!(said.await.unwrap().ok().json()["payload"], answered);
     let list = site.forecourt(&["calls", "--json"]).ok();
     assert!(list.out.contains("AUTHORIZATIONKEY") && !list.out.contains("secret"), "{}", list.out);

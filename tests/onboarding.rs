@@ -18,25 +18,6 @@ async fn site() -> Site {
     site
 }
 
-async fn boot(socket: &mut Socket, version: &str) {
-    let boot = match version {
-        V16 => json!({"chargePointVendor": "V", "chargePointModel": "M"}),
-        _ => json!({"reason": "PowerUp", "chargingStation": {"vendorName": "V", "model": "M"}}),
-    };
-    assert_eq!(socket.call("boot", "BootNotification", boot).await["status"], "Accepted");
-}
-
-/// The next call that the station gets: its id, action and payload.
-async fn next_call(socket: &mut Socket) -> (Value, String, Value) {
-    let frame: Value = serde_json::from_str(&socket.text().await.expect("a call")).unwrap();
-    assert_eq!(frame[0], 2, "{frame}");
-    (frame[1].clone(), frame[2].as_str().unwrap().to_owned(), frame[3].clone())
-}
-
-async fn answer(socket: &mut Socket, id: &Value, payload: Value) {
-    socket.send(&json!([3, id, payload]).to_string()).await;
-}
-
 fn calls(site: &Site) -> Vec<String> {
     let rows = site.query(
         "SELECT action || ' ' || state || ' ' || coalesce(status, '-') || ' ' || actor || ' ' || reason FROM v_call ORDER BY call_number",
@@ -55,8 +36,8 @@ fn variable(name: &str, more: Value) -> Value {
 async fn a_2x_station_is_told_to_send_registers_and_what_it_refuses_is_a_problem() {
     let site = site().await;
     let mut socket = Socket::station(site.port, "CP-2", V201).await;
-    boot(&mut socket, V201).await;
-    let (id, action, payload) = next_call(&mut socket).await;
+    assert_eq!(socket.boot().await["status"], "Accepted");
+    let (id, action, payload) = socket.next_call().await;
     let names = ["TxStartedMeasurands", "TxEndedMeasurands", "TxUpdatedMeasurands", "TxUpdatedInterval"];
     assert_eq!(action, "GetVariables");
     assert_eq!(payload, json!({"getVariableData": names.map(|name| variable(name, json!({})))}));
@@ -68,15 +49,15 @@ async fn a_2x_station_is_told_to_send_registers_and_what_it_refuses_is_a_problem
         variable(names[2], json!({"attributeStatus": "UnknownVariable"})),
         variable(names[3], json!({"attributeStatus": "Accepted", "attributeValue": "900"})),
     ];
-    answer(&mut socket, &id, json!({"getVariableResult": got})).await;
-    let (id, action, payload) = next_call(&mut socket).await;
+    socket.answer(&id, json!({"getVariableResult": got})).await;
+    let (id, action, payload) = socket.next_call().await;
     assert_eq!(action, "SetVariables");
     let wanted = [(names[0], "Voltage,Energy.Active.Import.Register"), (names[3], "30")];
     let set = wanted.map(|(name, value)| variable(name, json!({"attributeValue": value})));
     assert_eq!(payload, json!({"setVariableData": set}));
     let said =
         [variable(names[0], json!({"attributeStatus": "Rejected"})), variable(names[3], json!({"attributeStatus": "Accepted"}))];
-    answer(&mut socket, &id, json!({"setVariableResult": said})).await;
+    socket.answer(&id, json!({"setVariableResult": said})).await;
     until("both are problems", || site.count("SELECT count(*) FROM v_problem", &[]) == 2).await;
     let problems = site.query("SELECT kind, station, subject, detail FROM v_problem ORDER BY subject", &[]);
     let text = |row: usize| problems[row].iter().map(|cell| cell.clone().unwrap_or_default()).collect::<Vec<_>>().join(" | ");
@@ -100,7 +81,7 @@ async fn a_2x_station_is_told_to_send_registers_and_what_it_refuses_is_a_problem
         (&json!("forecourt"), &json!("onboarding"), &json!("CP-2"))
     );
     // A station that boots all the time is not asked each time: the next frame is the answer to what it says itself.
-    boot(&mut socket, V201).await;
+    assert_eq!(socket.boot().await["status"], "Accepted");
     assert!(socket.call("beat", "Heartbeat", json!({})).await["currentTime"].is_string());
     assert_eq!(calls(&site).len(), 2);
 }
@@ -109,30 +90,30 @@ async fn a_2x_station_is_told_to_send_registers_and_what_it_refuses_is_a_problem
 async fn a_1_6_station_is_changed_key_by_key_and_one_that_measures_already_is_left_alone() {
     let site = site().await;
     let mut socket = Socket::station(site.port, "CP-1", V16).await;
-    boot(&mut socket, V16).await;
-    let (id, action, payload) = next_call(&mut socket).await;
+    assert_eq!(socket.boot().await["status"], "Accepted");
+    let (id, action, payload) = socket.next_call().await;
     assert_eq!(
         (action.as_str(), payload),
         ("GetConfiguration", json!({"key": ["MeterValuesSampledData", "MeterValueSampleInterval"]}))
     );
     let keys = json!({"configurationKey": [{"key": "MeterValuesSampledData", "readonly": false, "value": "Voltage"},
         {"key": "MeterValueSampleInterval", "readonly": false, "value": "0"}]});
-    answer(&mut socket, &id, keys).await;
+    socket.answer(&id, keys).await;
     for (key, value) in [
         ("MeterValuesSampledData", "Voltage,Energy.Active.Import.Register,Power.Active.Import"),
         ("MeterValueSampleInterval", "30"),
     ] {
-        let (id, action, payload) = next_call(&mut socket).await;
+        let (id, action, payload) = socket.next_call().await;
         assert_eq!((action.as_str(), payload), ("ChangeConfiguration", json!({"key": key, "value": value})));
-        answer(&mut socket, &id, json!({"status": "Accepted"})).await;
+        socket.answer(&id, json!({"status": "Accepted"})).await;
     }
     let mut other = Socket::station(site.port, "CP-3", V16).await;
-    boot(&mut other, V16).await;
-    let (id, ..) = next_call(&mut other).await;
+    assert_eq!(other.boot().await["status"], "Accepted");
+    let (id, ..) = other.next_call().await;
     let keys = json!({"configurationKey": [
         {"key": "MeterValuesSampledData", "readonly": true, "value": "Energy.Active.Import.Register, Power.Active.Import"},
         {"key": "MeterValueSampleInterval", "readonly": false, "value": "30"}]});
-    answer(&mut other, &id, keys).await;
+    other.answer(&id, keys).await;
     until("all calls have ended", || calls(&site).iter().filter(|call| call.contains(" answered ")).count() == 4).await;
     assert!(other.call("beat", "Heartbeat", json!({})).await["currentTime"].is_string());
     assert_eq!(site.count("SELECT count(*) FROM v_problem", &[]), 0);
@@ -144,8 +125,8 @@ async fn calls_of_a_connection_that_is_lost_are_not_left_behind() {
     for round in 0..3 {
         // Each start forgets when the station was asked.
         let mut socket = Socket::station(site.port, "CP-1", V16).await;
-        boot(&mut socket, V16).await;
-        let (_, action, _) = next_call(&mut socket).await;
+        assert_eq!(socket.boot().await["status"], "Accepted");
+        let (_, action, _) = socket.next_call().await;
         assert_eq!(action, "GetConfiguration", "round {round}");
         drop(socket);
         until("the call has ended", || calls(&site).iter().all(|call| call.contains(" unknown "))).await;
@@ -164,14 +145,14 @@ async fn a_station_that_does_not_say_how_it_measures_is_a_problem_and_one_that_w
     ] {
         // Cut off before it answers, it is asked again at once.
         let mut socket = Socket::station(site.port, id, version).await;
-        boot(&mut socket, version).await;
-        next_call(&mut socket).await;
+        assert_eq!(socket.boot().await["status"], "Accepted");
+        socket.next_call().await;
         drop(socket);
         let mut socket = Socket::station(site.port, id, version).await;
-        boot(&mut socket, version).await;
-        let (message, ..) = next_call(&mut socket).await;
+        assert_eq!(socket.boot().await["status"], "Accepted");
+        let (message, ..) = socket.next_call().await;
         let mut reply = reply;
-        reply[1] = message;
+        reply[1] = json!(message);
         socket.send(&reply.to_string()).await;
         let problem = || site.value("SELECT detail FROM v_problem WHERE station = ?1 AND kind = 'setting-refused'", &[&id]);
         until("the problem is shown", || problem().is_some()).await;
@@ -179,14 +160,11 @@ async fn a_station_that_does_not_say_how_it_measures_is_a_problem_and_one_that_w
     }
     // A setting that the answer leaves out is one that the station does not know.
     let mut socket = Socket::station(site.port, "CP-3", V16).await;
-    boot(&mut socket, V16).await;
-    let (id, ..) = next_call(&mut socket).await;
-    answer(
-        &mut socket,
-        &id,
-        json!({"configurationKey": [{"key": "MeterValueSampleInterval", "readonly": false, "value": "30"}]}),
-    )
-    .await;
+    assert_eq!(socket.boot().await["status"], "Accepted");
+    let (id, ..) = socket.next_call().await;
+    socket
+        .answer(&id, json!({"configurationKey": [{"key": "MeterValueSampleInterval", "readonly": false, "value": "30"}]}))
+        .await;
     let missing = "SELECT count(*) FROM v_problem WHERE station = 'CP-3' AND subject = 'MeterValuesSampledData'";
     until("the missing one is a problem", || site.count(missing, &[]) == 1).await;
 }

@@ -6,7 +6,7 @@ mod support;
 
 use serde_json::{Value, json};
 use support::socket::Socket;
-use support::{Plan, Site, transaction, until};
+use support::{Plan, Site, run_to_end, transaction, until};
 
 const V16: &str = "ocpp1.6";
 const V201: &str = "ocpp2.0.1";
@@ -73,6 +73,13 @@ async fn an_unknown_station_waits_in_the_inbox_until_it_is_adopted() {
         new.call("e", action, payload).await;
         site.settled().await;
         assert_eq!(site.value("SELECT hold_reason FROM v_session", &[]).as_deref(), Some("not-authorized"));
+
+        let sessions = site.forecourt(&["sessions", "--json"]).ok().json();
+        assert_eq!((&sessions[0]["station"], &sessions[0]["station_label"]), (&json!("NEW"), &Value::Null));
+        let (action, payload) = transaction::start(version, "tx-2", 1_000, "2026-11-20T08:00:00Z");
+        known.call("s", action, payload).await;
+        let listed = run_to_end(site.command(&["sessions"]).env("COLUMNS", "200")).ok().out;
+        assert!(listed.contains("Left of the entrance"), "{listed}");
 
         // Neither a reconnect nor a restart makes it known, nor does it have to boot anew.
         site.kill9();

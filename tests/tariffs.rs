@@ -69,6 +69,23 @@ async fn a_wrong_file_changes_nothing_and_is_named_and_sighup_reads_the_tariffs_
     assert_eq!(costs(&site), ["5.20", "5.00"]);
 }
 
+/// Its tokens' sessions would be held, one after the other.
+#[tokio::test]
+async fn a_tariff_that_tokens_have_is_not_removed() {
+    let site = ScriptedSite::open().await;
+    let file = site.inner.dir.path().join("tariffs/fleet.json");
+    std::fs::write(&file, plain("0.50").replace("plain", "fleet")).unwrap();
+    site.inner.forecourt(&["tariff", "reload"]).ok();
+    site.inner.forecourt(&["token", "add", "04AA", "--tariff", "Fleet"]).ok();
+    std::fs::remove_file(&file).unwrap();
+    let said = site.inner.forecourt(&["tariff", "reload"]);
+    assert_eq!(said.code, 8, "{said:?}");
+    assert!(said.err.contains("1 tokens on the list have tariff Fleet") && said.err.contains("forecourt token add"), "{said:?}");
+    site.inner.forecourt(&["token", "remove", "04AA"]).ok();
+    let said = site.inner.forecourt(&["tariff", "reload", "--json"]).ok().json();
+    assert_eq!((&said[0]["tariff_id"], &said[0]["change"]), (&json!("fleet"), &json!("removed")));
+}
+
 /// Head office can ask for the version that a record names.
 #[tokio::test]
 async fn a_tariff_version_goes_by_one_hash_in_records_and_in_the_store() {

@@ -102,6 +102,22 @@ async fn a_token_gets_what_the_list_says_at_once_and_after_a_restart() {
     );
 }
 
+/// OCPP makes tokens of ASCII. Where one has other letters all the same, their case counts, in lists as at the station.
+#[tokio::test]
+async fn letters_beyond_ascii_are_the_same_token_only_as_they_were_written() {
+    let site = site("reject").await;
+    let mut station = Socket::station(site.port, "CP-16", V16).await;
+    site.forecourt(&["token", "add", "Ärzte-AB1"]).ok();
+    assert_eq!(authorize(&mut station, V16, "Ärzte-ab1").await["status"], "Accepted");
+    assert_eq!(authorize(&mut station, V16, "ärzte-ab1").await["status"], "Invalid");
+    let (action, mut payload) = transaction::start(V16, "tx", 1_000, "2026-11-20T08:00:00Z");
+    payload["idTag"] = json!("Ärzte-AB1");
+    station.call("s", action, payload).await;
+    let listed = site.forecourt(&["tokens", "--json"]).ok().json();
+    assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
+    assert_eq!((&listed[0]["listed"], &listed[0]["sessions"]), (&json!(true), &json!(1)));
+}
+
 /// Authorize names no EVSE in either version; the start of a transaction does.
 #[tokio::test]
 async fn a_token_may_be_for_one_evse_and_an_evse_may_have_its_own_tariff() {

@@ -160,7 +160,10 @@ impl Output {
         let places: Vec<usize> = if all {
             (0..rows.columns.len()).collect()
         } else {
-            wanted.iter().filter_map(|name| rows.columns.iter().position(|column| column == name)).collect()
+            // Where no station has a label, nobody misses it.
+            let is_said = |place: &usize| rows.rows.iter().any(|row| !row[*place].is_null());
+            let is_shown = |place: &usize| !rows.columns[*place].ends_with("label") || is_said(place);
+            wanted.iter().filter_map(|name| rows.columns.iter().position(|column| column == name)).filter(is_shown).collect()
         };
         let columns = places.iter().map(|place| self.column(rows, *place)).collect();
         let laid = table::lay(columns, width(), all);

@@ -26,6 +26,7 @@ const LIST: Columns = &[
     "token",
     "record_seq",
     "hold_reason",
+    "station_label",
 ];
 const LINES: Columns =
     &["line", "dimension", "quantity", "unit", "unit_price", "amount_excl_vat", "vat", "amount_incl_vat", "currency", "reason"];

@@ -16,20 +16,9 @@ use crate::observe::{MessageCounts, Snapshot};
 use crate::store::{Holder, Link, Reader, Rows, STATIONS_AND_OPEN_SESSIONS, Summary, holder};
 use crate::units::{Time, time};
 
-const LABELLED_STATIONS: Columns = &[
-    "station",
-    "label",
-    "state",
-    "since_at",
-    "ocpp_version",
-    "vendor",
-    "model",
-    "connectors",
-    "open_sessions",
-    "last_message_at",
-];
 const STATIONS: Columns = &[
     "station",
+    "label",
     "state",
     "since_at",
     "ocpp_version",
@@ -42,7 +31,7 @@ const STATIONS: Columns = &[
     "refused_at",
     "refused_reason",
 ];
-const PROBLEMS: Columns = &["station", "subject", "detail", "count", "first_at", "last_at"];
+const PROBLEMS: Columns = &["station", "subject", "detail", "count", "first_at", "last_at", "station_label"];
 
 /// A daemon that lives answers at once.
 const LIVE_PATIENCE: Duration = Duration::from_secs(2);
@@ -175,9 +164,7 @@ pub fn stations(store: &Reader, path: &Path, socket: Option<&Path>, output: &Out
     if !output.machine() {
         show_registration(&mut rows);
     }
-    let label = rows.columns.iter().position(|name| name == "label");
-    let is_labelled = label.is_some_and(|place| rows.rows.iter().any(|row| !row[place].is_null()));
-    output.rows(&rows, if is_labelled { LABELLED_STATIONS } else { STATIONS })
+    output.rows(&rows, STATIONS)
 }
 
 /// For people: what is not accepted says so beside its state.

@@ -258,7 +258,7 @@ impl Inner {
 }
 
 fn fold(identity: &str) -> String {
-    identity.to_lowercase()
+    identity.to_ascii_lowercase()
 }
 
 #[cfg(test)]

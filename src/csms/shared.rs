@@ -76,7 +76,7 @@ impl Csms {
             clock,
             live,
             registry,
-            adopted: Mutex::new(adopted.iter().map(|station| station.as_str().to_lowercase()).collect()),
+            adopted: Mutex::new(adopted.iter().map(|station| station.folded()).collect()),
             budgets,
             handshakes: Arc::default(),
             listening: Listening::default(),
@@ -88,7 +88,7 @@ impl Csms {
 impl Csms {
     /// A person has decided whether a station is served.
     pub fn set_adopted(&self, station: &StationId, is_adopted: bool) {
-        let (name, mut adopted) = (station.as_str().to_lowercase(), self.adopted.lock().unwrap_or_else(PoisonError::into_inner));
+        let (name, mut adopted) = (station.folded(), self.adopted.lock().unwrap_or_else(PoisonError::into_inner));
         if is_adopted {
             adopted.insert(name);
         } else {
@@ -97,7 +97,7 @@ impl Csms {
     }
 
     pub(super) fn is_adopted(&self, identity: &str) -> bool {
-        self.adopted.lock().unwrap_or_else(PoisonError::into_inner).contains(&identity.to_lowercase())
+        self.adopted.lock().unwrap_or_else(PoisonError::into_inner).contains(&identity.to_ascii_lowercase())
     }
 }
 

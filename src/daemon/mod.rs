@@ -131,6 +131,7 @@ impl Daemon {
         let (wake_settler, wake) = mpsc::sync_channel(1);
         let (released, releases) = tokio_mpsc::unbounded_channel();
         let known_tariffs = tariffs::versions(&loaded.catalogue);
+        let catalogue = loaded.catalogue.clone();
         let policy = policy::of(&config, loaded.catalogue);
         let (fails, failed) = watch::channel(None);
         let signals = Signals { epoch: epochs, records, due: wake_settler.clone(), failed: fails.clone() };
@@ -145,6 +146,9 @@ impl Daemon {
         let parts = Parts { policy, calls, signing, signals, released, now: Arc::clone(&now), begin, watch };
         let mut writer = Writer::open(path, &site_facts(&config), parts)?;
         writer.keep_tariffs(&known_tariffs, now())?;
+        for missing in tariffs::missing_for_tokens(&config, &catalogue).map_err(TariffsError::from)? {
+            warn!(error = %missing, "sessions of tokens will be held");
+        }
         let epoch = writer.epoch();
         let (store, store_thread) = writer.start().map_err(StartError::Thread)?;
         let releaser = tokio::spawn(release(releases));

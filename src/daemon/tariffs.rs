@@ -10,7 +10,7 @@ use super::policy;
 use crate::config::Config;
 use crate::rating::{Catalogue, CatalogueError, Tariff, TariffError};
 use crate::session::TariffRef;
-use crate::store::{Job, NewTariffs, WriterHandle};
+use crate::store::{Job, NewTariffs, OpenError, PATIENT, Reader, StoreError, WriterHandle};
 use crate::units::{Clock, Finding};
 
 #[derive(Debug, thiserror::Error)]
@@ -27,8 +27,24 @@ pub enum TariffsError {
     Catalogue(#[from] CatalogueError),
     #[error("the store cannot commit; the tariffs stay as they are")]
     Unavailable,
+    #[error(
+        "{tokens} tokens on the list have tariff {id}, and no file in {dir} has it: bring the file back, or give the tokens another tariff \
+         (forecourt token add TOKEN --tariff ID)"
+    )]
+    OfTokens { id: String, tokens: u64, dir: PathBuf },
+    #[error("which tariffs the list of tokens names: {0}")]
+    Tokens(#[from] TokensUnread),
     #[error("{key} names tariff {id}, but no file in {dir} has it{known}")]
     Unknown { key: String, id: String, dir: PathBuf, known: String },
+}
+
+/// The store cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum TokensUnread {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// A tariff with its file, for messages.
@@ -94,6 +110,14 @@ pub fn versions(catalogue: &Catalogue) -> Vec<(String, String, String)> {
     catalogue.tariffs().iter().map(version).collect()
 }
 
+/// What the list of tokens names and no file has.
+pub fn missing_for_tokens(config: &Config, catalogue: &Catalogue) -> Result<Vec<TariffsError>, TokensUnread> {
+    let named = Reader::open(&config.store.path, PATIENT)?.tariffs_of_tokens()?;
+    let is_missing = |(id, _): &(String, u64)| !catalogue.tariffs().iter().any(|known| known.id.eq_ignore_ascii_case(id));
+    let missing = |(id, tokens)| TariffsError::OfTokens { id, tokens, dir: config.tariff.dir.clone() };
+    Ok(named.into_iter().filter(is_missing).map(missing).collect())
+}
+
 /// What became of a tariff id. `None`: there was none, or is none any more.
 #[derive(Debug, PartialEq, Eq)]
 pub struct TariffChange {
@@ -128,6 +152,10 @@ impl Reloader {
         let loaded = load(&self.config)?;
         for (path, finding) in &loaded.lint {
             warn!(tariff = %path.display(), finding = %finding.code, detail = %finding.detail, "odd tariff");
+        }
+        // Else the sessions of these tokens would be held from now on.
+        if let Some(missing) = missing_for_tokens(&self.config, &loaded.catalogue)?.into_iter().next() {
+            return Err(missing);
         }
         let versions = versions(&loaded.catalogue);
         let now = by_id(&versions);

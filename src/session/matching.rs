@@ -150,7 +150,7 @@ fn only_candidate<'a>(
 }
 
 impl<'a> Claim<'a> {
-    fn new(fact: &'a TxFact, arrival: &Arrival<'a>) -> Self {
+    fn new(fact: &'a TxFact, arrival: &'a Arrival<'_>) -> Self {
         let sampled = || fact.readings.iter().rev().find_map(register_of);
         let said = fact.said_at();
         let at = if fact.reported_at.is_none() {

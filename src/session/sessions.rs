@@ -24,14 +24,13 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::NaiveDate;
-use chrono_tz::Tz;
 
+use super::arrival::Arrival;
 use super::evidence::Evidence;
 use super::open_sessions::OpenSessions;
 use super::session::{Session, State};
-use super::tariff_choice::TariffChoice;
 use crate::fact::{Phase, Status, TxFact};
-use crate::units::{SessionId, StationId, Time, Token, TxRef, Version};
+use crate::units::{SessionId, StationId, Time, TxRef};
 
 /// What a message changes. The store writes changes in the order given.
 #[derive(Debug, PartialEq)]
@@ -59,30 +58,12 @@ pub struct Origin {
 
 pub struct Sessions {
     pub(super) stations: HashMap<StationId, OpenSessions>,
-    pub(super) tariffs: TariffChoice,
-    /// Sessions are named by the site's civil date.
-    time_zone: Tz,
     origin: Origin,
 }
 
 impl Sessions {
-    pub fn new(tariffs: TariffChoice, time_zone: Tz, origin: Origin) -> Self {
-        Self { stations: HashMap::new(), tariffs, time_zone, origin }
-    }
-
-    /// Sessions that begin from now on are billed by these; those that run keep the tariff that they began with.
-    pub fn set_tariffs(&mut self, tariffs: TariffChoice, time_zone: Tz) {
-        self.tariffs.replace(tariffs);
-        self.time_zone = time_zone;
-    }
-
-    /// A token's own tariff, for sessions that begin from now on.
-    pub fn set_token_tariff(&mut self, token: &Token, tariff: Option<String>) {
-        self.tariffs.set_token(token, tariff);
-    }
-
-    pub fn clear_token_tariffs(&mut self) {
-        self.tariffs.clear_tokens();
+    pub fn new(origin: Origin) -> Self {
+        Self { stations: HashMap::new(), origin }
     }
 
     /// Forgets everything and begins again from the store: after a transaction failed, and at start.
@@ -166,10 +147,11 @@ impl Sessions {
 
     /// A new session, numbered and named. Names follow the latest local day ever seen: when our clock is set back over midnight,
     /// counting goes on, because a name must never come twice.
-    pub(super) fn new_session(&mut self, station: &StationId, version: Version, tx: Option<TxRef>, now: Time) -> Session {
+    pub(super) fn new_session(&mut self, arrival: &Arrival<'_>, tx: Option<TxRef>) -> Session {
+        let now = arrival.received.at;
         let number = self.origin.next_number;
         self.origin.next_number += 1;
-        let today = now.with_timezone(&self.time_zone).date_naive();
+        let today = now.with_timezone(&arrival.time_zone).date_naive();
         let (day, count) = match self.origin.day {
             Some((day, count)) if day >= today => (day, count + 1),
             _ => (today, 1),
@@ -177,7 +159,7 @@ impl Sessions {
         self.origin.day = Some((day, count));
         let id = SessionId::new(&format!("S-{}-{count:04}", day.format("%Y%m%d")));
         let tx = tx.unwrap_or_else(|| TxRef::new(&(self.origin.tx_offset + number).to_string()));
-        Session::new(number, id, station.clone(), version, tx, now)
+        Session::new(number, id, arrival.station.clone(), arrival.version, tx, now)
     }
 
     pub(super) fn keep(&mut self, session: Session) {

@@ -112,7 +112,7 @@ impl Sessions {
     /// The first that is heard of a transaction: its start, an event that overtook the start, or an orphan.
     fn open_session(&mut self, arrival: &Arrival<'_>, mut fact: TxFact, outcome: &mut Outcome) -> Session {
         let start_key = if fact.tx.is_none() { fact.start_key() } else { None };
-        let mut session = self.new_session(arrival.station, arrival.version, fact.tx.take(), arrival.received.at);
+        let mut session = self.new_session(arrival, fact.tx.take());
         session.start_key = start_key;
         let evidence = Evidence::of(Some(session.number), &mut fact);
         self.apply_event(&mut session, &fact, (&evidence, fingerprint(&evidence)), arrival, outcome);
@@ -145,7 +145,7 @@ impl Sessions {
             Phase::Stop => stop(session, fact, arrival, outcome),
             Phase::Update => {}
         }
-        self.lock_tariff(session, before.0.is_none(), before.2, token_before.as_ref(), outcome);
+        lock_tariff(session, before.0.is_none(), before.2, token_before.as_ref(), arrival, outcome);
         let is_news = before != (session.started_at, session.stopped_at, session.evse) || !evidence.readings.is_empty();
         settle(session, is_news, arrival.received.at);
         if let Some(start) = session.started_at
@@ -159,28 +159,30 @@ impl Sessions {
             session.note(finding.clone());
         }
     }
+}
 
-    /// Locks the tariff version that is valid at the start. 2.x tells token and EVSE in any event: what is told late, and
-    /// means another tariff, changes it; a tariff that was swapped meanwhile does not.
-    fn lock_tariff(
-        &self,
-        session: &mut Session,
-        is_new: bool,
-        evse_before: u32,
-        token_before: Option<&Token>,
-        outcome: &mut Outcome,
-    ) {
-        let Some(start) = session.started_at else { return };
-        let id = |evse, token| self.tariffs.id(&session.station, evse, token);
-        let (evse, token) = (session.evse, session.token.as_ref());
-        let is_same = token == token_before && evse == evse_before;
-        if !is_new && (is_same || id(evse, token) == id(evse_before, token_before)) {
-            return;
-        }
-        session.tariff = self.tariffs.choose(&session.station, evse, token, start);
-        if session.tariff.is_none() {
-            outcome.findings.push(Finding::new("no-tariff", "no tariff is valid for this station at the start"));
-        }
+/// Locks the tariff version that is valid at the start. 2.x tells token and EVSE in any event: what is told late, and means another
+/// tariff, changes it; a tariff that was swapped meanwhile does not.
+fn lock_tariff(
+    session: &mut Session,
+    is_new: bool,
+    evse_before: u32,
+    token_before: Option<&Token>,
+    arrival: &Arrival<'_>,
+    outcome: &mut Outcome,
+) {
+    let Some(start) = session.started_at else { return };
+    let (evse, token) = (session.evse, session.token.as_ref());
+    if !is_new && token == token_before && evse == evse_before {
+        return;
+    }
+    let id = |evse, token: Option<&Token>| arrival.tariffs.id(&session.station, evse, token.and_then(arrival.tariff_of));
+    if !is_new && id(evse, token) == id(evse_before, token_before) {
+        return;
+    }
+    session.tariff = id(evse, token).and_then(|id| arrival.tariffs.version(id, start));
+    if session.tariff.is_none() {
+        outcome.findings.push(Finding::new("no-tariff", "no tariff is valid for this station at the start"));
     }
 }
 

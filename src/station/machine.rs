@@ -76,7 +76,7 @@ pub struct Machine {
 
 impl Machine {
     pub fn new(policy: Policy, origin: Origin) -> Self {
-        let sessions = Sessions::new(policy.tariffs.clone(), policy.time_zone, origin);
+        let sessions = Sessions::new(origin);
         let (authorizer, registrations, stations) = (Authorizer::default(), Registrations::default(), HashMap::new());
         Self { policy, authorizer, registrations, stations, sessions }
     }
@@ -87,19 +87,16 @@ impl Machine {
 
     /// What the site decides from now on; sessions keep the tariff that they began with.
     pub fn set_policy(&mut self, policy: Policy) {
-        self.sessions.set_tariffs(policy.tariffs.clone(), policy.time_zone);
         self.policy = policy;
     }
 
     /// Puts a token on the list, in place of what stood there.
     pub fn set_token(&mut self, listed: ListedToken) {
-        self.sessions.set_token_tariff(&listed.token, listed.tariff.clone());
         self.authorizer.set(listed);
     }
 
     /// Takes a token off the list.
     pub fn remove_token(&mut self, token: &Token) {
-        self.sessions.set_token_tariff(token, None);
         self.authorizer.remove(token);
     }
 
@@ -111,7 +108,6 @@ impl Machine {
     pub fn reset(&mut self, origin: Origin) {
         self.authorizer.clear();
         self.registrations.clear();
-        self.sessions.clear_token_tariffs();
         self.stations.clear();
         self.sessions.reset(origin);
     }
@@ -313,6 +309,8 @@ impl Machine {
             station.clock.hear(said, received);
             station.clock.steady_lag()
         });
+        let authorizer = &self.authorizer;
+        let tariff_of = |token: &Token| authorizer.listed(token)?.tariff.as_deref();
         let arrival = Arrival {
             station: id,
             version,
@@ -320,6 +318,9 @@ impl Machine {
             at,
             timed: doubt.is_none(),
             token_info,
+            tariffs: &self.policy.tariffs,
+            tariff_of: &tariff_of,
+            time_zone: self.policy.time_zone,
             max_power_kw: self.policy.max_power_kw(id),
             clock_lag,
             in_use: &station.in_use,

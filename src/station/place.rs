@@ -33,7 +33,7 @@ impl Place {
     /// Whether what happens at that EVSE happens here; while the EVSE is not known (`None`), it may.
     pub(super) fn covers(&self, station: &StationId, evse: Option<u32>) -> bool {
         let is_evse = |ours: u32| evse.is_none_or(|evse| evse == ours);
-        self.station.as_str().to_lowercase() == station.as_str().to_lowercase() && self.evse.is_none_or(is_evse)
+        self.station.folded() == station.folded() && self.evse.is_none_or(is_evse)
     }
 }
 

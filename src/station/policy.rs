@@ -50,24 +50,24 @@ impl Policy {
     }
 
     pub fn add_configured(&mut self, station: &StationId) {
-        self.configured.insert(station.as_str().to_lowercase());
+        self.configured.insert(station.folded());
     }
 
     /// What the configuration says of a station.
     pub fn registration(&self, station: &StationId) -> Registration {
         match self.unknown_stations {
             Registration::Accepted => Registration::Accepted,
-            _ if self.configured.contains(&station.as_str().to_lowercase()) => Registration::Accepted,
+            _ if self.configured.contains(&station.folded()) => Registration::Accepted,
             unknown => unknown,
         }
     }
 
     pub fn set_max_power(&mut self, station: &StationId, kw: Decimal) {
-        self.max_power_kw.insert(station.as_str().to_lowercase(), kw);
+        self.max_power_kw.insert(station.folded(), kw);
     }
 
     /// The most that the station can deliver, where the configuration says so.
     pub fn max_power_kw(&self, station: &StationId) -> Option<Decimal> {
-        self.max_power_kw.get(&station.as_str().to_lowercase()).copied()
+        self.max_power_kw.get(&station.folded()).copied()
     }
 }

@@ -8,6 +8,12 @@ use super::reader::Reader;
 use crate::units::{Time, time};
 
 const PROBLEMS: &str = "SELECT kind, severity, count(*) FROM v_problem GROUP BY 1, 2 ORDER BY 1, 2";
+pub(super) const OPEN: &str = "SELECT count(*) FROM session WHERE state = 'open'";
+pub(super) const WAITING: &str = "SELECT count(*) FROM session WHERE state = 'ended' AND settled IS NULL";
+pub(super) const HELD: &str = "SELECT count(*) FROM session WHERE state = 'held'";
+/// When the oldest record without a receipt was made; of the epoch in use.
+pub(super) const OLDEST_OUTBOX: &str = "SELECT created_at FROM record WHERE epoch = (SELECT epoch FROM site) AND seq > \
+     coalesce((SELECT through FROM receipt WHERE epoch = (SELECT epoch FROM site)), 0) ORDER BY seq LIMIT 1";
 /// Of the stations that are asked for.
 const HEARD: &str = "SELECT j.value, s.last_message_at FROM json_each(?1) j JOIN station s ON s.name = j.value \
      WHERE s.last_message_at IS NOT NULL";
@@ -38,9 +44,9 @@ impl Reader {
         let count = |sql| self.number(sql, until);
         let stations = serde_json::to_string(stations).unwrap_or_default();
         Counts {
-            open: count("SELECT count(*) FROM session WHERE state = 'open'"),
-            waiting: count("SELECT count(*) FROM session WHERE state = 'ended' AND settled IS NULL"),
-            held: count("SELECT count(*) FROM session WHERE state = 'held'"),
+            open: count(OPEN),
+            waiting: count(WAITING),
+            held: count(HELD),
             oldest_outbox_at: self.oldest(until),
             problems: self
                 .all(PROBLEMS, &[], until, |row| Ok(Problems { kind: row.get(0)?, severity: row.get(1)?, count: row.get(2)? })),
@@ -53,9 +59,7 @@ impl Reader {
     }
 
     fn oldest(&self, until: Instant) -> Option<Option<Time>> {
-        let oldest = "SELECT created_at FROM record WHERE epoch = (SELECT epoch FROM site) AND seq > \
-             coalesce((SELECT through FROM receipt WHERE epoch = (SELECT epoch FROM site)), 0) ORDER BY seq LIMIT 1";
-        Some(self.all(oldest, &[], until, |row| row.get(0).map(time::from_millis))?.pop())
+        Some(self.all(OLDEST_OUTBOX, &[], until, |row| row.get(0).map(time::from_millis))?.pop())
     }
 
     fn all<T>(

@@ -97,6 +97,14 @@ impl Reader {
         Ok((Stretch { first, ..Stretch::ALL }, None))
     }
 
+    /// Tariffs that the list of tokens names, and how many tokens each.
+    pub fn tariffs_of_tokens(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        let sql = "SELECT tariff, count(*) FROM token WHERE tariff IS NOT NULL GROUP BY 1 ORDER BY 1";
+        let mut statement = self.reading.connection().prepare_cached(sql)?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     fn ends(&self) -> Result<Option<(i64, i64)>, StoreError> {
         let end = |sql: &str| self.reading.connection().prepare_cached(sql)?.query_row([], |row| row.get::<_, Option<i64>>(0));
         Ok(end("SELECT min(id) FROM message")?.zip(end("SELECT max(id) FROM message")?))

@@ -2,6 +2,7 @@
 
 use rusqlite::OptionalExtension;
 
+use super::counts::{HELD, OLDEST_OUTBOX, OPEN, WAITING};
 use super::errors::StoreError;
 use super::reader::Reader;
 use super::{epochs, restore};
@@ -81,11 +82,7 @@ impl Reader {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?, started.map(time::from_millis), row.get(4)?, row.get(5)?))
             },
         )?;
-        let oldest: Option<i64> = self.reading.connection().query_row(
-            "SELECT created_at FROM record WHERE epoch = ?1 AND seq > coalesce((SELECT through FROM receipt WHERE epoch = ?1), 0) ORDER BY seq LIMIT 1",
-            [epoch],
-            |row| row.get(0),
-        ).optional()?;
+        let oldest: Option<i64> = self.reading.connection().query_row(OLDEST_OUTBOX, [], |row| row.get(0)).optional()?;
         let began: Option<i64> = self
             .reading
             .connection()
@@ -117,9 +114,9 @@ impl Reader {
             rejected: count("SELECT count(*) FROM (SELECT DISTINCT epoch, seq FROM record_fault)")?,
             undelivered: count("SELECT count(*) FROM undelivered")?,
             doubtful: count(DOUBTFUL)?,
-            open_sessions: count("SELECT count(*) FROM session WHERE state = 'open'")?,
-            held_sessions: count("SELECT count(*) FROM session WHERE state = 'held'")?,
-            unsettled_sessions: count("SELECT count(*) FROM session WHERE state = 'ended' AND settled IS NULL")?,
+            open_sessions: count(OPEN)?,
+            held_sessions: count(HELD)?,
+            unsettled_sessions: count(WAITING)?,
             problems: count("SELECT count(*) FROM v_problem")?,
             link: self.link()?,
             clock: self.clock()?,

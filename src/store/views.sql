@@ -53,7 +53,8 @@ SELECT s.id AS session_id, st.name AS station, s.evse,
        r.cost_excl_vat, r.cost_incl_vat, r.currency,
        t.id AS tariff_id, r.epoch AS record_epoch, r.seq AS record_seq, r.record_id,
        coalesce(r.seq <= rc.through, 0) AND NOT EXISTS (SELECT 1 FROM record_fault f WHERE f.epoch = r.epoch AND f.seq = r.seq) AS acknowledged,
-       (SELECT group_concat(f.code, ', ') FROM record_fault f WHERE f.epoch = r.epoch AND f.seq = r.seq) AS rejected, s.findings
+       (SELECT group_concat(f.code, ', ') FROM record_fault f WHERE f.epoch = r.epoch AND f.seq = r.seq) AS rejected, s.findings,
+       (SELECT cf.label FROM configured_station cf WHERE cf.name = st.name) AS station_label
   FROM session s
   JOIN station st ON st.number = s.station
   LEFT JOIN tariff t ON t.hash = s.tariff
@@ -187,7 +188,8 @@ found AS (
   SELECT 'record-undelivered', 'critical', NULL, 'record ' || u.seq || CASE WHEN u.epoch <> si.epoch THEN ' of epoch ' || u.epoch ELSE '' END,
          u.reason, u.attempts, ISO(u.first_at), ISO(u.last_at), ''
     FROM undelivered u, site si)
-SELECT f.kind, f.severity, f.station, f.subject, f.detail, f.count, f.first_at, f.last_at, c.meaning, c.next_step
+SELECT f.kind, f.severity, f.station, f.subject, f.detail, f.count, f.first_at, f.last_at, c.meaning, c.next_step,
+       (SELECT cf.label FROM configured_station cf WHERE cf.name = f.station) AS station_label
   FROM found f LEFT JOIN cause c ON c.kind = f.kind AND c.reason = f.reason;
 
 CREATE VIEW v_token AS

@@ -16,6 +16,11 @@ impl StationId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// For comparison: firmware changes the case of its letters between reboots. As SQLite folds them (`NOCASE`).
+    pub fn folded(&self) -> String {
+        self.0.to_ascii_lowercase()
+    }
 }
 
 impl fmt::Display for StationId {
@@ -109,9 +114,9 @@ impl Token {
         &self.text
     }
 
-    /// Case-folded text for comparison.
+    /// For comparison: without regard to the case of ASCII letters, of which OCPP makes tokens. SQLite folds the same ones, no others.
     pub fn folded(&self) -> String {
-        self.text.to_lowercase()
+        self.text.to_ascii_lowercase()
     }
 
     /// The same token: its text, without regard to case; stations differ in the kind they name.

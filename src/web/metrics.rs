@@ -22,9 +22,10 @@ pub(super) fn of(now: &Snapshot, counts: &Counts, stations: &[String]) -> String
 
 fn connections(text: &mut Text, now: &Snapshot, stations: &[String]) {
     let mut family = text.gauge("charger_connected", "Whether a configured station is connected; others are in connections.");
-    let connected: HashSet<String> = now.stations.connected.iter().map(|connected| connected.station.to_lowercase()).collect();
+    let connected: HashSet<String> =
+        now.stations.connected.iter().map(|connected| connected.station.to_ascii_lowercase()).collect();
     for station in stations {
-        family.with(&[("station", station)], u8::from(connected.contains(&station.to_lowercase())));
+        family.with(&[("station", station)], u8::from(connected.contains(&station.to_ascii_lowercase())));
     }
     let help = "Stations that are connected and are configured or have said something valid, by version of OCPP.";
     let mut family = text.gauge("connections", help);

@@ -93,6 +93,26 @@ impl Socket {
         answer[2].clone()
     }
 
+    /// Says who it is, so that it can be called; what it is told.
+    pub async fn boot(&mut self) -> Value {
+        let boot = match self.subprotocol.as_deref() {
+            Some("ocpp1.6") => json!({"chargePointVendor": "V", "chargePointModel": "M"}),
+            _ => json!({"reason": "PowerUp", "chargingStation": {"vendorName": "V", "model": "M"}}),
+        };
+        self.call("boot", "BootNotification", boot).await
+    }
+
+    /// The next CALL that the station gets: its id, action and payload.
+    pub async fn next_call(&mut self) -> (String, String, Value) {
+        let frame: Value = serde_json::from_str(&self.text().await.expect("a call")).unwrap();
+        assert_eq!(frame[0], 2, "{frame}");
+        (frame[1].as_str().unwrap().to_owned(), frame[2].as_str().unwrap().to_owned(), frame[3].clone())
+    }
+
+    pub async fn answer(&mut self, id: &str, payload: Value) {
+        self.send(&json!([3, id, payload]).to_string()).await;
+    }
+
     /// Frames are handled in order: when a heartbeat is answered next, what was sent before had no answer.
     pub async fn unanswered(&mut self) {
         let answer = self.ask(r#"[2,"still-there","Heartbeat",{}]"#).await;

@@ -1,13 +1,9 @@
 //! BootNotification (OCPP 1.6 §6.3). Vendor and model are required, but may be empty: a refusal would keep the station out for ever.
 
-use serde::Serialize;
-
-use crate::fact::{Answer, Boot, Fact, Refusal};
-use crate::ocpp::answer::result;
+use crate::fact::{Boot, Fact, Refusal};
 use crate::ocpp::incoming::{Incoming, Kind};
 use crate::ocpp::lenient::{Field, PayloadReader, filled};
-use crate::ocpp::message_id::MessageId;
-use crate::units::time::rfc3339_seconds;
+use crate::ocpp::shared::boot_answer::encode;
 
 pub(super) const BOOT_NOTIFICATION: Incoming = Incoming {
     action: "BootNotification",
@@ -43,31 +39,4 @@ fn decode(r: &mut PayloadReader<'_>) -> Result<Fact, Refusal> {
     boot.model = model.stated("chargePointModel")?.and_then(filled);
     boot.serial = boot.serial.or(box_serial);
     Ok(Fact::Boot(boot))
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Response {
-    status: &'static str,
-    current_time: String,
-    interval: u32,
-}
-
-fn encode(id: &MessageId<'_>, answer: &Answer) -> Option<String> {
-    let Answer::Boot { registration, now, interval_s } = answer else { return None };
-    result(id, &Response { status: registration.as_str(), current_time: rfc3339_seconds(*now), interval: *interval_s })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fact::Registration;
-    use crate::units::time::from_millis;
-
-    #[test]
-    fn a_station_gets_time_and_interval() {
-        let answer = Answer::Boot { registration: Registration::Accepted, now: from_millis(1_795_266_420_750), interval_s: 300 };
-        let payload = r#"{"status":"Accepted","currentTime":"2026-11-21T13:07:00Z","interval":300}"#;
-        assert_eq!(BOOT_NOTIFICATION.answer(&answer), payload);
-    }
 }
