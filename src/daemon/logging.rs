@@ -21,7 +21,7 @@ use crate::units::{is_unprintable, printable};
 /// changes nothing.
 pub fn start(log: &Log) {
     let wanted = std::env::var("RUST_LOG").ok().and_then(|text| text.parse().ok());
-    let targets = wanted.or_else(|| log.level.as_str().parse().ok()).unwrap_or_else(Targets::new);
+    let targets: Targets = wanted.or_else(|| log.level.as_str().parse().ok()).unwrap_or_default();
     let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let lines = fmt::layer().with_target(false).with_ansi(colour);
     let registry = tracing_subscriber::registry().with(targets);

@@ -1,5 +1,8 @@
 //! When people come, how often each of them, and for how long.
 
+// Chances and shares, of nothing that is billed.
+#![allow(clippy::float_arithmetic)]
+
 use chrono::{DateTime, Datelike, Timelike, Utc, Weekday};
 use fastrand::Rng;
 
