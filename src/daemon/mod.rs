@@ -114,8 +114,8 @@ impl Daemon {
     /// Starts everything; returns when stations can connect. An unreachable broker is no reason not to start.
     pub async fn start(config: Config, clock: GatewayClock) -> Result<Self, StartError> {
         let loaded = tariffs::load(&config)?;
-        for (path, finding) in &loaded.lint {
-            warn!(tariff = %path.display(), finding = %finding.code, detail = %finding.detail, "odd tariff");
+        for (path, _, remark) in &loaded.lint {
+            warn!(tariff = %path.display(), finding = %remark.code, detail = %remark, "odd tariff");
         }
         let listeners = bind(&config).await?;
         let addresses =
