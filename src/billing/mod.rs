@@ -9,6 +9,7 @@
 
 mod charge;
 mod country;
+mod foreign;
 mod signed;
 
 use chrono_tz::Tz;
@@ -16,6 +17,7 @@ use chrono_tz::Tz;
 #[cfg(test)]
 pub(crate) use charge::ENGINE;
 pub use charge::charge;
+pub use foreign::{Compared, ForeignError, Verdict, verify};
 
 use crate::rating::{self, Tariff};
 use crate::record::Body;

@@ -18,6 +18,7 @@
 
 mod bill;
 mod catalogue;
+mod describe;
 mod json;
 mod lint;
 mod load;
@@ -33,6 +34,7 @@ mod tests;
 mod text;
 
 pub use catalogue::{Catalogue, CatalogueError};
+pub use describe::WeekRow;
 pub use lint::{PER_KWH_FROM, Remark};
 pub use metered::{LoadSample, MAX_SESSION_DAYS, Metered, MeteredError};
 pub use price::{ROUNDING, RatingError, price};
