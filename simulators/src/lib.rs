@@ -24,9 +24,9 @@
 pub mod base64;
 pub mod broker;
 pub mod clock;
-pub mod history;
 #[cfg(test)]
 mod csms;
+pub mod history;
 pub mod load;
 pub mod model;
 pub mod office;

@@ -162,6 +162,29 @@ pub enum Command {
         #[arg(long, value_name = "FILE", requires = "file")]
         jwks: Option<PathBuf>,
     },
+    /// Take back a charge by a credit, and charge its session anew unless it is written off; both are records, nothing is edited
+    Correct {
+        /// Number of the charge record
+        seq: u64,
+        /// Life of the store [default: the present one]
+        #[arg(long)]
+        epoch: Option<u64>,
+        /// Why; it stands in both records and in the audit
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Charge anew by this tariff, in its version for the start of the session [default: that of the charge]
+        #[arg(long, value_name = "ID", conflicts_with = "write_off")]
+        tariff: Option<String>,
+        /// Charge anew with this energy [default: what was measured]
+        #[arg(long, value_name = "WH", conflicts_with = "write_off", allow_hyphen_values = true)]
+        energy_wh: Option<String>,
+        /// Only take the charge back
+        #[arg(long)]
+        write_off: bool,
+        /// Say what would come of it, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Records on their way to head office
     Outbox {
         #[command(subcommand)]

@@ -7,6 +7,7 @@ mod args;
 mod ask;
 mod cdr;
 mod check;
+mod correct;
 mod exit;
 mod list;
 mod output;
@@ -28,6 +29,7 @@ use clap::Parser;
 
 use crate::clock;
 use crate::config::{self, Config};
+use crate::control::Correct;
 use crate::store::{PATIENT, Reader};
 use crate::units::printable;
 use args::{Args, AuditVerb, CdrVerb, Command, OutboxVerb, RecordVerb, SessionVerb, StationVerb, TariffVerb, TokenVerb};
@@ -112,6 +114,12 @@ fn dispatch(args: &Args) -> Result<Exit, Failure> {
             records::verify_file(file, jwks.as_deref(), || open(args, &output), &output)
         }
         Command::Verify { from, .. } => records::verify_all(&open(args, &output)?, &store_path(args)?, *from, &output),
+        Command::Correct { seq, epoch, reason, tariff, energy_wh, write_off, dry_run } => {
+            let (seq, epoch, write_off, dry_run) = (*seq, *epoch, *write_off, *dry_run);
+            let (reason, tariff, energy_wh) = (reason.clone(), tariff.clone(), energy_wh.clone());
+            let asked = Correct { seq, epoch, reason, write_off, tariff, energy_wh, dry_run };
+            correct::correct(&load_config(args)?.site.control_socket, asked, &output)
+        }
         Command::Outbox { verb: OutboxVerb::Status } => status::outbox(&open(args, &output)?, &store_path(args)?, &output),
         Command::Outbox { verb: OutboxVerb::List { limit } } => records::outbox(&open(args, &output)?, *limit, &output),
         Command::Problems { limit } => status::problems(&open(args, &output)?, *limit, &output),

@@ -9,6 +9,7 @@
 
 mod beats;
 mod commands;
+mod correct;
 pub mod in_process;
 mod key;
 mod logging;
@@ -206,7 +207,9 @@ impl Daemon {
         };
         let web =
             web.map(|listener| web_source::start(listener, &config, observer.clone(), beats, stopping.clone())).transpose()?;
-        let commands = commands::Commands { csms: Arc::clone(&csms), tariffs: Arc::clone(&reloader), tokens, observer };
+        let corrections = correct::Corrections { config: config.clone(), store: store.clone(), clock: clock.as_clock() };
+        let commands =
+            commands::Commands { csms: Arc::clone(&csms), tariffs: Arc::clone(&reloader), tokens, corrections, observer };
         let control = start_control(&config.site.control_socket, commands, &stopping);
         let csms = tokio::spawn(csms.serve(listeners, stopping));
         info!(site = config.site.id, epoch, listen = ?addresses, path = config.ocpp.path, store = %path.display(), "ready");

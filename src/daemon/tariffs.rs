@@ -122,6 +122,13 @@ impl Reloader {
         Self { config, store, clock, in_use: Mutex::new(by_id(versions)) }
     }
 
+    /// Hashes of the versions of a tariff in use; none: there is no tariff of this id.
+    pub async fn versions_of(&self, id: &str) -> Vec<TariffRef> {
+        let in_use = self.in_use.lock().await;
+        let found = in_use.iter().find(|(known, _)| known.eq_ignore_ascii_case(id));
+        found.into_iter().flat_map(|(_, hashes)| hashes.split('+')).map(|hash| TariffRef(hash.into())).collect()
+    }
+
     /// Whether there is a tariff of this id.
     pub async fn knows(&self, id: &str) -> bool {
         self.in_use.lock().await.keys().any(|known| known.eq_ignore_ascii_case(id))

@@ -52,7 +52,13 @@ fn main() -> Result<()> {
             eprintln!("{sessions} sessions after {} s", began.elapsed().as_secs());
         }
     })?;
-    println!("{} messages, {} sessions, {} billed or held, {:.0} s", made.messages, made.sessions, made.judged, began.elapsed().as_secs_f64());
+    println!(
+        "{} messages, {} sessions, {} billed or held, {:.0} s",
+        made.messages,
+        made.sessions,
+        made.judged,
+        began.elapsed().as_secs_f64()
+    );
     println!("look at it: forecourt --config {} status", dir.join("forecourt.toml").display());
     Ok(())
 }

@@ -4,9 +4,8 @@ use chrono::{DateTime, Datelike, Timelike, Utc, Weekday};
 use fastrand::Rng;
 
 /// Demand by hour of the day, the mean being about 1.
-const HOURS: [f64; 24] = [
-    0.2, 0.15, 0.1, 0.1, 0.2, 0.4, 0.8, 1.3, 1.6, 1.4, 1.2, 1.3, 1.5, 1.3, 1.2, 1.3, 1.6, 1.9, 1.8, 1.5, 1.1, 0.8, 0.5, 0.3,
-];
+const HOURS: [f64; 24] =
+    [0.2, 0.15, 0.1, 0.1, 0.2, 0.4, 0.8, 1.3, 1.6, 1.4, 1.2, 1.3, 1.5, 1.3, 1.2, 1.3, 1.6, 1.9, 1.8, 1.5, 1.1, 0.8, 0.5, 0.3];
 /// Drivers with a token of their own.
 const DRIVERS: f64 = 400.0;
 
