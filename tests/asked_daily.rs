@@ -295,7 +295,9 @@ async fn stations_say_since_when() {
 
 #[tokio::test]
 async fn check_says_what_it_found_and_what_is_hardly_meant() {
-    let other = support::PLAIN.replace("\"TST\"", "\"OTH\"").replace("\"plain\"", "\"other\"");
+    let hourly = r#"step_size":1},{"type":"TIME","price":1.20,"vat":19,"step_size":1}"#;
+    let other =
+        support::PLAIN.replace("\"TST\"", "\"OTH\"").replace("\"plain\"", "\"other\"").replace(r#"step_size":1}"#, hourly);
     let plan = Plan {
         stations: "[[station]]\nid = \"CP-1\"\n[[station]]\nid = \"DC-1\"\ntariff = \"other\"\nmax_power_kw = 150\n".to_owned(),
         tariffs: vec![("plain.json".into(), support::PLAIN.into()), ("other.json".into(), other)],
@@ -304,13 +306,16 @@ async fn check_says_what_it_found_and_what_is_hardly_meant() {
     };
     let site = Site::new(&plan);
     let check = |args: &[&str], env: &[(&str, &str)]| run_to_end(site.command(args).envs(env.iter().copied()));
-    let said = check(&["check"], &[]).ok().out;
+    let said = check(&["check"], &[]).ok();
+    assert!(said.err.contains("the configuration is valid; 2 remarks on tariffs"), "{said:?}");
+    let said = said.out;
     for words in [
         "CP-1: tariff plain",
         "DC-1: tariff other, at most 150 kW",
         "broker mqtt://mq.example:1883",
         "are accepted (ocpp.unknown_tokens)",
-        "warning: tariff other is of party DE*OTH, the site's is DE*TST",
+        "tariff other is of party DE*OTH, the site's is DE*TST",
+        "station DC-1, tariff other: tariff-ad-hoc-per-kwh: elements[0].price_components[1]: ",
     ] {
         assert!(said.contains(words), "{words}: {said}");
     }
@@ -318,6 +323,9 @@ async fn check_says_what_it_found_and_what_is_hardly_meant() {
         [("FORECOURT__MQTT__USERNAME", "site"), ("FORECOURT_MQTT_URL", "mqtt://x"), ("FORECOURT_OCPP__LISTEN", "1.2.3.4:1")];
     let found = check(&["check", "--json"], &env).ok().json();
     let warnings = found["warnings"].to_string();
+    let codes: Vec<&Value> = found["tariff_remarks"].as_array().unwrap().iter().map(|remark| &remark["code"]).collect();
+    assert_eq!(codes, [&json!("tariff-foreign-party"), &json!("tariff-ad-hoc-per-kwh")]);
+    assert!(found["tariff_remarks"][0]["line"].is_u64(), "{found}");
     for words in
         ["without mqtt.password_file", "did you mean FORECOURT__MQTT__URL", "did you mean FORECOURT__OCPP__LISTEN", "without TLS"]
     {

@@ -366,8 +366,9 @@ async fn a_second_charge_is_refused_while_the_first_stands() {
     let mut site = Site::running().await;
     let tx = one_session(&site).await;
     let shown = |site: &Site| {
-        let explained = site.forecourt(&["session", "explain", &tx, "--json"]).ok().json();
+        let mut explained = site.forecourt(&["session", "explain", &tx, "--json"]).ok().json();
         assert_eq!(explained["lines"].as_array().unwrap().len(), 1);
+        explained["records"].take();
         (explained, site.query("SELECT * FROM v_session", &[]))
     };
     site.no_replay = Some("the test writes records into it");

@@ -64,6 +64,7 @@ pub fn charge(
             tariff_id: tariff.id.clone(),
             tariff_sha256: tariff_hash(tariff.source()),
         },
+        corrects: None,
     }
 }
 
@@ -94,6 +95,8 @@ impl Facts<'_> {
             total_time_cost: rated.totals.time.map(Into::into),
             total_parking_time: Some(Number(hours(rated.totals.idle_ms))),
             total_parking_cost: rated.totals.parking.map(Into::into),
+            credit: None,
+            credit_reference_id: None,
             last_updated: Stamp(metered.end()),
         };
         note_lengths(&cdr, findings);

@@ -8,7 +8,9 @@
 //! in the transaction that seals), and the record's place in the chain.
 
 mod charge;
+mod correction;
 mod country;
+mod foreign;
 mod signed;
 
 use chrono_tz::Tz;
@@ -16,10 +18,12 @@ use chrono_tz::Tz;
 #[cfg(test)]
 pub(crate) use charge::ENGINE;
 pub use charge::charge;
+pub use correction::{STATED, again, credit};
+pub use foreign::{Compared, ForeignError, Verdict, verify};
 
 use crate::rating::{self, Tariff};
 use crate::record::Body;
-use crate::session::metering::{self, StationPower};
+use crate::session::metering::{self, Metering, StationPower};
 use crate::session::overlap::Span;
 use crate::session::{JournalEntry, Session, hold};
 use crate::units::Decimal;
@@ -73,15 +77,23 @@ pub use crate::session::hold::Held;
 
 /// `tariff`: the version that the session was locked to, if there is one.
 pub fn bill(due: &Due, tariff: Option<&Tariff>, site: &SiteTerms, station: StationTerms<'_>) -> Result<Bill, Held> {
+    let metering = measure(due, station)?;
+    let Some(tariff) = tariff else { return Err((hold::NO_TARIFF, hold::meaning(hold::NO_TARIFF).to_owned())) };
+    priced(due, &metering, tariff, site, station)
+}
+
+fn measure(due: &Due, station: StationTerms<'_>) -> Result<Metering, Held> {
     if !due.damaged.is_empty() {
         return Err((hold::EVIDENCE_DAMAGED, format!("altered on the disk: {}", due.damaged.join(", "))));
     }
     let power = StationPower { configured_kw: station.max_power_kw, learned_kw: due.learned_kw };
-    let metering = metering::meter(&due.session, &due.entries, &power)?;
-    let Some(tariff) = tariff else { return Err((hold::NO_TARIFF, hold::meaning(hold::NO_TARIFF).to_owned())) };
+    metering::meter(&due.session, &due.entries, &power)
+}
+
+fn priced(due: &Due, metering: &Metering, tariff: &Tariff, site: &SiteTerms, station: StationTerms<'_>) -> Result<Bill, Held> {
     let rated = rating::price(tariff, &metering.metered, site.time_zone, site.minor_digits)
         .map_err(|error| (hold::RATING_FAILED, error.to_string()))?;
     let (span, highest_kw) = (metering.span(), metering.highest_kw);
-    let body = Body::Charge(Box::new(charge(due, &metering, &rated, tariff, site, station.evse_ids)));
+    let body = Body::Charge(Box::new(charge(due, metering, &rated, tariff, site, station.evse_ids)));
     Ok(Bill { body, span, highest_kw })
 }

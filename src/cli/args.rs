@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
+use chrono::NaiveDate;
+use chrono_tz::Tz;
 use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::units::Decimal;
 
 const EXAMPLES: &str = "Examples:
   forecourt run --config config/forecourt.toml     serve the stations of a site
@@ -91,6 +95,11 @@ pub enum Command {
         #[command(subcommand)]
         verb: TariffVerb,
     },
+    /// OCPI CDRs of other systems
+    Cdr {
+        #[command(subcommand)]
+        verb: CdrVerb,
+    },
     /// Who may charge, and who did: tokens on the list and tokens seen
     Tokens {
         /// Only those on the list
@@ -152,6 +161,29 @@ pub enum Command {
         /// Public keys for --file [default: those of the store]
         #[arg(long, value_name = "FILE", requires = "file")]
         jwks: Option<PathBuf>,
+    },
+    /// Take back a charge by a credit, and charge its session anew unless it is written off; both are records, nothing is edited
+    Correct {
+        /// Number of the charge record
+        seq: u64,
+        /// Life of the store [default: the present one]
+        #[arg(long)]
+        epoch: Option<u64>,
+        /// Why; it stands in both records and in the audit
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Charge anew by this tariff, in its version for the start of the session [default: that of the charge]
+        #[arg(long, value_name = "ID", conflicts_with = "write_off")]
+        tariff: Option<String>,
+        /// Charge anew with this energy [default: what was measured]
+        #[arg(long, value_name = "WH", conflicts_with = "write_off", allow_hyphen_values = true)]
+        energy_wh: Option<String>,
+        /// Only take the charge back
+        #[arg(long)]
+        write_off: bool,
+        /// Say what would come of it, and change nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Records on their way to head office
     Outbox {
@@ -243,6 +275,41 @@ pub enum TariffVerb {
         /// Why; kept in the audit
         #[arg(long, value_name = "TEXT", default_value = "")]
         reason: String,
+    },
+    /// Read tariff files as the daemon would, and say what is wrong or odd about them
+    Check {
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// For stations of this power, in kW
+        #[arg(long, value_name = "KW")]
+        power: Option<Decimal>,
+    },
+    /// A tariff in sentences, and its prices in a week
+    Explain {
+        file: PathBuf,
+        /// The week of this day [default: this week]
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        week: Option<NaiveDate>,
+    },
+    /// What differs between two tariff files
+    Diff { before: PathBuf, after: PathBuf },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CdrVerb {
+    /// Price OCPI CDRs of another system again, and say line by line where they differ
+    Verify {
+        /// A CDR, a list of CDRs, or a response of a cdrs module
+        file: PathBuf,
+        /// Price by this tariff file [default: the tariff in the CDR]
+        #[arg(long, value_name = "FILE")]
+        tariff: Option<PathBuf>,
+        /// Time zone of the location, such as Europe/Berlin [default: the site's]
+        #[arg(long, value_name = "ZONE")]
+        time_zone: Option<Tz>,
+        /// Differences up to this are none
+        #[arg(long, value_name = "N", default_value = "0.01")]
+        tolerance: Decimal,
     },
 }
 

@@ -10,7 +10,9 @@ use super::output::Output;
 use crate::config::{self, Config, UnknownStations, UnknownTokens};
 use crate::control;
 use crate::daemon;
+use crate::rating::Remark;
 use crate::record::SigningKey;
+use crate::units::MilliW;
 use crate::web;
 
 /// Variables of this name that are no configuration.
@@ -26,9 +28,18 @@ struct Report {
     /// What it would do.
     remarks: Vec<String>,
     stations: Vec<Json>,
+    /// What is odd about tariffs; all of it is said among the warnings, too.
+    tariff_remarks: Vec<Json>,
 }
 
 impl Report {
+    fn tariff(&mut self, path: &Path, line: Option<usize>, remark: &Remark) {
+        let at = line.map(|line| format!(":{line}")).unwrap_or_default();
+        self.warnings.push(format!("{}{at}: {remark}", path.display()));
+        self.tariff_remarks.push(json!({ "file": path.display().to_string(), "line": line, "code": remark.code,
+            "path": remark.path, "problem": remark.problem, "fix": remark.fix }));
+    }
+
     fn say(&mut self, text: impl Display) {
         self.remarks.push(text.to_string());
     }
@@ -58,17 +69,22 @@ pub fn check(config: Result<Config, Failure>, output: &Output) -> Result<Exit, F
 }
 
 fn show(report: Report, exit: Exit, output: &Output) -> Result<Exit, Failure> {
-    let Report { problems, warnings, remarks, stations } = report;
+    let Report { problems, warnings, remarks, stations, tariff_remarks } = report;
     let ok = problems.is_empty();
     if output.machine() {
-        let all = json!({ "ok": ok, "problems": problems, "warnings": warnings, "remarks": remarks, "stations": stations });
+        let all = json!({ "ok": ok, "problems": problems, "warnings": warnings, "remarks": remarks, "stations": stations,
+            "tariff_remarks": tariff_remarks });
         output.object(&all)?;
         return if ok { Ok(Exit::Ok) } else { Err(Failure::new(exit, "")) };
     }
     remarks.iter().try_for_each(|remark| output.line(remark))?;
     warnings.iter().try_for_each(|warning| output.line(format!("{} {warning}", output.strong("warning:"))))?;
     if ok {
-        output.remark("the configuration is valid");
+        match tariff_remarks.len() {
+            0 => output.remark("the configuration is valid"),
+            1 => output.remark("the configuration is valid; 1 remark on tariffs"),
+            count => output.remark(&format!("the configuration is valid; {count} remarks on tariffs")),
+        }
         return Ok(Exit::Ok);
     }
     Err(Failure::new(exit, problems.join("\n")))
@@ -94,26 +110,30 @@ fn site(config: &Config, report: &mut Report) {
     ));
 }
 
+/// Tariffs for whoever comes, at stations of 50 kW and more.
+fn fast_stations(config: &Config, loaded: &daemon::Loaded, report: &mut Report) {
+    for station in &config.stations {
+        let Some(power) = station.max_power_kw.and_then(MilliW::from_kw) else { continue };
+        let Some(id) = station.tariff.as_ref().or(config.tariff.default.as_ref()) else { continue };
+        let versions = loaded.catalogue.tariffs().iter().filter(|tariff| tariff.id.eq_ignore_ascii_case(id));
+        for remark in versions.filter_map(|tariff| tariff.lint_power(power)) {
+            report.warnings.push(format!("station {}, tariff {id}: {remark}", station.id));
+            report.tariff_remarks.push(json!({ "station": station.id, "tariff_id": id, "code": remark.code, "path": remark.path,
+                "problem": remark.problem, "fix": remark.fix }));
+        }
+    }
+}
+
 /// Tariffs, and which station has which.
 fn tariffs(config: &Config, report: &mut Report) {
     match daemon::load_tariffs(config) {
         Ok(loaded) => {
             let versions = loaded.catalogue.tariffs();
             report.say(format_args!("{} tariff versions in {}", versions.len(), config.tariff.dir.display()));
-            for tariff in versions {
-                let read: Json = serde_json::from_str(tariff.source()).unwrap_or_default();
-                let text = |name: &str| read.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
-                let (country, party) = (text("country_code"), text("party_id"));
-                let is = |found: &str, own: &str| found.is_empty() || found.eq_ignore_ascii_case(own);
-                if !is(&country, &config.site.country_code) || !is(&party, &config.site.party_id) {
-                    let own = format!("{}*{}", config.site.country_code, config.site.party_id);
-                    report.warnings.push(format!("tariff {} is of party {country}*{party}, the site's is {own}", tariff.id));
-                }
+            for (path, line, remark) in &loaded.lint {
+                report.tariff(path, *line, remark);
             }
-            let lint = loaded.lint.iter();
-            report
-                .remarks
-                .extend(lint.map(|(path, finding)| format!("{}: {}: {}", path.display(), finding.code, finding.detail)));
+            fast_stations(config, &loaded, report);
         }
         Err(error) => report.problems.push(error.to_string()),
     }

@@ -5,7 +5,9 @@
 
 mod args;
 mod ask;
+mod cdr;
 mod check;
+mod correct;
 mod exit;
 mod list;
 mod output;
@@ -16,17 +18,21 @@ mod station;
 mod status;
 mod table;
 mod tariff;
+mod tariff_files;
 mod tokens;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use chrono_tz::Tz;
 use clap::Parser;
 
+use crate::clock;
 use crate::config::{self, Config};
+use crate::control::Correct;
 use crate::store::{PATIENT, Reader};
 use crate::units::printable;
-use args::{Args, AuditVerb, Command, OutboxVerb, RecordVerb, SessionVerb, StationVerb, TariffVerb, TokenVerb};
+use args::{Args, AuditVerb, CdrVerb, Command, OutboxVerb, RecordVerb, SessionVerb, StationVerb, TariffVerb, TokenVerb};
 use exit::{Exit, Failure};
 use output::Output;
 
@@ -73,6 +79,19 @@ fn dispatch(args: &Args) -> Result<Exit, Failure> {
         Command::Tariff { verb: TariffVerb::Reload { reason } } => {
             tariff::reload(&load_config(args)?.site.control_socket, reason, &output)
         }
+        Command::Tariff { verb: TariffVerb::Check { files, power } } => tariff_files::check(files, *power, &output),
+        Command::Tariff { verb: TariffVerb::Explain { file, week } } => {
+            let zone = load_config(args).map_or(Tz::UTC, |config| config.site.time_zone);
+            tariff_files::explain(file, week.unwrap_or_else(|| clock::system_now().with_timezone(&zone).date_naive()), &output)
+        }
+        Command::Tariff { verb: TariffVerb::Diff { before, after } } => tariff_files::diff(before, after, &output),
+        Command::Cdr { verb: CdrVerb::Verify { file, tariff, time_zone, tolerance } } => {
+            let zone = match time_zone {
+                Some(zone) => *zone,
+                None => load_config(args)?.site.time_zone,
+            };
+            cdr::verify(file, tariff.as_deref(), zone, *tolerance, &output)
+        }
         Command::Tokens { listed, limit } => tokens::list(&open(args, &output)?, *listed, *limit, &output),
         Command::Token { verb: TokenVerb::Why { token, station } } => {
             tokens::why(&open(args, &output)?, &load_config(args)?, token, station.as_deref(), &output)
@@ -95,6 +114,12 @@ fn dispatch(args: &Args) -> Result<Exit, Failure> {
             records::verify_file(file, jwks.as_deref(), || open(args, &output), &output)
         }
         Command::Verify { from, .. } => records::verify_all(&open(args, &output)?, &store_path(args)?, *from, &output),
+        Command::Correct { seq, epoch, reason, tariff, energy_wh, write_off, dry_run } => {
+            let (seq, epoch, write_off, dry_run) = (*seq, *epoch, *write_off, *dry_run);
+            let (reason, tariff, energy_wh) = (reason.clone(), tariff.clone(), energy_wh.clone());
+            let asked = Correct { seq, epoch, reason, write_off, tariff, energy_wh, dry_run };
+            correct::correct(&load_config(args)?.site.control_socket, asked, &output)
+        }
         Command::Outbox { verb: OutboxVerb::Status } => status::outbox(&open(args, &output)?, &store_path(args)?, &output),
         Command::Outbox { verb: OutboxVerb::List { limit } } => records::outbox(&open(args, &output)?, *limit, &output),
         Command::Problems { limit } => status::problems(&open(args, &output)?, *limit, &output),

@@ -337,7 +337,7 @@ fn examine(stored: &StoredRecord, keys: &JwkSet) -> (record::Examined, Vec<Strin
         if verified.hash.to_string() != stored.hash {
             faults.push(format!("{place}: the stored hash is not that of the record"));
         }
-        let session = verified.payload.charge().map(|charge| &charge.session.session_id);
+        let session = verified.payload.bill().map(|charge| &charge.session.session_id);
         let same = (signed.kind.as_str(), &signed.record_id, signed.created_at.0, session)
             == (stored.kind.as_str(), &stored.record_id, stored.created_at, stored.session_id.as_ref());
         if !same || Copies::of(&verified.payload) != stored.copies {

@@ -114,7 +114,14 @@ pub(super) fn moment(text: &str, zone: &str, now: Time) -> Result<Time, Failure>
 struct Found {
     session: Json,
     lines: Rows,
+    /// All records of the session, when there is more than its charge.
+    records: Vec<Json>,
 }
+
+/// Charges and credits of a session, and which charge each answers.
+const RECORDS: &str = "SELECT r.epoch, r.seq, r.kind, r.created_at, r.cost_incl_vat, r.currency, r.acknowledged, o.seq AS answers_seq, \
+     o.epoch AS answers_epoch, r.record_id, r.reference FROM v_record r LEFT JOIN v_record o ON o.record_id = r.reference \
+     WHERE r.session_id = ?1 ORDER BY r.epoch, r.seq";
 
 fn missing(name: &str) -> Failure {
     Failure::new(Exit::NotFound, format!("no session {name}; forecourt sessions lists them"))
@@ -132,7 +139,12 @@ fn find(store: &Reader, name: &str) -> Result<Found, Failure> {
     // Of the charge that stands: an earlier one may have been taken back.
     let (epoch, seq) = (session["record_epoch"].as_i64(), session["record_seq"].as_i64());
     let lines = store.query("SELECT * FROM v_price_line WHERE epoch = ?1 AND seq = ?2 ORDER BY line", &[&epoch, &seq])?;
-    Ok(Found { session, lines })
+    let records = store.query(RECORDS, &[&id])?;
+    let records = match records.rows.len() {
+        0 | 1 => Vec::new(),
+        _ => records.rows.iter().map(|row| object(&records.columns, row)).collect(),
+    };
+    Ok(Found { session, lines, records })
 }
 
 pub fn show(store: &Reader, name: &str, output: &Output) -> Result<Exit, Failure> {
@@ -143,7 +155,10 @@ pub fn show(store: &Reader, name: &str, output: &Output) -> Result<Exit, Failure
     )?;
     if output.machine() {
         let rows = |rows: &Rows| rows.rows.iter().map(|row| object(&rows.columns, row)).collect::<Vec<_>>();
-        output.object(&json!({ "session": found.session, "lines": rows(&found.lines), "messages": rows(&messages) }))?;
+        let records = &found.records;
+        output.object(
+            &json!({ "session": found.session, "lines": rows(&found.lines), "messages": rows(&messages), "records": records }),
+        )?;
         return Ok(Exit::Ok);
     }
     if let Json::Object(facts) = &found.session {
@@ -176,7 +191,8 @@ pub fn explain(store: &Reader, name: &str, output: &Output) -> Result<Exit, Fail
         let lines: Vec<Json> = found.lines.rows.iter().map(|row| object(&found.lines.columns, row)).collect();
         let reason = found.session["hold_reason"].as_str();
         let (why, next) = (reason.map(hold::meaning), reason.map(hold::next_step));
-        output.object(&json!({ "session": found.session, "lines": lines, "hold_meaning": why, "hold_next_step": next }))?;
+        output.object(&json!({ "session": found.session, "lines": lines, "hold_meaning": why, "hold_next_step": next,
+            "records": found.records }))?;
         return Ok(Exit::Ok);
     }
     let place = format!("{} EVSE {}", text("station"), found.session["evse"]);
@@ -212,11 +228,34 @@ pub fn explain(store: &Reader, name: &str, output: &Output) -> Result<Exit, Fail
         )?,
         _ => bill(&found, output)?,
     }
+    corrections(&found, output)?;
     notes(&found, output)?;
     Ok(Exit::Ok)
 }
 
+/// Which record takes back which, and what is charged in its place.
+fn corrections(found: &Found, output: &Output) -> Result<(), Failure> {
+    for record in &found.records {
+        let text = |name: &str| record[name].as_str().unwrap_or_default().to_owned();
+        let what = match (text("kind").as_str(), &record["answers_seq"]) {
+            ("credit", answers) => format!("credit, takes back record {answers}"),
+            (kind, Json::Null) => kind.to_owned(),
+            (kind, answers) => format!("{kind}, in the place of record {answers}"),
+        };
+        let amount = format!("{} {} incl. VAT", text("cost_incl_vat"), text("currency"));
+        output.line(format!(
+            "record {} of {}: {what}, {amount}",
+            record["seq"],
+            output.cell("created_at", &record["created_at"])
+        ))?;
+    }
+    Ok(())
+}
+
 fn bill(found: &Found, output: &Output) -> Result<(), Failure> {
+    if !found.session["credit_seq"].is_null() {
+        return output.line("the bill was taken back, and the session is not charged anew");
+    }
     let session = &found.session;
     let text = |value: &Json| value.as_str().map(str::to_owned).unwrap_or_else(|| value.to_string());
     for row in &found.lines.rows {

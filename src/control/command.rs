@@ -34,6 +34,8 @@ pub enum Command {
         tokens: Vec<String>,
         reason: String,
     },
+    /// A bill is taken back, and perhaps made anew.
+    Correct(Correct),
     /// The live state of the daemon; changes nothing.
     Observe,
 }
@@ -48,13 +50,14 @@ impl Command {
             Self::TokenSet { .. } => "token set",
             Self::TokenBlock { .. } => "token block",
             Self::TokenRemove { .. } => "token remove",
+            Self::Correct(_) => "correct",
             Self::Observe => "observe",
         }
     }
 
     /// Whether it only looks.
     pub const fn only_reads(&self) -> bool {
-        matches!(self, Self::Observe)
+        matches!(self, Self::Observe | Self::Correct(Correct { dry_run: true, .. }))
     }
 }
 
@@ -70,6 +73,23 @@ pub struct StationCall {
     pub timeout_s: u64,
     /// Why; kept with the call and in the audit.
     pub reason: String,
+}
+
+/// A charge is taken back by a credit. Unless it is written off, the session is charged anew from all that is known of it now.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Correct {
+    pub seq: u64,
+    /// None: the present one.
+    pub epoch: Option<u64>,
+    pub reason: String,
+    pub write_off: bool,
+    /// Tariff id for the new charge; none: that of the old one.
+    pub tariff: Option<String>,
+    /// Energy in Wh that a person states; none: what was measured.
+    pub energy_wh: Option<String>,
+    /// Only say what would come of it.
+    pub dry_run: bool,
 }
 
 /// A token as it should stand on the list. Empty texts and lists mean the same as none.

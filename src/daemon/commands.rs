@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
+use super::correct::Corrections;
 use super::observer::Observer;
 use super::tariffs::{Reloader, TariffChange};
 use super::tokens::Tokens;
@@ -29,6 +30,7 @@ pub struct Commands {
     pub csms: Arc<Csms>,
     pub tariffs: Arc<Reloader>,
     pub tokens: Tokens,
+    pub corrections: Corrections,
     pub observer: Observer,
 }
 
@@ -48,6 +50,8 @@ impl Commands {
             Command::TokenSet { tokens, reason } => self.tokens.set(tokens, &self.tariffs, reason, actor).await,
             Command::TokenBlock { token, reason } => self.tokens.block(token, reason, actor).await,
             Command::TokenRemove { tokens, reason } => self.tokens.remove(tokens, reason, actor).await,
+            Command::Correct(asked) if is_long(&asked.reason) => long_reason(),
+            Command::Correct(asked) => self.corrections.correct(asked, &self.tariffs, actor).await,
             Command::Observe => observe(&self.observer),
         }
     }

@@ -195,7 +195,8 @@ impl InProcess {
             return Ok(Arc::clone(known));
         }
         let json = self.tariff_texts.tariff(&TariffRef(hash.into()))?;
-        let tariff = json.and_then(|json| Tariff::parse(&json).ok()).ok_or_else(|| InProcessError::Tariff(hash.to_owned()))?;
+        let tariff =
+            json.and_then(|json| Tariff::parse_stored(&json).ok()).ok_or_else(|| InProcessError::Tariff(hash.to_owned()))?;
         let tariff = Arc::new(tariff);
         self.tariffs.insert(hash.to_owned(), Arc::clone(&tariff));
         Ok(tariff)

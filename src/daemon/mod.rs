@@ -9,6 +9,7 @@
 
 mod beats;
 mod commands;
+mod correct;
 pub mod in_process;
 mod key;
 mod logging;
@@ -114,8 +115,8 @@ impl Daemon {
     /// Starts everything; returns when stations can connect. An unreachable broker is no reason not to start.
     pub async fn start(config: Config, clock: GatewayClock) -> Result<Self, StartError> {
         let loaded = tariffs::load(&config)?;
-        for (path, finding) in &loaded.lint {
-            warn!(tariff = %path.display(), finding = %finding.code, detail = %finding.detail, "odd tariff");
+        for (path, _, remark) in &loaded.lint {
+            warn!(tariff = %path.display(), finding = %remark.code, detail = %remark, "odd tariff");
         }
         let listeners = bind(&config).await?;
         let addresses =
@@ -210,7 +211,9 @@ impl Daemon {
         };
         let web =
             web.map(|listener| web_source::start(listener, &config, observer.clone(), beats, stopping.clone())).transpose()?;
-        let commands = commands::Commands { csms: Arc::clone(&csms), tariffs: Arc::clone(&reloader), tokens, observer };
+        let corrections = correct::Corrections { config: config.clone(), store: store.clone(), clock: clock.as_clock() };
+        let commands =
+            commands::Commands { csms: Arc::clone(&csms), tariffs: Arc::clone(&reloader), tokens, corrections, observer };
         let control = start_control(&config.site.control_socket, commands, &stopping);
         let csms = tokio::spawn(csms.serve(listeners, stopping));
         info!(site = config.site.id, epoch, listen = ?addresses, path = config.ocpp.path, store = %path.display(), "ready");

@@ -19,7 +19,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::oneshot;
 
 use super::in_process::{InProcess, InProcessError};
-use super::policy;
+use super::{correct, policy};
 use crate::config::Config;
 use crate::ocpp;
 use crate::rating::Catalogue;
@@ -34,6 +34,8 @@ const MAX_TOLD: usize = 20;
 pub enum ReplayError {
     #[error(transparent)]
     InProcess(#[from] InProcessError),
+    #[error("the correction of session {0} cannot be made again: {1}")]
+    Correction(i64, String),
     #[error("message {0} makes nothing that is stored, and yet it is")]
     Message(i64),
 }
@@ -88,6 +90,14 @@ impl Replay<'_> {
                 let (actor, reason, at) = (String::new(), String::new(), self.site.now());
                 let registering = Registering { station, to, actor, reason, at };
                 self.site.jobs.push(Job::Register(Box::new(registering), oneshot::channel().0));
+            }
+            Step::Correction { session, detail, at } => {
+                self.site.flush()?;
+                self.site.at(at);
+                let prepared = correct::prepare_noted(&self.site.reader, self.config, &detail, at);
+                let correction = prepared.map_err(|why| ReplayError::Correction(session, why))?;
+                self.site.jobs.push(Job::Correct(Box::new(correction), oneshot::channel().0));
+                self.site.flush()?;
             }
             Step::Verdict { session, at } => {
                 self.site.flush()?;
@@ -162,9 +172,14 @@ fn payloads(store: &Reader) -> Result<HashMap<String, String>, StoreError> {
     }
 }
 
-/// Without the values of `record_id` and `prev`, wherever they stand; as members they come before all that others wrote.
+/// Without the values of `record_id` and `prev`, wherever they stand; as members they come before all that others wrote. Nor those of
+/// the record that a correction answers, which stand at its end.
 fn without_chance(payload: String) -> String {
     let value = |member: &str| Some(payload.split_once(member)?.1.split_once('"')?.0.to_owned());
-    let chance = ["\"record_id\":\"", "\"prev\":\""].map(value);
+    let answered = |member: &str| {
+        let (_, corrects) = payload.rsplit_once("\"corrects\":{")?;
+        Some(corrects.split_once(member)?.1.split_once('"')?.0.to_owned())
+    };
+    let chance = [value("\"record_id\":\""), value("\"prev\":\""), answered("\"record_id\":\""), answered("\"hash\":\"")];
     chance.into_iter().flatten().fold(payload, |payload, value| payload.replace(&value, ""))
 }

@@ -133,7 +133,7 @@ impl Settler {
         }
         let Some(json) = self.reader.tariff(wanted)? else { return Ok(None) };
         // Parsed when it was loaded; a text that no longer parses leaves its sessions without a tariff, which holds them.
-        let Some(locked) = Tariff::parse(&json).ok().map(Arc::new) else { return Ok(None) };
+        let Some(locked) = Tariff::parse_stored(&json).ok().map(Arc::new) else { return Ok(None) };
         let mut tariffs = self.tariffs.borrow_mut();
         if tariffs.len() >= MAX_TARIFFS {
             tariffs.clear();

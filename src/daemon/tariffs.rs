@@ -8,10 +8,10 @@ use tracing::{info, warn};
 
 use super::policy;
 use crate::config::Config;
-use crate::rating::{Catalogue, CatalogueError, Tariff, TariffError};
+use crate::rating::{Catalogue, CatalogueError, Remark, Tariff, TariffError};
 use crate::session::TariffRef;
 use crate::store::{Job, NewTariffs, OpenError, PATIENT, Reader, StoreError, WriterHandle};
-use crate::units::{Clock, Finding};
+use crate::units::Clock;
 
 #[derive(Debug, thiserror::Error)]
 pub enum TariffsError {
@@ -19,8 +19,8 @@ pub enum TariffsError {
     Folder { path: PathBuf, source: std::io::Error },
     #[error("tariff file {path}: {source}")]
     File { path: PathBuf, source: std::io::Error },
-    #[error("tariff file {path}: {source}")]
-    Tariff { path: PathBuf, source: TariffError },
+    #[error("tariff file {path}{at}: {source}", at = .line.map(|line| format!(", line {line}")).unwrap_or_default())]
+    Tariff { path: PathBuf, line: Option<usize>, source: TariffError },
     #[error("tariff file {path}: currency is {found}, the site's is {wanted}")]
     Currency { path: PathBuf, found: String, wanted: String },
     #[error("{0}")]
@@ -51,8 +51,8 @@ pub enum TokensUnread {
 pub struct Loaded {
     pub catalogue: Catalogue,
     pub files: Vec<PathBuf>,
-    /// Oddities of the tariffs, by file.
-    pub lint: Vec<(PathBuf, Finding)>,
+    /// Oddities of the tariffs, by file, with the line.
+    pub lint: Vec<(PathBuf, Option<usize>, Remark)>,
 }
 
 /// Reads every `*.json`, sorted by name, and checks that each tariff the configuration names is there.
@@ -63,12 +63,17 @@ pub fn load(config: &Config) -> Result<Loaded, TariffsError> {
     let mut lint = Vec::new();
     for path in &files {
         let json = std::fs::read_to_string(path).map_err(|source| TariffsError::File { path: path.clone(), source })?;
-        let tariff = Tariff::parse(&json).map_err(|source| TariffsError::Tariff { path: path.clone(), source })?;
+        let tariff = Tariff::parse(&json).map_err(|source| TariffsError::Tariff {
+            path: path.clone(),
+            line: source.line(&json),
+            source,
+        })?;
         if tariff.currency != config.site.currency.code {
             let wanted = config.site.currency.code.to_owned();
             return Err(TariffsError::Currency { path: path.clone(), found: tariff.currency.clone(), wanted });
         }
-        lint.extend(tariff.lint().into_iter().map(|finding| (path.clone(), finding)));
+        let remarks = tariff.lint().into_iter().chain(tariff.lint_owner(&config.site.country_code, &config.site.party_id));
+        lint.extend(remarks.map(|remark| (path.clone(), Tariff::line_of(&json, &remark.path), remark)));
         tariffs.push(tariff);
     }
     let catalogue = Catalogue::new(tariffs)?;
@@ -141,6 +146,13 @@ impl Reloader {
         Self { config, store, clock, in_use: Mutex::new(by_id(versions)) }
     }
 
+    /// Hashes of the versions of a tariff in use; none: there is no tariff of this id.
+    pub async fn versions_of(&self, id: &str) -> Vec<TariffRef> {
+        let in_use = self.in_use.lock().await;
+        let found = in_use.iter().find(|(known, _)| known.eq_ignore_ascii_case(id));
+        found.into_iter().flat_map(|(_, hashes)| hashes.split('+')).map(|hash| TariffRef(hash.into())).collect()
+    }
+
     /// Whether there is a tariff of this id.
     pub async fn knows(&self, id: &str) -> bool {
         self.in_use.lock().await.keys().any(|known| known.eq_ignore_ascii_case(id))
@@ -150,8 +162,8 @@ impl Reloader {
     pub async fn reload(&self, actor: &str, reason: &str) -> Result<Vec<TariffChange>, TariffsError> {
         let mut in_use = self.in_use.lock().await;
         let loaded = load(&self.config)?;
-        for (path, finding) in &loaded.lint {
-            warn!(tariff = %path.display(), finding = %finding.code, detail = %finding.detail, "odd tariff");
+        for (path, _, remark) in &loaded.lint {
+            warn!(tariff = %path.display(), finding = %remark.code, detail = %remark, "odd tariff");
         }
         // Else the sessions of these tokens would be held from now on.
         if let Some(missing) = missing_for_tokens(&self.config, &loaded.catalogue)?.into_iter().next() {

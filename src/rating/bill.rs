@@ -3,7 +3,7 @@
 //! VAT is computed once per rate on the sum of that rate's lines and spread over them by cumulative difference, so that lines
 //! add up exactly. A price limit becomes one signed line per VAT rate. OCPI bounds the total excl. VAT and the total incl. VAT
 //! independently (2.2.1 tariffs, notes on `min_price` and `max_price`); where the second bound does not follow from the first,
-//! the VAT of the limit lines takes the difference and a finding says so. Without any VAT the net amount takes it.
+//! the VAT of the limit lines takes the difference and a finding says so (docs/rating.md, price limits).
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use rust_decimal::RoundingStrategy;
 
 use super::metered::Metered;
 use super::rated::{Dimension, Line, LineSource, Price, Totals};
-use super::tariff::Tariff;
+use super::tariff::{Tariff, Taxes};
 use crate::units::{Decimal, Finding};
 
 /// Rounds half away from zero to the minor unit and shows all of its digits.
@@ -39,10 +39,25 @@ struct Group {
 /// Decimals order by value, so 19 and 19.00 are one rate.
 type Groups = BTreeMap<Option<Decimal>, Group>;
 
-/// Fills in VAT and the amounts incl. VAT.
-pub(super) fn add_vat(lines: &mut [Line], minor_digits: u32) {
+/// What is before tax of an amount that includes it.
+pub(super) fn before_tax(gross: Decimal, percent: Option<Decimal>) -> Decimal {
+    gross * Decimal::ONE_HUNDRED / (Decimal::ONE_HUNDRED + percent.unwrap_or_default())
+}
+
+/// Fills in what is missing of amount, VAT and amount incl. VAT: a line has the amount that its tariff's prices mean.
+pub(super) fn add_vat(lines: &mut [Line], taxes: Taxes, minor_digits: u32) {
     let mut groups = Groups::new();
     for line in lines {
+        if taxes == Taxes::Included {
+            // The quoted price is exact, and what is before tax follows.
+            let group = groups.entry(line.vat_percent).or_default();
+            let gross = group.net + group.vat + line.amount_incl_vat;
+            let net = to_minor(before_tax(gross, line.vat_percent), minor_digits);
+            line.amount_excl_vat = net - group.net;
+            line.vat = line.amount_incl_vat - line.amount_excl_vat;
+            *group = Group { net, vat: gross - net };
+            continue;
+        }
         let group = groups.entry(line.vat_percent).or_default();
         group.net += line.amount_excl_vat;
         let vat = vat_on(group.net, line.vat_percent, minor_digits);
@@ -131,36 +146,42 @@ pub(super) fn apply_limits(
     let net: Decimal = groups.values().map(|group| group.net).sum();
     spread(excl.clamp(net) - net, &mut groups, minor_digits, |group| group.net, |group, share| group.net += share);
     for (percent, group) in &mut groups {
-        group.vat = vat_on(group.net, *percent, minor_digits);
+        // Only where the limit changed something: VAT that is part of the price is not computed from the net amount.
+        if before.get(percent).is_none_or(|before| before.net != group.net) {
+            group.vat = vat_on(group.net, *percent, minor_digits);
+        }
     }
     let gross: Decimal = groups.values().map(|group| group.net + group.vat).sum();
     let difference = incl.clamp(gross) - gross;
-    let taxed = groups.keys().any(|percent| percent.is_some_and(|percent| !percent.is_zero()));
     let mut findings = Vec::new();
-    if taxed && !difference.is_zero() {
-        let mut taxed: Groups =
-            groups.iter().filter(|(percent, _)| !percent.unwrap_or_default().is_zero()).map(|(k, v)| (*k, *v)).collect();
-        spread(difference, &mut taxed, minor_digits, |group| group.vat, |group, share| group.vat += share);
-        groups.extend(taxed);
+    if !difference.is_zero() {
+        // The net total has its own bound and keeps it, so the difference is VAT: that of the taxed prices where there are any.
+        let taxed = |percent: &Option<Decimal>| percent.is_some_and(|percent| !percent.is_zero());
+        let mut shared = groups.clone();
+        if shared.keys().any(taxed) {
+            shared.retain(|percent, _| taxed(percent));
+        }
+        spread(difference, &mut shared, minor_digits, |group| group.vat, |group, share| group.vat += share);
+        groups.extend(shared);
         let detail = format!("the limit incl. VAT moves VAT by {difference} {} away from what the rates give", tariff.currency);
         findings.push(Finding::new("price-limit-vat", detail));
-    } else if !taxed {
-        // Without VAT both totals are one, and the bounds incl. VAT hold for it too.
-        let limited = excl.clamp(incl.clamp(gross));
-        spread(limited - gross, &mut groups, minor_digits, |group| group.net, |group, share| group.net += share);
     }
 
+    let change = |groups: &Groups| groups.values().map(|group| group.net + group.vat).sum::<Decimal>();
+    let raised = change(&groups) >= change(&before);
     for (percent, group) in groups {
         let was = before.get(&percent).copied().unwrap_or_default();
         let change = Group { net: group.net - was.net, vat: group.vat - was.vat };
         if !(change.net.is_zero() && change.vat.is_zero()) {
-            lines.push(limit_line(tariff, metered, percent, change, minor_digits));
+            lines.push(limit_line(tariff, metered, percent, change, raised, minor_digits));
         }
     }
     findings
 }
 
-/// Spreads `total` over the groups in proportion to a weight, in whole minor units that add up exactly.
+/// Spreads `total` over the groups in whole minor units that add up exactly. What lowers a positive sum takes the same part of
+/// every group, of negative ones too, so that all VAT rates shrink alike; what raises one goes to the positive groups in
+/// proportion, because scaling a small difference of large amounts would multiply their VAT.
 fn spread(
     total: Decimal,
     groups: &mut Groups,
@@ -168,20 +189,35 @@ fn spread(
     weight: impl Fn(&Group) -> Decimal,
     add: impl Fn(&mut Group, Decimal),
 ) {
-    let weights: Decimal = groups.values().map(|group| weight(group).abs()).sum();
+    let sum: Decimal = groups.values().map(&weight).sum();
+    let lowered = total.is_sign_negative() && sum > Decimal::ZERO;
+    let any_positive = groups.values().any(|group| weight(group) > Decimal::ZERO);
+    let share = |group: &Group| match weight(group) {
+        weight if lowered => weight,
+        weight if any_positive => weight.max(Decimal::ZERO),
+        weight => weight.abs(),
+    };
+    let shares: Decimal = groups.values().map(share).sum();
     let (mut passed, mut given) = (Decimal::ZERO, Decimal::ZERO);
     for group in groups.values_mut() {
-        passed += weight(group).abs();
+        passed += share(group);
         // Without weights the first group takes all.
-        let due = if passed == weights { total } else { to_minor(total * passed / weights, minor_digits) };
+        let due = if passed == shares { total } else { to_minor(total * passed / shares, minor_digits) };
         add(group, due - given);
         given = due;
     }
 }
 
-fn limit_line(tariff: &Tariff, metered: &Metered, percent: Option<Decimal>, change: Group, minor_digits: u32) -> Line {
+fn limit_line(
+    tariff: &Tariff,
+    metered: &Metered,
+    percent: Option<Decimal>,
+    change: Group,
+    raised: bool,
+    minor_digits: u32,
+) -> Line {
     let incl = change.net + change.vat;
-    let (name, bound) = if incl.is_sign_positive() { ("minimum", tariff.min_price) } else { ("maximum", tariff.max_price) };
+    let (name, bound) = if raised { ("minimum", tariff.min_price) } else { ("maximum", tariff.max_price) };
     let bound = bound.map_or_else(String::new, |bound| {
         let excl = format!(" of {} {} excl. VAT", bound.excl_vat, tariff.currency);
         bound.incl_vat.map_or(excl.clone(), |incl| format!("{excl}, {incl} {} incl. VAT", tariff.currency))

@@ -3,10 +3,12 @@
 //! A number is taken from its text, so no binary float ever sees it. Lenient: numbers inside strings, exponents, `null` for
 //! absent. Strict: doubled members, because one of two prices would be lost without a word.
 
+use std::collections::HashSet;
+
 use serde_json::value::RawValue;
 
 use super::tariff::TariffError;
-use crate::units::{self, Decimal};
+use crate::units::{self, Decimal, MicroA, MilliW, MilliWh, nearest};
 
 /// Largest magnitude of a number. With [`MAX_DECIMALS`] it keeps price × volume within the 28 digits of a decimal, so that
 /// products are exact.
@@ -51,14 +53,11 @@ impl<'a> Node<'a> {
     pub(super) fn members(&self) -> Result<Members<'a>, TariffError> {
         let units::Members(all) = serde_json::from_str(self.raw.get())
             .map_err(|_| self.refuse(format!("{} is not an object", self.shown()), "an object"))?;
-        let mut members: Vec<(String, &'a RawValue)> = Vec::with_capacity(all.len());
-        for (name, raw) in all {
-            if members.iter().any(|(known, _)| *known == name) {
-                return Err(Node { path: join(&self.path, &name), raw }.refuse("appears twice", "each member once"));
-            }
-            members.push((name, raw));
+        let mut seen = HashSet::with_capacity(all.len());
+        if let Some((name, raw)) = all.iter().find(|(name, _)| !seen.insert(name.as_str())) {
+            return Err(Node { path: join(&self.path, name), raw }.refuse("appears twice", "each member once"));
         }
-        members.retain(|(_, raw)| raw.get() != "null");
+        let members = all.into_iter().filter(|(_, raw)| raw.get() != "null").collect();
         Ok(Members { path: self.path.clone(), members })
     }
 
@@ -101,6 +100,22 @@ impl<'a> Node<'a> {
         Ok(number)
     }
 
+    pub(super) fn energy(&self) -> Result<MilliWh, TariffError> {
+        self.fitting(MilliWh::from_wh(self.amount()? * Decimal::ONE_THOUSAND))
+    }
+
+    pub(super) fn power(&self) -> Result<MilliW, TariffError> {
+        self.fitting(MilliW::from_kw(self.amount()?))
+    }
+
+    pub(super) fn current(&self) -> Result<MicroA, TariffError> {
+        self.fitting(MicroA::from_amperes(self.amount()?))
+    }
+
+    fn fitting<T>(&self, value: Option<T>) -> Result<T, TariffError> {
+        value.ok_or_else(|| self.refuse(format!("{} is too large", self.shown()), NUMBER))
+    }
+
     /// A whole number that is not negative; `300.0` counts as whole.
     pub(super) fn whole(&self) -> Result<u32, TariffError> {
         use rust_decimal::prelude::ToPrimitive;
@@ -128,15 +143,74 @@ impl<'a> Members<'a> {
 
     /// Refuses members outside `known`: what is not understood might change the price.
     pub(super) fn only(&self, known: &[&str]) -> Result<(), TariffError> {
-        match self.members.iter().find(|(name, _)| !known.contains(&name.as_str())) {
-            None => Ok(()),
-            Some((name, _)) => Err(TariffError::Member {
-                path: join(&self.path, name),
-                problem: "is not known and cannot be ignored safely".to_owned(),
-                allowed: known.join(", "),
-            }),
-        }
+        let Some((name, _)) = self.members.iter().find(|(name, _)| !known.contains(&name.as_str())) else { return Ok(()) };
+        Err(TariffError::Member {
+            path: join(&self.path, name),
+            problem: format!("is not known and cannot be ignored safely{}", did_you_mean(name, known)),
+            allowed: known.join(", "),
+        })
     }
+}
+
+/// ` (did you mean end_time?)`, or nothing.
+pub(super) fn did_you_mean(name: &str, known: &[&str]) -> String {
+    nearest(name, known.iter().copied()).map_or_else(String::new, |near| format!(" (did you mean {near}?)"))
+}
+
+/// The tariff in a file: the object itself, or the only one in a list or in the response of an OCPI tariffs module.
+pub(super) fn unwrapped(raw: &RawValue) -> Result<&RawValue, TariffError> {
+    let refuse = |problem: String| {
+        let allowed = "one Tariff object a file".to_owned();
+        Err(TariffError::Member { path: "tariff".to_owned(), problem, allowed })
+    };
+    if raw.get().starts_with('[') {
+        let items: Vec<&RawValue> = serde_json::from_str(raw.get()).unwrap_or_default();
+        return match items[..] {
+            [only] if only.get().starts_with('{') => Ok(only),
+            [_, _, ..] => refuse(format!("the file has a list of {} tariffs", items.len())),
+            _ => Ok(raw),
+        };
+    }
+    let Ok(units::Members(members)) = serde_json::from_str(raw.get()) else { return Ok(raw) };
+    let has = |name: &str| members.iter().any(|(member, _)| member == name);
+    if has("elements") {
+        return Ok(raw);
+    }
+    if let Some((_, data)) = members.iter().find(|(name, _)| name == "data") {
+        return if data.get().starts_with(['{', '[']) {
+            unwrapped(data)
+        } else {
+            refuse("the response has no tariff".to_owned())
+        };
+    }
+    let what = [("charging_periods", "a CDR or Session"), ("evses", "a Location"), ("status_code", "a response without data")];
+    match what.iter().find(|(member, _)| has(member)) {
+        Some((_, what)) => refuse(format!("this is {what}, not a Tariff")),
+        None => Ok(raw),
+    }
+}
+
+/// The line, from 1, at which a path such as `elements[1].price_components[0].price` stands in the text of a file; of what is
+/// missing, the line of the object that lacks it.
+pub(super) fn line_of(text: &str, path: &str) -> Option<usize> {
+    let root: &RawValue = serde_json::from_str(text).ok()?;
+    let mut at = unwrapped(root).unwrap_or(root);
+    for part in path.split(['.', '[']).filter(|part| !part.is_empty()) {
+        let next = match part.strip_suffix(']') {
+            Some(index) => {
+                let items: Vec<&RawValue> = serde_json::from_str(at.get()).ok()?;
+                index.parse().ok().and_then(|index: usize| items.get(index).copied())
+            }
+            None => {
+                let units::Members(members) = serde_json::from_str(at.get()).ok()?;
+                members.into_iter().rev().find(|(name, _)| name == part).map(|(_, raw)| raw)
+            }
+        };
+        let Some(next) = next else { break };
+        at = next;
+    }
+    let offset = (at.get().as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
+    Some(text.get(..offset)?.matches('\n').count() + 1)
 }
 
 fn join(path: &str, name: &str) -> String {

@@ -9,7 +9,7 @@
 //! All instants are cut to whole milliseconds. Limits: [`MAX_SESSION_DAYS`], [`MilliWh::MAX_REGISTER`].
 
 use super::rated::Activity;
-use crate::units::{Decimal, MilliWh, Time, time};
+use crate::units::{MicroA, MilliW, MilliWh, Time, time};
 
 /// Longest session that is rated; a longer one has a broken clock behind it.
 pub const MAX_SESSION_DAYS: i64 = 366;
@@ -28,9 +28,9 @@ pub struct Metered {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LoadSample {
     pub at: Time,
-    pub kw: Option<Decimal>,
+    pub power: Option<MilliW>,
     /// Sum of the phases.
-    pub amperes: Option<Decimal>,
+    pub current: Option<MicroA>,
 }
 
 /// Why readings cannot be billed as they are.

@@ -1,16 +1,22 @@
-//! From OCPI 2.2.1 JSON to a checked [`Tariff`].
+//! From OCPI JSON to a checked [`Tariff`].
 //!
-//! Lenient where nothing can go wrong (numbers in strings, unknown members of the tariff itself, a missing `step_size` of a FLAT
-//! component); strict wherever ignoring something could change a price: unknown members of elements, components, prices and
-//! restrictions, unknown enum values, doubled members. Limit: [`MAX_TARIFF_BYTES`].
+//! | OCPI | is known by | prices |
+//! |---|---|---|
+//! | 2.1.1 | no `country_code`, no `party_id` | excl. VAT, and no VAT is named |
+//! | 2.2.1 | neither | excl. VAT, `vat` per component; limits `excl_vat`, `incl_vat` |
+//! | 2.3.0 | `tax_included` | as it says; limits `before_taxes`, `after_taxes` |
+//!
+//! Lenient where nothing can go wrong (numbers in strings, a missing `step_size` of a FLAT component, a list or a response around
+//! the one tariff); strict wherever ignoring something could change a price: unknown members, unknown enum values, doubled members.
+//! Limit: [`MAX_TARIFF_BYTES`].
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc, Weekday};
 use serde_json::value::RawValue;
 
-use super::json::{Members, Node};
+use super::json::{Members, Node, did_you_mean, line_of, unwrapped};
 use super::rated::Dimension;
 use super::tariff::{
-    Element, MAX_TARIFF_BYTES, PriceBound, PriceComponent, Reservation, Restrictions, Tariff, TariffError, TariffType,
+    Element, MAX_TARIFF_BYTES, PriceBound, PriceComponent, Reservation, Restrictions, Tariff, TariffError, TariffType, Taxes,
 };
 use crate::units::{Decimal, Time, time};
 
@@ -26,32 +32,73 @@ const WEEKDAYS: [(Weekday, &str); 7] = [
     (Weekday::Sun, "SUNDAY"),
 ];
 
+/// All that a Tariff has in OCPI 2.1.1, 2.2.1, 2.3.0 and its payments module.
+const MEMBERS: [&str; 16] = [
+    "country_code",
+    "party_id",
+    "id",
+    "currency",
+    "type",
+    "tariff_alt_text",
+    "tariff_alt_url",
+    "min_price",
+    "max_price",
+    "preauthorize_amount",
+    "elements",
+    "tax_included",
+    "start_date_time",
+    "end_date_time",
+    "energy_mix",
+    "last_updated",
+];
+
 impl Tariff {
-    /// Reads one OCPI 2.2.1 Tariff object. The error names the member, what is wrong with it and what is allowed.
+    /// Reads the one Tariff object of a file. The error names the member, what is wrong with it and what is allowed.
     pub fn parse(json: &str) -> Result<Self, TariffError> {
-        if json.len() > MAX_TARIFF_BYTES {
-            return Err(TariffError::TooLong(json.len()));
-        }
-        let raw: &RawValue = serde_json::from_str(json).map_err(|error| TariffError::Json(error.to_string()))?;
+        let raw = unwrapped(read(json)?)?;
+        Node::root(raw).members()?.only(&MEMBERS)?;
+        Self::of(raw)
+    }
+
+    /// Reads a tariff that was taken into use before. Members of the tariff itself that are not known are passed over: versions
+    /// until 0.1 took them, and a session that was locked to such a tariff keeps its price.
+    pub fn parse_stored(json: &str) -> Result<Self, TariffError> {
+        Self::of(read(json)?)
+    }
+
+    /// The line of a tariff file at which a path of an error or a remark stands.
+    pub fn line_of(file: &str, path: &str) -> Option<usize> {
+        line_of(file, path)
+    }
+
+    fn of(raw: &RawValue) -> Result<Self, TariffError> {
         let members = Node::root(raw).members()?;
-        if let Some(node) = members.optional("tax_included") {
-            return Err(node
-                .refuse("belongs to the tax model of OCPI 2.3", "an OCPI 2.2.1 tariff: prices excl. VAT, `vat` per component"));
-        }
-        let bound = |name: &str| members.optional(name).map(|node| price_bound(&node)).transpose();
+        let taxes = members
+            .optional("tax_included")
+            .map(|node| named(&node, &Taxes::ALL.map(|taxes| (taxes, taxes.as_str()))))
+            .transpose()?
+            .unwrap_or_default();
+        let bound = |name: &str| members.optional(name).map(|node| price_bound(&node, taxes)).transpose();
         let instant = |name: &str| members.optional(name).map(|node| date_time(&node)).transpose();
+        let word = |name: &str| members.optional(name).and_then(|node| node.text().ok());
         let tariff = Self {
             id: identifier(&members.required("id")?)?,
+            country_code: word("country_code"),
+            party_id: word("party_id"),
             currency: currency(&members.required("currency")?)?,
             kind: members
                 .optional("type")
                 .map(|node| named(&node, &TariffType::ALL.map(|kind| (kind, kind.as_str()))))
                 .transpose()?,
+            taxes,
             valid_from: instant("start_date_time")?,
             valid_until: instant("end_date_time")?,
             min_price: bound("min_price")?,
             max_price: bound("max_price")?,
-            elements: filled(&members.required("elements")?)?.iter().map(element).collect::<Result<_, _>>()?,
+            elements: filled(&members.required("elements")?)?
+                .iter()
+                .map(|node| element(node, taxes))
+                .collect::<Result<_, _>>()?,
             source: raw.to_owned(),
             lacking: ["country_code", "party_id", "last_updated"]
                 .into_iter()
@@ -61,6 +108,13 @@ impl Tariff {
         check_bounds(&tariff, &members)?;
         Ok(tariff)
     }
+}
+
+fn read(json: &str) -> Result<&RawValue, TariffError> {
+    if json.len() > MAX_TARIFF_BYTES {
+        return Err(TariffError::TooLong(json.len()));
+    }
+    serde_json::from_str(json).map_err(|error| TariffError::Json(error.to_string()))
 }
 
 /// What no single member can tell: limits and validity that contradict themselves.
@@ -81,16 +135,19 @@ fn check_bounds(tariff: &Tariff, members: &Members<'_>) -> Result<(), TariffErro
     Ok(())
 }
 
-fn element(node: &Node<'_>) -> Result<Element, TariffError> {
+fn element(node: &Node<'_>, taxes: Taxes) -> Result<Element, TariffError> {
     let members = node.members()?;
     members.only(&["price_components", "restrictions"])?;
     Ok(Element {
-        price_components: filled(&members.required("price_components")?)?.iter().map(component).collect::<Result<_, _>>()?,
+        price_components: filled(&members.required("price_components")?)?
+            .iter()
+            .map(|node| component(node, taxes))
+            .collect::<Result<_, _>>()?,
         restrictions: members.optional("restrictions").map(|node| restrictions(&node)).transpose()?.unwrap_or_default(),
     })
 }
 
-fn component(node: &Node<'_>) -> Result<PriceComponent, TariffError> {
+fn component(node: &Node<'_>, taxes: Taxes) -> Result<PriceComponent, TariffError> {
     let members = node.members()?;
     members.only(&["type", "price", "vat", "step_size"])?;
     let dimension = named(&members.required("type")?, &DIMENSIONS.map(|dimension| (dimension, dimension.as_str())))?;
@@ -104,6 +161,9 @@ fn component(node: &Node<'_>) -> Result<PriceComponent, TariffError> {
             let percent = node.amount()?;
             if percent > Decimal::ONE_HUNDRED {
                 return Err(node.refuse(format!("{percent} is too much"), "a percentage from 0 to 100"));
+            }
+            if taxes == Taxes::NotApplicable && !percent.is_zero() {
+                return Err(node.refuse("contradicts tax_included N/A: no taxes apply", "no vat, or another tax_included"));
             }
             Some(percent)
         }
@@ -131,7 +191,9 @@ fn restrictions(node: &Node<'_>) -> Result<Restrictions, TariffError> {
     ])?;
     let clock = |name: &str| members.optional(name).map(|node| time_of_day(&node)).transpose();
     let day = |name: &str| members.optional(name).map(|node| date(&node)).transpose();
-    let amount = |name: &str| members.optional(name).map(|node| node.amount()).transpose();
+    let energy = |name: &str| members.optional(name).map(|node| node.energy()).transpose();
+    let current = |name: &str| members.optional(name).map(|node| node.current()).transpose();
+    let power = |name: &str| members.optional(name).map(|node| node.power()).transpose();
     let seconds = |name: &str| members.optional(name).map(|node| node.whole()).transpose();
     let day_of_week = match members.optional("day_of_week") {
         None => None,
@@ -143,12 +205,12 @@ fn restrictions(node: &Node<'_>) -> Result<Restrictions, TariffError> {
         end_time: clock("end_time")?,
         start_date: day("start_date")?,
         end_date: day("end_date")?,
-        min_kwh: amount("min_kwh")?,
-        max_kwh: amount("max_kwh")?,
-        min_current: amount("min_current")?,
-        max_current: amount("max_current")?,
-        min_power: amount("min_power")?,
-        max_power: amount("max_power")?,
+        min_kwh: energy("min_kwh")?,
+        max_kwh: energy("max_kwh")?,
+        min_current: current("min_current")?,
+        max_current: current("max_current")?,
+        min_power: power("min_power")?,
+        max_power: power("max_power")?,
         min_duration: seconds("min_duration")?,
         max_duration: seconds("max_duration")?,
         day_of_week,
@@ -156,16 +218,18 @@ fn restrictions(node: &Node<'_>) -> Result<Restrictions, TariffError> {
     })
 }
 
-fn price_bound(node: &Node<'_>) -> Result<PriceBound, TariffError> {
+/// OCPI 2.3.0 names the two amounts otherwise (types, PriceLimit).
+fn price_bound(node: &Node<'_>, taxes: Taxes) -> Result<PriceBound, TariffError> {
     let members = node.members()?;
-    members.only(&["excl_vat", "incl_vat"])?;
-    let excl_vat = members.required("excl_vat")?.amount()?;
-    let incl_vat = match members.optional("incl_vat") {
+    let [excl, incl] = if taxes == Taxes::Unstated { ["excl_vat", "incl_vat"] } else { ["before_taxes", "after_taxes"] };
+    members.only(&[excl, incl])?;
+    let excl_vat = members.required(excl)?.amount()?;
+    let incl_vat = match members.optional(incl) {
         None => None,
         Some(node) => {
             let incl_vat = node.amount()?;
             if incl_vat < excl_vat {
-                return Err(node.refuse(format!("{incl_vat} is below excl_vat"), format!("{excl_vat} or more")));
+                return Err(node.refuse(format!("{incl_vat} is below {excl}"), format!("{excl_vat} or more")));
             }
             Some(incl_vat)
         }
@@ -186,7 +250,8 @@ fn named<T: Copy>(node: &Node<'_>, names: &[(T, &str)]) -> Result<T, TariffError
         Some((value, _)) => Ok(*value),
         None => {
             let allowed: Vec<&str> = names.iter().map(|(_, name)| *name).collect();
-            Err(node.refuse(format!("{} is not known", node.shown()), allowed.join(", ")))
+            let near = did_you_mean(&text, &allowed);
+            Err(node.refuse(format!("{} is not known{near}", node.shown()), allowed.join(", ")))
         }
     }
 }

@@ -14,9 +14,9 @@ use super::metered::Metered;
 use super::moment::Source;
 use super::rated::{Activity, Dimension, Line, LineSource, Rated};
 use super::split::{self, Slice};
-use super::tariff::Tariff;
+use super::tariff::{Tariff, Taxes};
 use super::text::usage_words;
-use crate::units::{Decimal, MilliWh, Time, time};
+use crate::units::{Decimal, Finding, MilliWh, Time, time};
 
 /// Name of the rounding policy: each line once to the currency's minor unit, half away from zero; VAT per rate once on the sum
 /// of that rate's lines, spread over them.
@@ -50,7 +50,11 @@ pub fn price(tariff: &Tariff, metered: &Metered, zone: Tz, minor_digits: u32) ->
     let mut usages = usages(&slices);
     add_step_surplus(tariff, &slices, &mut usages);
     let mut lines: Vec<Line> = usages.iter().filter_map(|(key, usage)| line(tariff, *key, usage, minor_digits)).collect();
-    bill::add_vat(&mut lines, minor_digits);
+    bill::add_vat(&mut lines, tariff.taxes, minor_digits);
+    if tariff.taxes == Taxes::Included && lines.iter().any(|line| line.vat_percent.is_none()) {
+        let detail = "prices include tax of a rate that the tariff does not name; what is excl. and incl. VAT is the same";
+        findings.push(Finding::new("tax-rate-unknown", detail));
+    }
     let aborted = metered.duration_ms() == 0 && metered.energy() == MilliWh(0);
     findings.extend(bill::apply_limits(&mut lines, tariff, metered, minor_digits, aborted));
     bill::show_minor_digits(&mut lines, minor_digits);
@@ -120,20 +124,29 @@ fn line(tariff: &Tariff, key: (Dimension, Source), usage: &Usage, minor_digits: 
     let quantity = |volume: i64| (Decimal::from(volume) / Decimal::from(per_unit)).round_dp(6).normalize();
     // Price and volume are bounded (tariff numbers to 13 digits, registers to 15), so the product is exact.
     let exact = price.price * Decimal::from(usage.billed) / Decimal::from(per_unit);
+    let amount = bill::to_minor(exact, minor_digits);
+    // One of the amounts is what the tariff means; `add_vat` finds the other.
+    let (unit_price, exact, excl_vat, incl_vat) = match tariff.taxes {
+        Taxes::Included => {
+            let unit_price = bill::before_tax(price.price, price.vat).round_dp(6).normalize();
+            (unit_price, bill::before_tax(exact, price.vat), Decimal::ZERO, amount)
+        }
+        Taxes::Unstated | Taxes::Excluded | Taxes::NotApplicable => (price.price, exact, amount, Decimal::ZERO),
+    };
     let words = tariff.elements.get(element)?.restrictions.words();
-    let usage_words = usage_words(price, usage.measured, usage.billed, &tariff.currency);
+    let usage_words = usage_words(price, usage.measured, usage.billed, tariff);
     Some(Line {
         source: LineSource::Component { dimension, element, component },
         start: usage.start,
         end: usage.end,
         measured: quantity(usage.measured),
         billed: quantity(usage.billed),
-        unit_price: price.price,
+        unit_price,
         vat_percent: price.vat,
         exact: exact.round_dp(12).normalize(),
-        amount_excl_vat: bill::to_minor(exact, minor_digits),
+        amount_excl_vat: excl_vat,
         vat: Decimal::ZERO,
-        amount_incl_vat: Decimal::ZERO,
+        amount_incl_vat: incl_vat,
         reason: format!("element {}: {words}; {usage_words}", element + 1),
     })
 }

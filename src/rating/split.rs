@@ -17,8 +17,7 @@
 //! (clocks set back) cuts twice. The instants at which clocks are set are cuts themselves, which also covers edges that do not
 //! occur. Never are 24 hours added.
 //!
-//! Power is the average of the gap between two readings; samples of power inside a gap, more frequent than readings, win.
-//! Current is known only from samples. While the station pauses, time is free; energy that flows nevertheless is energy.
+//! Which power and current a moment has is said in `load`. While the station pauses, time is free; energy that flows nevertheless is energy.
 //!
 //! Limits: one session of [`super::MAX_SESSION_DAYS`] days, so at most 366 × (2 × elements + 1) civil cuts.
 
@@ -27,12 +26,13 @@ use std::collections::BTreeSet;
 use chrono::{Duration, FixedOffset, NaiveDate, NaiveTime, Offset, TimeZone};
 use chrono_tz::Tz;
 
-use super::metered::{LoadSample, Metered};
-use super::moment::{Moment, Source};
+use super::load::{Gap, Loads};
+use super::metered::Metered;
+use super::moment::{Lookup, Moment, Source};
 use super::rated::{Activity, Dimension, Period};
 use super::tariff::Tariff;
 use super::text::duration_words;
-use crate::units::{Decimal, Finding, MilliWh, Time, time};
+use crate::units::{Finding, MilliWh, Time, time};
 
 /// Above this, an average between two readings is worth a remark when the tariff looks at power.
 const COARSE_GAP_MS: i64 = 15 * 60_000;
@@ -113,25 +113,26 @@ pub(super) fn slices(tariff: &Tariff, metered: &Metered, zone: Tz) -> (Vec<Slice
         // A session without length and energy still is one period: a session fee applies to it.
         breakpoints.push(only);
     }
+    let (lookup, loads) = (Lookup::new(tariff), Loads::new(tariff, metered));
     let mut slices: Vec<Slice> = Vec::new();
     let mut flat_due = true;
     let mut unmeasured = Unmeasured::default();
     for pair in breakpoints.windows(2) {
         let (from, to) = (pair[0], pair[1]);
-        let gap = gap_of(metered, &from);
+        let gap = Gap::at(metered, from.at, from.register);
         let activity = metered.activity_at(from.at);
         let moment = Moment {
             local: from.at.with_timezone(&zone).naive_local(),
             energy: from.register - metered.first_register(),
             elapsed_ms: (from.at - metered.start()).num_milliseconds(),
-            kw: power(metered, &gap, from.at),
-            amperes: latest(metered, from.at).rev().find_map(|load| load.amperes),
+            power: loads.power(&gap, from.at),
+            current: loads.current(from.at),
         };
         unmeasured.note(&moment, &gap, &from, &to);
-        let flat = if flat_due { tariff.component_at(Dimension::Flat, &moment) } else { None };
+        let flat = if flat_due { lookup.find(Dimension::Flat, &moment) } else { None };
         flat_due = flat_due && flat.is_none();
-        let energy = tariff.component_at(Dimension::Energy, &moment);
-        let time = time_dimension(activity).and_then(|dimension| tariff.component_at(dimension, &moment));
+        let energy = lookup.find(Dimension::Energy, &moment);
+        let time = time_dimension(activity).and_then(|dimension| lookup.find(dimension, &moment));
         match slices.last_mut() {
             // The tariff sees no difference to the slice before: one period.
             Some(last) if flat.is_none() && last.period.activity == activity && (last.energy, last.time) == (energy, time) => {
@@ -155,7 +156,7 @@ pub(super) fn slices(tariff: &Tariff, metered: &Metered, zone: Tz) -> (Vec<Slice
             }),
         }
     }
-    (slices, unmeasured.findings(tariff))
+    (slices, unmeasured.findings(&loads))
 }
 
 const fn time_dimension(activity: Activity) -> Option<Dimension> {
@@ -180,11 +181,7 @@ fn breakpoints(tariff: &Tariff, metered: &Metered, zone: Tz) -> Vec<Breakpoint> 
     cuts.extend(civil_cuts(tariff, metered, zone));
     breakpoints.extend(cuts.into_iter().filter(inside).map(|(at, boundary)| breakpoint_at(metered, at, boundary)));
     let limits = tariff.restrictions().flat_map(|restrictions| [restrictions.min_kwh, restrictions.max_kwh]).flatten();
-    breakpoints.extend(
-        limits.filter_map(|kwh| {
-            breakpoint_when(metered, metered.first_register() + MilliWh::from_wh(kwh * Decimal::ONE_THOUSAND)?)
-        }),
-    );
+    breakpoints.extend(limits.filter_map(|limit| breakpoint_when(metered, metered.first_register() + limit)));
     breakpoints.sort();
     breakpoints.dedup_by(|later, kept| {
         let same = (later.at, later.register) == (kept.at, kept.register);
@@ -202,10 +199,10 @@ fn plain_cuts(tariff: &Tariff, metered: &Metered) -> Vec<(Time, Boundary)> {
         cuts.extend(durations.map(|seconds| (metered.start() + Duration::seconds(i64::from(seconds)), Boundary::Duration)));
     }
     if tariff.restrictions().any(|restrictions| restrictions.looks_at_power()) {
-        cuts.extend(metered.loads().iter().filter(|load| load.kw.is_some()).map(|load| (load.at, Boundary::Power)));
+        cuts.extend(metered.loads().iter().filter(|load| load.power.is_some()).map(|load| (load.at, Boundary::Power)));
     }
     if tariff.restrictions().any(|restrictions| restrictions.looks_at_current()) {
-        cuts.extend(metered.loads().iter().filter(|load| load.amperes.is_some()).map(|load| (load.at, Boundary::Current)));
+        cuts.extend(metered.loads().iter().filter(|load| load.current.is_some()).map(|load| (load.at, Boundary::Current)));
     }
     cuts
 }
@@ -298,35 +295,6 @@ fn scale(whole: i64, part: i64, all: i64) -> i64 {
     i64::try_from(i128::from(whole) * i128::from(part) / i128::from(all)).unwrap_or(whole)
 }
 
-/// The stretch between two meter readings that a breakpoint begins or lies in.
-struct Gap {
-    start: Time,
-    length_ms: i64,
-    energy: MilliWh,
-}
-
-fn gap_of(metered: &Metered, breakpoint: &Breakpoint) -> Gap {
-    let registers = metered.registers();
-    let after = registers.partition_point(|reading| *reading <= (breakpoint.at, breakpoint.register));
-    let (start, low) = registers[after.saturating_sub(1)];
-    let (end, high) = registers.get(after).copied().unwrap_or((start, low));
-    Gap { start, length_ms: (end - start).num_milliseconds(), energy: high - low }
-}
-
-/// Momentary power in kW: the latest sample since the gap's first reading, else the gap's average.
-fn power(metered: &Metered, gap: &Gap, at: Time) -> Option<Decimal> {
-    let sampled = latest(metered, at).rev().take_while(|load| load.at > gap.start).find_map(|load| load.kw);
-    // 1 mWh/ms = 3.6 kW
-    let average =
-        || (gap.length_ms > 0).then(|| Decimal::from(gap.energy.0) * Decimal::new(36, 1) / Decimal::from(gap.length_ms));
-    sampled.or_else(average)
-}
-
-/// The samples up to an instant.
-fn latest(metered: &Metered, at: Time) -> std::slice::Iter<'_, LoadSample> {
-    metered.loads()[..metered.loads().partition_point(|load| load.at <= at)].iter()
-}
-
 /// What the tariff may have looked for in vain.
 #[derive(Default)]
 struct Unmeasured {
@@ -337,25 +305,25 @@ struct Unmeasured {
 
 impl Unmeasured {
     fn note(&mut self, moment: &Moment, gap: &Gap, from: &Breakpoint, to: &Breakpoint) {
-        if moment.amperes.is_none() {
+        if moment.current.is_none() {
             self.current_ms += (to.at - from.at).num_milliseconds();
         }
-        self.power |= moment.kw.is_none() && to.register > from.register;
+        self.power |= moment.power.is_none() && to.register > from.register;
         if gap.energy > MilliWh(0) {
             self.coarsest_ms = self.coarsest_ms.max(gap.length_ms);
         }
     }
 
-    fn findings(&self, tariff: &Tariff) -> Vec<Finding> {
+    fn findings(&self, loads: &Loads<'_>) -> Vec<Finding> {
         let mut findings = Vec::new();
-        if tariff.restrictions().any(|restrictions| restrictions.looks_at_current()) && self.current_ms > 0 {
+        if loads.looks_at_current && self.current_ms > 0 {
             let detail = format!(
                 "no current was measured for {}; prices that depend on it did not apply then",
                 duration_words(self.current_ms)
             );
             findings.push(Finding::new("current-unmeasured", detail));
         }
-        if tariff.restrictions().any(|restrictions| restrictions.looks_at_power()) {
+        if loads.looks_at_power {
             if self.power {
                 let detail =
                     "some energy came without a duration, so without a power; prices that depend on power did not apply to it";

@@ -1,4 +1,4 @@
-//! An OCPI 2.2.1 Tariff as the rating engine sees it.
+//! An OCPI Tariff as the rating engine sees it.
 //!
 //! A tariff is a list of elements in order of precedence; an element is a list of price components that count while all of its
 //! restrictions hold. Only [`Tariff::parse`] makes one, so whatever holds a `Tariff` holds a checked one. The JSON text it came
@@ -9,17 +9,22 @@ use chrono::{NaiveDate, NaiveTime, Weekday};
 use serde_json::value::RawValue;
 
 use super::rated::Dimension;
-use crate::units::{Decimal, Time};
+use crate::units::{Decimal, MicroA, MilliW, MilliWh, Time};
 
 /// A checked tariff.
 #[derive(Clone, Debug)]
 pub struct Tariff {
     /// OCPI CiString(36): compared without regard to case.
     pub id: String,
+    /// Whose it is; `None`: the file does not say (OCPI 2.1.1).
+    pub country_code: Option<String>,
+    pub party_id: Option<String>,
     /// ISO 4217, upper case.
     pub currency: String,
     /// For whom it is; `None` = for any session.
     pub kind: Option<TariffType>,
+    /// Whether its prices include tax.
+    pub taxes: Taxes,
     /// `start_date_time`, inclusive.
     pub valid_from: Option<Time>,
     /// `end_date_time`, exclusive.
@@ -44,6 +49,18 @@ pub enum TariffType {
     Regular,
 }
 
+/// OCPI 2.3.0 `tax_included`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Taxes {
+    /// OCPI 2.1.1 and 2.2.1: prices are excl. VAT.
+    #[default]
+    Unstated,
+    Excluded,
+    Included,
+    /// No taxes apply.
+    NotApplicable,
+}
+
 /// A limit to a session's cost; both bounds hold, each for its own total.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PriceBound {
@@ -62,7 +79,7 @@ pub struct Element {
 #[derive(Clone, Debug, PartialEq)]
 pub struct PriceComponent {
     pub dimension: Dimension,
-    /// Per kWh, hour or session, excl. VAT.
+    /// Per kWh, hour or session; excl. VAT unless the tariff's prices include it.
     pub price: Decimal,
     /// Percent, 0 to 100; `None` = no VAT applies, which is not the same as 0 %.
     pub vat: Option<Decimal>,
@@ -71,7 +88,7 @@ pub struct PriceComponent {
 }
 
 /// When an element counts: all that are given must hold. Civil times and dates are those of the site.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Restrictions {
     /// Inclusive.
     pub start_time: Option<NaiveTime>,
@@ -81,18 +98,18 @@ pub struct Restrictions {
     pub start_date: Option<NaiveDate>,
     /// Exclusive.
     pub end_date: Option<NaiveDate>,
-    /// Energy since the start of the session in kWh, inclusive.
-    pub min_kwh: Option<Decimal>,
+    /// Energy since the start of the session, inclusive.
+    pub min_kwh: Option<MilliWh>,
     /// Exclusive.
-    pub max_kwh: Option<Decimal>,
-    /// Momentary current, sum of the phases, in A, inclusive.
-    pub min_current: Option<Decimal>,
+    pub max_kwh: Option<MilliWh>,
+    /// Momentary current, sum of the phases, inclusive.
+    pub min_current: Option<MicroA>,
     /// Exclusive.
-    pub max_current: Option<Decimal>,
-    /// Momentary power in kW, inclusive.
-    pub min_power: Option<Decimal>,
+    pub max_current: Option<MicroA>,
+    /// Momentary power, inclusive.
+    pub min_power: Option<MilliW>,
     /// Exclusive.
-    pub max_power: Option<Decimal>,
+    pub max_power: Option<MilliW>,
     /// Seconds since the start of the session, inclusive.
     pub min_duration: Option<u32>,
     /// Exclusive.
@@ -104,7 +121,7 @@ pub struct Restrictions {
 }
 
 /// OCPI 2.2.1 ReservationRestrictionType.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reservation {
     Reservation,
     ReservationExpires,
@@ -123,6 +140,16 @@ pub enum TariffError {
     /// `path` as in `elements[2].restrictions.min_kwh`.
     #[error("{path}: {problem}; allowed: {allowed}")]
     Member { path: String, problem: String, allowed: String },
+}
+
+impl TariffError {
+    /// The line of the file that it is about, from 1.
+    pub fn line(&self, file: &str) -> Option<usize> {
+        match self {
+            Self::Member { path, .. } => Tariff::line_of(file, path),
+            _ => None,
+        }
+    }
 }
 
 impl Tariff {
@@ -165,6 +192,21 @@ impl TariffType {
             Self::ProfileFast => "PROFILE_FAST",
             Self::ProfileGreen => "PROFILE_GREEN",
             Self::Regular => "REGULAR",
+        }
+    }
+}
+
+impl Taxes {
+    /// Those that have a name.
+    pub const ALL: [Self; 3] = [Self::Included, Self::Excluded, Self::NotApplicable];
+
+    /// The OCPI spelling.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unstated => "",
+            Self::Excluded => "NO",
+            Self::Included => "YES",
+            Self::NotApplicable => "N/A",
         }
     }
 }

@@ -3,8 +3,8 @@
 use chrono::{NaiveTime, Weekday};
 
 use super::rated::Dimension;
-use super::tariff::{PriceComponent, Restrictions};
-use crate::units::{Decimal, MilliWh};
+use super::tariff::{PriceComponent, Restrictions, Tariff, Taxes};
+use crate::units::{Decimal, MicroA, MilliW, MilliWh};
 
 const WEEK: [Weekday; 7] = [Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri, Weekday::Sat, Weekday::Sun];
 
@@ -19,12 +19,12 @@ impl Restrictions {
         parts.extend(self.start_date.map(|date| format!("from {date}")));
         parts.extend(self.end_date.map(|date| format!("before {date}")));
         let mut bounds = |min: Option<Decimal>, max: Option<Decimal>, unit: &str| {
-            parts.extend(min.map(|min| format!("from {} {unit}", min.normalize())));
-            parts.extend(max.map(|max| format!("below {} {unit}", max.normalize())));
+            parts.extend(min.map(|min| format!("from {min} {unit}")));
+            parts.extend(max.map(|max| format!("below {max} {unit}")));
         };
-        bounds(self.min_kwh, self.max_kwh, "kWh");
-        bounds(self.min_power, self.max_power, "kW");
-        bounds(self.min_current, self.max_current, "A");
+        bounds(self.min_kwh.map(MilliWh::kwh), self.max_kwh.map(MilliWh::kwh), "kWh");
+        bounds(self.min_power.map(MilliW::kw), self.max_power.map(MilliW::kw), "kW");
+        bounds(self.min_current.map(MicroA::amperes), self.max_current.map(MicroA::amperes), "A");
         let seconds = |seconds: u32| duration_words(i64::from(seconds) * 1000);
         parts.extend(match (self.min_duration, self.max_duration) {
             (None, None) => None,
@@ -84,10 +84,11 @@ pub(super) fn duration_words(ms: i64) -> String {
 }
 
 /// What was used, at what price, and what the step size made of it. Volumes are mWh, ms or sessions.
-pub(super) fn usage_words(component: &PriceComponent, measured: i64, billed: i64, currency: &str) -> String {
-    let price = component.price;
+pub(super) fn usage_words(component: &PriceComponent, measured: i64, billed: i64, tariff: &Tariff) -> String {
+    let (price, currency) = (component.price, &tariff.currency);
+    let taxed = if tariff.taxes == Taxes::Included { " incl. tax" } else { "" };
     let (volume, unit): (fn(i64) -> String, &str) = match component.dimension {
-        Dimension::Flat => return format!("once per session, {price} {currency}"),
+        Dimension::Flat => return format!("once per session, {price} {currency}{taxed}"),
         Dimension::Energy => (|mwh| format!("{} kWh", MilliWh(mwh).kwh()), "Wh"),
         Dimension::Time | Dimension::ParkingTime => (duration_words, "s"),
     };
@@ -96,7 +97,7 @@ pub(super) fn usage_words(component: &PriceComponent, measured: i64, billed: i64
         Dimension::ParkingTime => " connected without charging",
         Dimension::Flat | Dimension::Energy => "",
     };
-    let mut words = format!("{}{doing} at {price} {currency}/{}", volume(measured), component.dimension.unit());
+    let mut words = format!("{}{doing} at {price} {currency}/{}{taxed}", volume(measured), component.dimension.unit());
     if billed != measured {
         words.push_str(&format!(", billed as {} (steps of {} {unit} over the session)", volume(billed), component.step_size));
     }

@@ -36,9 +36,9 @@ mod tests;
 
 pub use chain::{Chain, Examined, Head, Problem, Severity, Step, Summary, examine};
 pub use document::{
-    BillLine, Body, Cdr, CdrLocation, CdrPrice, CdrToken, ChargeBody, ChargingPeriod, GatewayChange, Header, LinePeriod, Meter,
-    NOT_AVAILABLE, Number, PRICE_LIMIT, Payload, PayloadError, PeriodDimension, Quoted, Rating, SCHEMA, SessionFacts, SignedData,
-    SignedEntry, SignedValue, Stamp, hours, tariff_hash,
+    BillLine, Body, Cdr, CdrLocation, CdrPrice, CdrToken, ChargeBody, ChargingPeriod, Corrects, GatewayChange, Header,
+    LinePeriod, Meter, NOT_AVAILABLE, Number, PRICE_LIMIT, Payload, PayloadError, PeriodDimension, Quoted, Rating, SCHEMA,
+    SessionFacts, SignedData, SignedEntry, SignedValue, Stamp, hours, tariff_hash,
 };
 pub use seal::{Place, Record, SealError};
 pub use sign::{

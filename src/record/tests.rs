@@ -175,9 +175,9 @@ fn each_contradiction_is_refused_with_its_code() {
 #[test]
 fn a_kind_that_is_not_known_is_shown_by_its_name() {
     let [one, two] = &records(EPOCH, 2)[..] else { panic!("two records") };
-    let credit = signed(&two.text.replacen("\"kind\":\"charge\"", "\"kind\":\"credit\"", 1));
+    let credit = signed(&two.text.replacen("\"kind\":\"charge\"", "\"kind\":\"adjustment\"", 1));
     let verified = verify_one(&credit, &keys()).expect("its signature is good");
-    assert_eq!((verified.payload.header.kind.as_str(), verified.payload.body.is_none()), ("credit", true));
+    assert_eq!((verified.payload.header.kind.as_str(), verified.payload.body.is_none()), ("adjustment", true));
     assert_eq!(walk(&[one.jws.clone(), credit], None), [vec![], vec!["kind-unknown".to_owned()], vec![]]);
 }
 

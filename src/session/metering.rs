@@ -28,6 +28,7 @@ use crate::rating::Metered;
 use crate::units::{Decimal, Finding, MilliWh, Time, Version};
 
 pub use self::limit::{Limit, StationPower};
+pub use self::registers::START_STOP;
 
 /// A session that can be priced.
 #[derive(Clone, Debug, PartialEq)]

@@ -58,7 +58,7 @@ impl Writer {
             }
             inserted => inserted?,
         }
-        if let (Some(session), Some(_)) = (session, record.payload.charge()) {
+        if let (Some(session), true) = (session, record.payload.charge().is_some()) {
             self.connection
                 .prepare_cached("UPDATE session SET settled_epoch = ?2, settled = ?3 WHERE number = ?1")?
                 .execute(params![session, self.epoch, seq])?;
@@ -70,10 +70,11 @@ impl Writer {
     fn insert_record(&self, record: &Record, session: Option<i64>) -> rusqlite::Result<()> {
         let Header { kind, seq, record_id, created_at, .. } = &record.payload.header;
         let copies = Copies::of(&record.payload);
+        let reference = record.payload.bill().and_then(|bill| bill.corrects.as_ref()).map(|corrects| &corrects.record_id);
         self.connection
             .prepare_cached(
                 "INSERT INTO record (epoch, seq, kind, record_id, session, created_at, hash, station, energy_wh, cost_excl_vat, cost_incl_vat, \
-                 currency, prev, lines, jws) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+                 currency, prev, lines, jws, reference) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
             )?
             .execute(params![
                 self.epoch,
@@ -90,7 +91,8 @@ impl Writer {
                 copies.currency,
                 copies.prev,
                 copies.lines,
-                record.jws
+                record.jws,
+                reference
             ])
             .map(drop)
     }

@@ -108,6 +108,10 @@ impl Writer {
                 let registered = self.register(&registering)?;
                 outcome.released.push(Reply::Registered(reply, registered));
             }
+            Job::Correct(correction, reply) => {
+                let corrected = self.correct(*correction, outcome)?;
+                outcome.released.push(Reply::Correct(reply, corrected));
+            }
             Job::Policy(policy, reply) => {
                 self.machine.set_policy(*policy);
                 self.note_tariffs()?;

@@ -7,8 +7,8 @@ use std::sync::mpsc;
 use tokio::sync::{mpsc as tokio_mpsc, oneshot};
 
 use super::jobs::{
-    Job, MAX_GROUP, Message, NewCall, QueuedCall, Registering, RegistrationOutcome, Stored, TokenChanges, TokenCounts,
-    TooManyCalls,
+    CorrectError, Corrected, Correction, Job, MAX_GROUP, Message, NewCall, QueuedCall, Registering, RegistrationOutcome, Stored,
+    TokenChanges, TokenCounts, TooManyCalls,
 };
 
 /// The way in. Cheap to clone.
@@ -60,6 +60,13 @@ impl WriterHandle {
         let (reply, registered) = oneshot::channel();
         self.submit(Job::Register(Box::new(registering), reply));
         registered.await.map_err(|_| Unavailable)
+    }
+
+    /// Completes when the correction, or that there is none, is on disk.
+    pub async fn correct(&self, correction: Correction) -> Result<Result<Corrected, CorrectError>, Unavailable> {
+        let (reply, corrected) = oneshot::channel();
+        self.submit(Job::Correct(Box::new(correction), reply));
+        corrected.await.map_err(|_| Unavailable)
     }
 
     /// Completes when everything submitted so far is on disk.

@@ -195,6 +195,50 @@ pub struct Settlement {
     pub at: Time,
 }
 
+/// A charge is taken back, and perhaps its session charged anew; all of it or nothing.
+pub struct Correction {
+    pub session: i64,
+    /// The charge that stands.
+    pub epoch: u64,
+    pub seq: u64,
+    pub credit: Body,
+    pub replacement: Option<Replacement>,
+    pub actor: String,
+    pub reason: String,
+    /// What a replay makes the same records of (`notes.rs`).
+    pub note: String,
+    pub at: Time,
+}
+
+/// The charge in the place of one that is taken back.
+pub struct Replacement {
+    pub bill: Bill,
+    /// Hash of the tariff that it is priced by.
+    pub tariff: String,
+    /// The last message that it rests on.
+    pub last_message: Option<i64>,
+}
+
+/// The records of a correction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Corrected {
+    pub credit: u64,
+    pub charge: Option<u64>,
+}
+
+/// Why nothing was corrected.
+#[derive(Debug, thiserror::Error)]
+pub enum CorrectError {
+    #[error("record {0} is no charge that stands")]
+    NotStanding(u64),
+    #[error("a message of the session came meanwhile; ask again")]
+    Changed,
+    #[error("{1} ({0})")]
+    Overlap(&'static str, String),
+    #[error(transparent)]
+    Append(#[from] AppendError),
+}
+
 /// Tariff versions, and why they are used.
 pub struct NewTariffs {
     /// Hash, id, JSON text.
@@ -384,6 +428,8 @@ pub enum Job {
     Tokens(Box<TokenChanges>, oneshot::Sender<TokenCounts>),
     /// A person decides on a station; completes when that is on disk and holds.
     Register(Box<Registering>, oneshot::Sender<RegistrationOutcome>),
+    /// A person corrects a bill; completes when that is on disk.
+    Correct(Box<Correction>, oneshot::Sender<Result<Corrected, CorrectError>>),
     /// What the site decides from now on; completes when it holds.
     Policy(Box<Policy>, oneshot::Sender<()>),
     /// Completes when it is on disk.
@@ -401,6 +447,7 @@ pub enum Reply {
     Calls(oneshot::Sender<Vec<QueuedCall>>, Vec<QueuedCall>),
     Tokens(oneshot::Sender<TokenCounts>, TokenCounts),
     Registered(oneshot::Sender<RegistrationOutcome>, RegistrationOutcome),
+    Correct(oneshot::Sender<Result<Corrected, CorrectError>>, Result<Corrected, CorrectError>),
     Flush(oneshot::Sender<()>),
 }
 
@@ -415,6 +462,7 @@ impl Reply {
             Self::Calls(reply, calls) => drop(reply.send(calls)),
             Self::Tokens(reply, counts) => drop(reply.send(counts)),
             Self::Registered(reply, outcome) => drop(reply.send(outcome)),
+            Self::Correct(reply, corrected) => drop(reply.send(corrected)),
             Self::Flush(reply) => drop(reply.send(())),
         }
     }

@@ -94,6 +94,7 @@ fn copy(job: &Job) -> Option<Job> {
         | Job::Tariffs(..)
         | Job::Tokens(..)
         | Job::Register(..)
+        | Job::Correct(..)
         | Job::Policy(..)
         | Job::Clock(..)
         | Job::Flush(_) => None,

@@ -17,6 +17,7 @@ mod causes;
 mod checksum;
 mod clock;
 mod connectors;
+mod corrections;
 mod counts;
 mod damage;
 mod doc;
@@ -61,8 +62,9 @@ pub use errors::{OpenError, PATIENT, QUICK, StoreError, io_may_pass};
 pub use file::{Holder, holder};
 pub use handle::{Unavailable, WriterHandle};
 pub use jobs::{
-    AppendError, CallEnd, CallText, ClockNews, Content, Job, Keep, Message, NewCall, NewTariffs, QueuedCall, ReceiptOutcome,
-    Refusal, Registering, RegistrationOutcome, Reply, Said, Settlement, Stored, TokenChanges, TokenCounts, TooManyCalls,
+    AppendError, CallEnd, CallText, ClockNews, Content, CorrectError, Corrected, Correction, Job, Keep, Message, NewCall,
+    NewTariffs, QueuedCall, ReceiptOutcome, Refusal, Registering, RegistrationOutcome, Replacement, Reply, Said, Settlement,
+    Stored, TokenChanges, TokenCounts, TooManyCalls,
 };
 pub use lists::{MESSAGES, STATIONS_AND_OPEN_SESSIONS, Stretch, sessions as sessions_query};
 pub use open::{Begin, Epoch};

@@ -1,8 +1,8 @@
 //! Notes between the rows of the journal: when memory was read anew from the store, which tariffs were in use, what the
-//! list of tokens said, when a session was judged.
+//! list of tokens said, when a session was judged, and what a person corrected.
 //!
 //! What follows from a message depends on the messages before it and on these; noted, it can be derived again (`replay.rs`). Each note is
-//! in the transaction of what it notes. Limits: one note per start, failed group, change of tariffs, of a token, and verdict.
+//! in the transaction of what it notes. Limits: one note per start, failed group, change of tariffs, of a token, verdict, and correction.
 
 use rusqlite::params;
 use serde_json::{Value as Json, json};
@@ -19,6 +19,7 @@ pub(super) const TARIFFS: &str = "tariffs";
 pub(super) const TOKEN: &str = "token";
 pub(super) const VERDICT: &str = "verdict";
 pub(super) const REGISTRATION: &str = "registration";
+pub(super) const CORRECTION: &str = "correction";
 
 impl Writer {
     /// Memory begins anew from the store, before the next message.
@@ -75,6 +76,14 @@ impl Writer {
         let sql = "INSERT INTO journal_note (after_message, at, kind, session) \
              VALUES ((SELECT coalesce(max(id), 0) FROM message), ?1, ?2, ?3)";
         self.connection.prepare_cached(sql)?.execute(params![time::to_millis(at), VERDICT, session])?;
+        Ok(())
+    }
+
+    /// A person corrects a bill, by what the journal says of its session so far.
+    pub(super) fn note_correction(&self, session: i64, detail: &str, at: Time) -> Result<(), StoreError> {
+        let sql = "INSERT INTO journal_note (after_message, at, kind, session, detail) \
+             VALUES ((SELECT coalesce(max(id), 0) FROM message), ?1, ?2, ?3, ?4)";
+        self.connection.prepare_cached(sql)?.execute(params![time::to_millis(at), CORRECTION, session, detail])?;
         Ok(())
     }
 }

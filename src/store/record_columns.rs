@@ -19,11 +19,12 @@ impl Copies {
     /// Kinds of record without a bill have none of it.
     pub fn of(payload: &Payload) -> Self {
         let prev = payload.header.prev.map(|hash| hash.to_string());
-        let Some(charge) = payload.charge() else { return Self { prev, ..Self::default() } };
+        let Some(charge) = payload.bill() else { return Self { prev, ..Self::default() } };
         let cost = charge.cdr.total_cost;
         Self {
             station: Some(charge.session.station.clone()),
-            energy_wh: Some(charge.meter.energy_wh.to_string()),
+            // A credit takes no energy back.
+            energy_wh: payload.charge().map(|charge| charge.meter.energy_wh.to_string()),
             cost_excl_vat: Some(cost.excl_vat.to_string()),
             cost_incl_vat: Some(cost.incl_vat.to_string()),
             currency: Some(charge.cdr.currency.clone()),

@@ -12,7 +12,7 @@ use rusqlite::{OptionalExtension, Row};
 use super::jobs::Answered;
 use super::jobs::Job;
 use super::journal::Row as MessageRow;
-use super::notes::{self, REGISTRATION, TARIFFS, TOKEN, VERDICT};
+use super::notes::{self, CORRECTION, REGISTRATION, TARIFFS, TOKEN, VERDICT};
 use super::reader::Reader;
 use super::timed_connection::VERIFYING;
 use super::writer::Writer;
@@ -38,6 +38,12 @@ pub enum Step {
     /// An ended session was billed or held.
     Verdict {
         session: i64,
+        at: Time,
+    },
+    /// A person corrected a bill; what was asked, as JSON.
+    Correction {
+        session: i64,
+        detail: String,
         at: Time,
     },
 }
@@ -115,6 +121,7 @@ impl Reader {
             };
             let step = match row.get_ref(2)?.as_str().unwrap_or_default() {
                 VERDICT => Step::Verdict { session: row.get(3)?, at },
+                CORRECTION => Step::Correction { session: row.get(3)?, detail: row.get(6)?, at },
                 TARIFFS => Step::Tariffs(tariffs()?),
                 TOKEN => {
                     let read = notes::token_of(row.get_ref(6)?.as_str().unwrap_or_default());

@@ -66,7 +66,7 @@ CREATE TABLE journal_note (
     at            INTEGER NOT NULL,
     kind          TEXT NOT NULL,        -- begin: memory was read anew from the store; tariffs: others are used; token: the list changed;
                                         -- registration: a person decided on a station;
-                                        -- verdict: on a session
+                                        -- verdict: on a session; correction: of a session's bill
     session       INTEGER,              -- verdict
     epoch         INTEGER,              -- begin, tariffs
     tx_offset     INTEGER,

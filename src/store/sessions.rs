@@ -129,6 +129,15 @@ pub(super) fn update(connection: &Connection, session: &Session) -> rusqlite::Re
         .map(drop)
 }
 
+/// The tariff by which a session is charged anew.
+pub(super) fn set_tariff(connection: &Connection, number: i64, hash: &str) -> Result<(), StoreError> {
+    let Some(mut session) = by_number(connection, number)? else { return Ok(()) };
+    session.tariff = Some(TariffRef(hash.into()));
+    let sql = "UPDATE session SET tariff = ?2, checksum = ?3 WHERE number = ?1";
+    connection.prepare_cached(sql)?.execute(params![number, hash, checksum::of_session(&session)])?;
+    Ok(())
+}
+
 struct StateRow<'a> {
     state: &'static str,
     hold_reason: Option<&'a str>,

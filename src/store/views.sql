@@ -50,15 +50,18 @@ SELECT s.id AS session_id, st.name AS station, s.evse,
        CASE WHEN e.last_register % 1000 = 0 THEN e.last_register / 1000 ELSE e.last_register / 1000.0 END AS stop_register_wh,
        CASE WHEN e.last_register < e.first_register THEN NULL WHEN (e.last_register - e.first_register) % 1000 = 0 THEN (e.last_register - e.first_register) / 1000
             ELSE (e.last_register - e.first_register) / 1000.0 END AS energy_wh,
-       r.cost_excl_vat, r.cost_incl_vat, r.currency,
+       CASE WHEN k.seq IS NULL THEN r.cost_excl_vat ELSE '0' END AS cost_excl_vat, CASE WHEN k.seq IS NULL THEN r.cost_incl_vat ELSE '0' END AS cost_incl_vat, r.currency,
        t.id AS tariff_id, r.epoch AS record_epoch, r.seq AS record_seq, r.record_id,
        coalesce(r.seq <= rc.through, 0) AND NOT EXISTS (SELECT 1 FROM record_fault f WHERE f.epoch = r.epoch AND f.seq = r.seq) AS acknowledged,
        (SELECT group_concat(f.code, ', ') FROM record_fault f WHERE f.epoch = r.epoch AND f.seq = r.seq) AS rejected, s.findings,
-       (SELECT cf.label FROM configured_station cf WHERE cf.name = st.name) AS station_label
+       (SELECT cf.label FROM configured_station cf WHERE cf.name = st.name) AS station_label, k.seq AS credit_seq
   FROM session s
   JOIN station st ON st.number = s.station
   LEFT JOIN tariff t ON t.hash = s.tariff
   LEFT JOIN record r ON r.epoch = s.settled_epoch AND r.seq = s.settled
+  -- Taken back, and not charged anew.
+  LEFT JOIN record k ON k.session = s.number AND k.kind = 'credit' AND k.reference = r.record_id
+       AND NOT EXISTS (SELECT 1 FROM record n WHERE n.session = s.number AND n.kind = 'charge' AND (n.epoch, n.seq) > (k.epoch, k.seq))
   LEFT JOIN receipt rc ON rc.epoch = r.epoch
   -- Until the session is billed, what its messages measured stands in for an end that it does not name itself, as in 2.x.
   JOIN (SELECT number,
@@ -124,7 +127,7 @@ SELECT r.epoch, r.seq, r.kind, r.record_id, s.id AS session_id, r.station, ISO(r
        coalesce(r.seq <= rc.through, 0) AND f.codes IS NULL AS acknowledged,
        CASE WHEN r.seq <= rc.through AND f.codes IS NULL THEN ISO(rc.received_at) END AS acknowledged_at,
        f.codes AS rejected,
-       r.hash, r.prev, r.jws
+       r.hash, r.prev, r.jws, r.reference
   FROM record r
   LEFT JOIN session s ON s.number = r.session
   LEFT JOIN receipt rc ON rc.epoch = r.epoch

@@ -191,6 +191,12 @@ fn check_bill(record: &Record) -> Result<(), Fault> {
     if !is_bill {
         return Ok(());
     }
+    // OCPI 2.2.1 mod_cdrs, CDR object: credit and credit_reference_id go together, and a charge has neither.
+    let is_credit = json::at(&record.payload, "/cdr/credit") == Some("true");
+    let reference = json::string(&record.payload, "/cdr/credit_reference_id");
+    if is_credit != (record.kind == "credit") || is_credit != reference.is_some() {
+        return Err(Fault::Member { member: "cdr", what: "credit and credit_reference_id do not fit the kind".into() });
+    }
     let lines = json::items(&record.payload, "/lines");
     let lines = lines.into_iter().enumerate().map(|(index, line)| read_line(index, line)).collect::<Result<Vec<_>, _>>()?;
     TOTALS.iter().try_for_each(|(total, dimension)| check_total(record, total, *dimension, &lines))
@@ -235,10 +241,13 @@ fn check_total(record: &Record, total: &str, dimension: Option<&str>, lines: &[L
         }
         return Err(Fault::Sum { total: total.into(), lines: sum, cdr: "nothing".into() });
     }
+    // A credit has negative lines and a negative total; what makes up the total keeps the signs of the CDR that it takes back.
+    let turned = record.kind == "credit" && dimension.is_some();
     for (member, sum) in sums {
+        let sum = if turned { -sum } else { sum };
         let pointer = format!("/cdr/{total}/{member}");
         // OCPI 2.2.1, Price: incl_vat is optional when no VAT applies.
-        if member == "incl_vat" && json::absent(&record.payload, &pointer) && sum == sums[0].1 {
+        if member == "incl_vat" && json::absent(&record.payload, &pointer) && sum.abs() == sums[0].1.abs() {
             continue;
         }
         if json::decimal(&record.payload, &pointer) != Some(sum) {
@@ -288,6 +297,24 @@ mod tests {
         assert!(
             matches!(read_bill(&wrong_dimension, CDR).unwrap_err(), Fault::Sum { total, .. } if total == "total_fixed_cost.excl_vat")
         );
+    }
+
+    #[test]
+    fn a_credit_is_negative_in_lines_and_total_alone() {
+        let lines = line("ENERGY", "-5.00", "-1.00", "-6.00");
+        let cdr = r#""currency":"EUR","credit":true,"credit_reference_id":"0192d3a0-7b1c-7def-8abc-0123456789aa","total_energy":10.5,
+            "total_cost":{"excl_vat":-5.00,"incl_vat":-6.00},"total_energy_cost":{"excl_vat":5.00,"incl_vat":6.00}"#;
+        let credit = |cdr: &str| read("a.b.c", payload(&lines, cdr).replace("\"charge\"", "\"credit\""), "S1", "credit");
+        assert!(credit(cdr).is_ok());
+        for (from, to) in [
+            (r#""credit":true,"#, ""),
+            (r#""credit_reference_id":"0192d3a0-7b1c-7def-8abc-0123456789aa","#, ""),
+            (r#"{"excl_vat":5.00,"incl_vat":6.00}"#, r#"{"excl_vat":-5.00,"incl_vat":-6.00}"#),
+            (r#"{"excl_vat":-5.00,"incl_vat":-6.00}"#, r#"{"excl_vat":5.00,"incl_vat":6.00}"#),
+        ] {
+            assert!(credit(&cdr.replace(from, to)).is_err(), "{from}");
+        }
+        assert!(read_bill(&lines, cdr).is_err(), "a charge is no credit");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod decisions;
+mod examples;
 mod money;
 mod parsing;
 mod periods;
@@ -13,7 +15,7 @@ use chrono::Duration;
 use chrono_tz::Tz;
 
 use super::*;
-use crate::units::{Decimal, MilliWh, Time};
+use crate::units::{Decimal, MicroA, MilliW, MilliWh, Time};
 
 const ZONE: Tz = chrono_tz::Europe::Berlin;
 
@@ -64,13 +66,13 @@ impl Ride {
 
     fn amperes(mut self, minute: i64, amperes: i64) -> Self {
         let at = self.start + Duration::minutes(minute);
-        self.loads.push(LoadSample { at, kw: None, amperes: Some(Decimal::from(amperes)) });
+        self.loads.push(LoadSample { at, power: None, current: Some(MicroA(amperes * 1_000_000)) });
         self
     }
 
     fn kw(mut self, minute: i64, kw: i64) -> Self {
         let at = self.start + Duration::minutes(minute);
-        self.loads.push(LoadSample { at, kw: Some(Decimal::from(kw)), amperes: None });
+        self.loads.push(LoadSample { at, power: Some(MilliW(kw * 1_000_000)), current: None });
         self
     }
 

@@ -14,92 +14,6 @@ fn one_element(more: &str, components: &[String]) -> Tariff {
 }
 
 #[test]
-fn examples_of_the_standard() {
-    let flat = || component("FLAT", "0.50", "20", 1);
-    let energy = || component("ENERGY", "0.25", "10", 1);
-    let max = r#""max_price":{"excl_vat":10,"incl_vat":11},"#;
-    let min = r#""min_price":{"excl_vat":0.50,"incl_vat":0.55},"#;
-    let hourly = one_element("", &[component("TIME", "3.00", "10", 60), component("PARKING_TIME", "5.00", "20", 300)]);
-    let cases = [
-        // 20 kWh × 0.25 = 5.00, VAT 0.50
-        (one_element("", &[energy()]), ride(START).charge(120, 20_000), "5.00/5.50"),
-        // and 0.50, VAT 0.10
-        (one_element("", &[flat(), energy()]), ride(START).charge(120, 20_000), "5.50/6.10"),
-        // and 40 min → 45 min × 2.00/h = 1.50, VAT 0.30
-        (
-            one_element("", &[flat(), energy(), component("PARKING_TIME", "2.00", "20", 900)]),
-            ride(START).charge(120, 20_000).idle(40),
-            "7.00/7.90",
-        ),
-        // 2.5 h × 3.00 = 7.50, VAT 0.75; 42 → 45 min × 5.00/h = 3.75, VAT 0.75
-        (hourly, ride(START).charge(150, 20_000).idle(42), "11.25/12.75"),
-        // 2.5 h × 1.90 = 4.75, VAT 5.2 % = 0.247
-        (one_element("", &[component("TIME", "1.90", "5.2", 300)]), ride(START).charge(150, 1), "4.75/5.00"),
-        // 20.45 → 20.5 kWh × 0.25 = 5.125, rounded 5.13; VAT 0.513, rounded 0.51
-        (one_element("", &[component("ENERGY", "0.25", "10", 100)]), ride(START).charge(150, 20_450), "5.13/5.64"),
-        // 30 kWh: 7.50 + 0.50, VAT 0.75 + 0.10; 50 kWh: 13.00 is limited
-        (one_element(max, &[flat(), energy()]), ride(START).charge(120, 30_000), "8.00/8.85"),
-        (one_element(max, &[flat(), energy()]), ride(START).charge(120, 50_000), "10.00/11.00"),
-        // 1 kWh: 0.25 is raised; 0 kWh as well
-        (one_element(min, &[energy()]), ride(START).charge(120, 20_000), "5.00/5.50"),
-        (one_element(min, &[energy()]), ride(START).charge(6, 1_000), "0.50/0.55"),
-        (one_element(min, &[energy()]), ride(START).charge(6, 0), "0.50/0.55"),
-    ];
-    for (tariff, ride, expected) in cases {
-        assert_eq!(cost(&ride.priced(&tariff)), expected, "{}", tariff.source());
-    }
-}
-
-#[test]
-fn power_and_duration_tiers_of_the_standard() {
-    let tiers = [
-        element("ENERGY", "0.20", 1, r#""max_power":16"#),
-        element("ENERGY", "0.35", 1, r#""max_power":32"#),
-        element("ENERGY", "0.50", 1, ""),
-    ];
-    // 1 kWh at 6 kW = 0.20; 40 kWh at 48 kW = 20.00; 0.5 kWh at 4 kW (7.5 min; here 3.75 kW in 8 min) = 0.10
-    let ride_ = ride(START).charge(10, 1000).charge(50, 40_000).charge(8, 500);
-    assert_eq!(cost(&ride_.priced(&tariff(&tiers.join(",")))), "20.30/20.30");
-    let tiers = [
-        element("ENERGY", "0.00", 1, r#""max_duration":1800"#),
-        element("ENERGY", "0.25", 1, r#""max_duration":3600"#),
-        element("ENERGY", "0.40", 1, ""),
-    ];
-    // 5 kWh free, 1.2 kWh × 0.25 = 0.30
-    let rated = ride(START).charge(30, 5000).charge(10, 1200).priced(&tariff(&tiers.join(",")));
-    assert_eq!(cost(&rated), "0.30/0.30");
-    assert_eq!(rated.lines.len(), 2, "free energy is shown");
-}
-
-#[test]
-fn a_complex_tariff_of_the_standard() {
-    let element = |kind: &str, price: &str, vat: &str, step: u32, restrictions: &str| {
-        format!(r#"{{"price_components":[{}],"restrictions":{{{restrictions}}}}}"#, component(kind, price, vat, step))
-    };
-    let week = r#""day_of_week":["MONDAY","TUESDAY","WEDNESDAY","THURSDAY","FRIDAY"]"#;
-    let tariff = tariff(
-        &[
-            element("FLAT", "2.50", "15", 1, ""),
-            element("TIME", "1.00", "20", 900, r#""max_current":32.00"#),
-            element("TIME", "2.00", "20", 600, &format!(r#""min_current":32.00,{week}"#)),
-            element("TIME", "1.25", "20", 600, r#""min_current":32.00,"day_of_week":["SATURDAY","SUNDAY"]"#),
-            element("PARKING_TIME", "5.00", "10", 300, &format!(r#""start_time":"09:00","end_time":"18:00",{week}"#)),
-            element("PARKING_TIME", "6.00", "10", 300, r#""start_time":"10:00","end_time":"17:00","day_of_week":["SATURDAY"]"#),
-        ]
-        .join(","),
-    );
-    // Monday 09:30, 16 A for 147 min = 2.45; parked 42 → 45 min × 5.00/h = 3.75; fee 2.50. Parking is priced, so time is exact.
-    // VAT 15 % of 2.50 = 0.375 → 0.38; 20 % of 2.45 = 0.49; 10 % of 3.75 = 0.375 → 0.38
-    let rated = ride("2026-06-01T07:30:00Z").charge(147, 9000).idle(42).amperes(0, 16).priced(&tariff);
-    assert_eq!(cost(&rated), "8.70/9.95");
-    // Saturday 13:30, 43 A for 114 min × 1.25/h = 2.375 → 2.38; parked 71 → 75 min × 6.00/h = 7.50; fee 2.50
-    // VAT 0.375 → 0.38; 20 % of 2.38 = 0.476 → 0.48; 0.75
-    let rated = ride("2026-06-06T11:30:00Z").charge(114, 9000).idle(71).amperes(0, 43).priced(&tariff);
-    assert_eq!(cost(&rated), "12.38/13.99");
-    assert_eq!(rated.lines.iter().map(|line| line.exact.to_string()).collect::<Vec<_>>(), ["2.5", "2.375", "7.5"]);
-}
-
-#[test]
 fn each_line_is_rounded_once_half_away_from_zero() {
     let price_of = |rate: &str, wh: i64, digits: u32| {
         let tariff = one_element("", &[component("ENERGY", rate, "", 0)]);
@@ -165,12 +79,41 @@ fn limits_are_lines() {
     let rated =
         ride(START).charge(60, 10_000).priced(&one_element(r#""max_price":{"excl_vat":4,"incl_vat":4.50},"#, &components));
     assert_eq!((cost(&rated).as_str(), rated.findings[0].code.as_ref()), ("4.00/4.50", "price-limit-vat"));
-    // Without VAT both limits bound the one total: 0.30 is raised to 0.55.
-    let untaxed = one_element(r#""min_price":{"excl_vat":0.50,"incl_vat":0.55},"#, &[component("ENERGY", "0.30", "", 1)]);
-    assert_eq!(cost(&ride(START).charge(60, 1000).priced(&untaxed)), "0.55/0.55");
     // Limits that are no whole cents are rounded inwards.
     let odd = one_element(r#""max_price":{"excl_vat":0.999},"#, &[component("ENERGY", "0.30", "", 1)]);
     assert_eq!(cost(&ride(START).charge(60, 10_000).priced(&odd)), "0.99/0.99");
+}
+
+/// The standard is silent on how a limit is shared between VAT rates: docs/rating.md, price limits.
+#[test]
+fn a_maximum_scales_every_vat_rate_alike() {
+    // 30.00 untaxed and 20 kWh × −0.50 at 21 %: 20.00/17.90. A maximum of 10 halves both: 15.00 and −5.00 − 1.05.
+    let components = [component("FLAT", "30", "", 1), component("ENERGY", "-0.5", "21", 1)];
+    let rated = ride(START).charge(120, 20_000).priced(&one_element(r#""max_price":{"excl_vat":10},"#, &components));
+    let limits: Vec<String> = rated.lines[2..].iter().map(|line| format!("{} {}", line.amount_excl_vat, line.vat)).collect();
+    assert_eq!((limits.join(", "), cost(&rated)), ("-15.00 0.00, 5.00 1.05".to_owned(), "10.00/8.95".to_owned()));
+    // A minimum raises the positive ones only: 10.01 − 10.00 = 0.01 becomes 5.00 without VAT on fifty times as much.
+    let components = [component("FLAT", "10.01", "", 1), component("ENERGY", "-0.5", "21", 1)];
+    let rated = ride(START).charge(120, 20_000).priced(&one_element(r#""min_price":{"excl_vat":5},"#, &components));
+    assert_eq!(cost(&rated), "5.00/2.90");
+}
+
+/// OCPI 2.2.1 tariffs, min_price: the bounds excl. and incl. VAT are two rules.
+#[test]
+fn a_minimum_incl_vat_holds_beside_its_net_amount_and_beside_a_maximum() {
+    let min = r#""min_price":{"excl_vat":5.00,"incl_vat":6.05},"#;
+    let max = r#""max_price":{"excl_vat":5.50},"#;
+    for vat in ["", "0"] {
+        let components = [component("ENERGY", "0.25", vat, 1)];
+        for more in [min.to_owned(), format!("{min}{max}")] {
+            let rated = ride(START).charge(60, 2000).priced(&one_element(&more, &components));
+            assert_eq!(cost(&rated), "5.00/6.05", "{vat} {more}");
+            assert_eq!(rated.findings[0].code, "price-limit-vat");
+        }
+    }
+    // 5.00 at 21 % is 6.05 by itself: nothing to remark.
+    let rated = ride(START).charge(60, 2000).priced(&one_element(min, &[component("ENERGY", "0.25", "21", 1)]));
+    assert_eq!((cost(&rated), rated.findings.len()), ("5.00/6.05".to_owned(), 0));
 }
 
 #[test]

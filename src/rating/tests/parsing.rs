@@ -20,9 +20,18 @@ fn refusals_name_the_place() {
         (whole(r#""elements":[{}]"#), "elements[0].price_components: is missing"),
         (
             whole(&format!(r#""type":"regular",{elements}"#)),
-            r#"type: "regular" is not known; allowed: AD_HOC_PAYMENT, PROFILE_CHEAP"#,
+            r#"type: "regular" is not known (did you mean REGULAR?); allowed: AD_HOC_PAYMENT, PROFILE_CHEAP"#,
         ),
-        (whole(&format!(r#""tax_included":"YES",{elements}"#)), "tax_included: belongs to the tax model of OCPI 2.3"),
+        (whole(&format!(r#""tax_included":"MAYBE",{elements}"#)), "tax_included: \"MAYBE\" is not known; allowed: YES, NO, N/A"),
+        (
+            whole(&format!(r#""max_prise":{{"excl_vat":2}},{elements}"#)),
+            "max_prise: is not known and cannot be ignored safely (did you mean max_price?); allowed: country_code, ",
+        ),
+        (whole(r#""elments":[]"#), "elments: is not known and cannot be ignored safely (did you mean elements?)"),
+        (format!("[{0},{0}]", whole(elements)), "tariff: the file has a list of 2 tariffs; allowed: one Tariff object a file"),
+        (r#"{"data":null,"status_code":2001}"#.to_owned(), "tariff: the response has no tariff"),
+        (whole(r#""charging_periods":[]"#), "tariff: this is a CDR or Session, not a Tariff"),
+        (whole(r#""evses":[]"#), "tariff: this is a Location, not a Tariff"),
         (whole(&format!(r#""start_date_time":"2026-06-31T00:00:00Z",{elements}"#)), "start_date_time: "),
         (
             whole(&format!(r#""start_date_time":"2026-06-01T00:00:00Z","end_date_time":"2026-06-01T00:00:00Z",{elements}"#)),
@@ -114,6 +123,41 @@ fn a_tariff_is_read_whole() {
 }
 
 #[test]
+fn a_tariff_is_taken_out_of_what_is_around_it() {
+    let json = r#"{"id":"T","currency":"EUR","elements":[{"price_components":[{"type":"FLAT","price":1.10}]}]}"#;
+    for file in [format!("[ {json} ]"), format!(r#"{{"status_code":1000,"data":[{json}]}}"#), format!(r#"{{"data": {json} }}"#)] {
+        assert_eq!(Tariff::parse(&file).expect(&file).source(), json);
+    }
+}
+
+#[test]
+fn complaints_have_lines() {
+    let file = "{\"data\": [\n{\"id\":\"T\",\"currency\":\"EUR\",\n \"elements\":[\n  {\"price_components\":[\n    {\"type\":\"FLAT\",\"price\":\"x\"}]}]}]}";
+    assert_eq!(Tariff::parse(file).expect_err("price").line(file), Some(5));
+    assert_eq!(Tariff::line_of(file, "elements[0].restrictions"), Some(4), "where it is missing");
+    assert_eq!(Tariff::line_of(file, ""), Some(2));
+    assert_eq!(Tariff::line_of("{", ""), None);
+}
+
+#[test]
+fn a_stored_tariff_is_read_as_it_was() {
+    let json = r#"{"id":"T","currency":"EUR","note":"x","elements":[{"price_components":[{"type":"FLAT","price":1}]}]}"#;
+    assert!(Tariff::parse(json).is_err());
+    assert_eq!(Tariff::parse_stored(json).expect("stored").source(), json);
+}
+
+#[test]
+fn five_thousand_elements_are_read_and_priced() {
+    let element = |at: usize| element("ENERGY", "0.30", 1, &format!(r#""min_kwh":{at}e-3,"max_kwh":{}e-3"#, at + 1));
+    let elements: Vec<String> = (0..5000).map(element).collect();
+    let json = elements.join(",");
+    let tariff = tariff(&json);
+    assert_eq!(tariff.lint(), []);
+    let rated = ride("2026-06-01T10:00:00Z").charge(60, 5_500).priced(&tariff);
+    assert_eq!((rated.lines.len(), cost(&rated)), (5000, "0.00/0.00".to_owned()));
+}
+
+#[test]
 fn words_for_restrictions() {
     let words = |restrictions: &str| tariff(&element("TIME", "1", 1, restrictions)).elements[0].restrictions.words();
     assert_eq!(words(""), "always");
@@ -134,7 +178,7 @@ fn words_for_restrictions() {
 #[test]
 fn remarks() {
     let codes = |elements: &[String]| -> Vec<String> {
-        tariff(&elements.join(",")).lint().into_iter().map(|finding| finding.code.into_owned()).collect()
+        tariff(&elements.join(",")).lint().into_iter().map(|remark| remark.code.to_owned()).collect()
     };
     let one = |restrictions: &str| codes(&[element("ENERGY", "1", 1, restrictions)]).join(" ");
     assert_eq!(one(""), "");
@@ -146,6 +190,7 @@ fn remarks() {
     assert_eq!(one(r#""start_time":"22:00","end_time":"06:00""#), "");
     assert_eq!(one(r#""start_time":"22:00","end_time":"06:00","day_of_week":["FRIDAY"]"#), "tariff-wrap-weekday");
     assert_eq!(one(r#""start_time":"22:00","end_time":"00:00","day_of_week":["FRIDAY"]"#), "");
+    assert_eq!(one(r#""start_time":"06:00","end_time":"23:59""#), "tariff-last-minute");
     assert_eq!(one(r#""day_of_week":[]"#), "tariff-weekdays-empty");
     assert_eq!(one(r#""reservation":"RESERVATION""#), "tariff-reservation-unpriced");
     assert_eq!(codes(&[element("ENERGY", "-1", 100, "")]), ["tariff-step-size", "tariff-price-negative"]);
@@ -161,4 +206,12 @@ fn remarks() {
     let bare = Tariff::parse(r#"{"id":"T","currency":"EUR","elements":[{"price_components":[{"type":"FLAT","price":1}]}]}"#)
         .expect("tariff");
     assert_eq!(bare.lint()[0].code, "tariff-incomplete");
+    let own = tariff(&element("ENERGY", "1", 1, ""));
+    assert_eq!(own.lint_owner("de", "abc"), None);
+    assert_eq!(own.lint_owner("SE", "ABC").map(|remark| remark.path), Some("country_code".to_owned()));
+    assert_eq!(own.lint_owner("DE", "XYZ").map(|remark| remark.path), Some("party_id".to_owned()));
+    let hourly = tariff(&[element("ENERGY", "1", 1, ""), element("TIME", "1", 1, "")].join(","));
+    assert_eq!(hourly.lint_power(MilliW(49_999_999)), None);
+    let remark = hourly.lint_power(PER_KWH_FROM).expect("remark");
+    assert_eq!((remark.code, remark.path.as_str()), ("tariff-ad-hoc-per-kwh", "elements[1].price_components[0]"));
 }

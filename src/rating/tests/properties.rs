@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::super::moment::Moment;
+use super::super::moment::{Lookup, Moment};
 use super::*;
 
 fn restriction() -> impl Strategy<Value = String> {
@@ -27,7 +27,7 @@ fn restriction() -> impl Strategy<Value = String> {
 fn any_element() -> impl Strategy<Value = String> {
     let kind = prop::sample::select(vec!["FLAT", "ENERGY", "ENERGY", "TIME", "PARKING_TIME"]);
     let vat = prop::sample::select(vec!["", r#""vat":0,"#, r#""vat":7,"#, r#""vat":19,"#, r#""vat":5.5,"#]);
-    let component = (kind, 0..50_000_u32, vat, prop::sample::select(vec![0_u32, 1, 60, 300, 1000]))
+    let component = (kind, -5_000..50_000_i32, vat, prop::sample::select(vec![0_u32, 1, 60, 300, 1000]))
         .prop_map(|(kind, price, vat, step)| format!(r#"{{"type":"{kind}","price":{price}e-4,{vat}"step_size":{step}}}"#));
     (prop::collection::vec(component, 1..4), prop::collection::vec(restriction(), 0..5)).prop_map(
         |(components, mut restrictions)| {
@@ -105,17 +105,18 @@ fn session(start: Time, stretches: &[Stretch], refined: bool) -> Metered {
 fn minute_by_minute(tariff: &Tariff, start: Time, stretches: &[Stretch]) -> BTreeMap<(Dimension, usize, usize), i64> {
     let mut volumes = BTreeMap::new();
     let (mut now, mut energy) = (start, 0);
+    let lookup = Lookup::new(tariff);
     for stretch in stretches {
         for _ in 0..stretch.ms / 60_000 {
             let moment = Moment {
                 local: now.with_timezone(&ZONE).naive_local(),
                 energy: MilliWh(energy),
                 elapsed_ms: (now - start).num_milliseconds(),
-                kw: Some(Decimal::from(stretch.mwh_per_ms) * dec("3.6")),
-                amperes: None,
+                power: Some(MilliW(stretch.mwh_per_ms * 3_600_000)),
+                current: None,
             };
             let mut add = |dimension: Dimension, volume: i64| {
-                if let (Some((element, component)), true) = (tariff.component_at(dimension, &moment), volume > 0) {
+                if let (Some((element, component)), true) = (lookup.find(dimension, &moment), volume > 0) {
                     *volumes.entry((dimension, element, component)).or_insert(0) += volume;
                 }
             };
@@ -189,6 +190,39 @@ proptest! {
         prop_assert_eq!(&coarse.lines, &fine.lines);
         prop_assert_eq!(&coarse.totals, &fine.totals);
         prop_assert_eq!(coarse.periods.len(), fine.periods.len());
+    }
+
+    /// Registers are whole mWh, so readings at odd milliseconds lie beside the line of constant power by less than one: an
+    /// average that is at a threshold exactly stays there.
+    #[test]
+    fn readings_at_odd_milliseconds_move_no_average_across_a_threshold(
+        stretches in prop::collection::vec((0..60_i64, 60_000..3_600_000_i64, prop::collection::btree_set(5_000..3_600_000_i64, 0..6)), 1..5),
+        threshold in 1..60_i64,
+    ) {
+        let tariff = tariff(&[
+            element("ENERGY", "0.60", 0, &format!(r#""min_power":{threshold}"#)),
+            element("ENERGY", "0.30", 0, ""),
+        ].join(","));
+        let start = at("2026-06-01T10:00:00Z");
+        let session = |refined: bool| {
+            let (mut now, mut register) = (start, 7_000_000_000);
+            let mut registers = vec![(start, MilliWh(register))];
+            for (kw, ms, inside) in &stretches {
+                let mut before = 0;
+                for at in inside.iter().filter(|at| refined && **at <= ms - 5_000) {
+                    if at - before >= 5_000 {
+                        registers.push((now + Duration::milliseconds(*at), MilliWh(register + at * kw * 10 / 36)));
+                        before = *at;
+                    }
+                }
+                now += Duration::milliseconds(*ms);
+                register += ms * kw * 10 / 36;
+                registers.push((now, MilliWh(register)));
+            }
+            let metered = Metered::new(start, now, registers, vec![(start, Activity::Charging)], Vec::new()).expect("in order");
+            price(&tariff, &metered, ZONE, 2).expect("priced").lines
+        };
+        prop_assert_eq!(session(false), session(true));
     }
 
     #[test]

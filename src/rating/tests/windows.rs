@@ -122,6 +122,22 @@ fn power_and_current() {
     assert_eq!(minutes(r#""max_power":11"#, waves), "10");
     // samples inside the gap win: 22 kW from minute 10, 3 kW from minute 30
     assert_eq!(minutes(r#""min_power":20"#, ride(start).charge(60, 11_000).kw(10, 22).kw(30, 3)), "20");
+    // a sample at a reading counts for the gap that begins there: 22.0 kW over a register in Wh, which rises by 366 or 367
+    let mut over_wh = ride(start).kw(0, 22);
+    for minute in 1..=60 {
+        over_wh = over_wh.charge(1, minute * 22_000 / 60 - (minute - 1) * 22_000 / 60).kw(minute, 22);
+    }
+    assert_eq!(minutes(r#""min_power":22"#, over_wh.clone()), "60");
+    assert_eq!(minutes(r#""max_power":22"#, over_wh.clone()), "0");
+    // unless the registers contradict it, which say that power flows, or that none does
+    assert_eq!(minutes(r#""min_power":11"#, ride(start).kw(0, 0).charge(60, 11_000)), "60");
+    assert_eq!(minutes(r#""min_power":11"#, ride(start).charge(30, 11_000).kw(30, 22).charge(30, 0)), "30");
+    // without samples an average is known to a step of the register: 366 and 367 Wh in a minute both are 22 kW, 365 are not
+    over_wh.loads.clear();
+    assert_eq!(minutes(r#""min_power":22"#, over_wh.clone()), "60");
+    assert_eq!(minutes(r#""max_power":22"#, over_wh), "0");
+    assert_eq!(minutes(r#""min_power":22"#, ride(start).charge(1, 365)), "0");
+    assert_eq!(minutes(r#""max_power":22"#, ride(start).charge(1, 368)), "0");
     // current is known from samples only, and holds until the next
     assert_eq!(minutes(r#""min_current":32"#, ride(start).charge(60, 11_000).amperes(10, 32).amperes(30, 31)), "20");
     assert_eq!(minutes(r#""max_current":32"#, ride(start).charge(60, 11_000).amperes(10, 32).amperes(30, 31)), "30");

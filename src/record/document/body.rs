@@ -13,6 +13,7 @@ use crate::units::{Finding, Time};
 pub const SCHEMA: &str = "forecourt.record/1";
 
 const CHARGE: &str = "charge";
+const CREDIT: &str = "credit";
 const GATEWAY_CHANGE: &str = "gateway-change";
 
 #[derive(Clone, Debug, Serialize)]
@@ -20,6 +21,8 @@ const GATEWAY_CHANGE: &str = "gateway-change";
 pub enum Body {
     /// One ended session, billed.
     Charge(Box<ChargeBody>),
+    /// A charge taken back, line by line.
+    Credit(Box<ChargeBody>),
     /// First record of an epoch that follows another one.
     GatewayChange(GatewayChange),
 }
@@ -36,6 +39,7 @@ impl Body {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Charge(_) => CHARGE,
+            Self::Credit(_) => CREDIT,
             Self::GatewayChange(_) => GATEWAY_CHANGE,
         }
     }
@@ -44,6 +48,7 @@ impl Body {
     pub(super) fn parse(kind: &str, payload: &str) -> Result<Option<Self>, PayloadError> {
         match kind {
             CHARGE => body(CHARGE, ChargeBody::MEMBERS, payload).map(|charge| Some(Self::Charge(Box::new(charge)))),
+            CREDIT => body(CREDIT, ChargeBody::MEMBERS, payload).map(|credit| Some(Self::Credit(Box::new(credit)))),
             GATEWAY_CHANGE => body(GATEWAY_CHANGE, &[], payload).map(|change| Some(Self::GatewayChange(change))),
             _ => Ok(None),
         }
@@ -51,9 +56,12 @@ impl Body {
 
     /// Fills in what is known only when the record has its place.
     pub(in crate::record) fn place(&mut self, record_id: &str, created_at: Time) {
-        if let Self::Charge(charge) = self {
-            record_id.clone_into(&mut charge.cdr.id);
-            charge.cdr.last_updated = Stamp(created_at);
+        match self {
+            Self::Charge(bill) | Self::Credit(bill) => {
+                record_id.clone_into(&mut bill.cdr.id);
+                bill.cdr.last_updated = Stamp(created_at);
+            }
+            Self::GatewayChange(_) => {}
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Written and read back by the same types. Numbers are bare and exact. OCPI's fields that we never fill are absent:
 //! `authorization_reference`, `total_reservation_cost`, `invoice_reference_id`, `home_charging_compensation`, `remark`; of the
-//! location `postal_code`, `coordinates` and what kind of connector it is; `credit` and `credit_reference_id` of credits.
+//! location `postal_code`, `coordinates` and what kind of connector it is.
 
 use std::fmt;
 
@@ -53,6 +53,11 @@ pub struct Cdr {
     pub total_parking_time: Option<Number>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_parking_cost: Option<CdrPrice>,
+    /// Of a credit: `true`, and the id of the CDR that it takes back. Only `total_cost` is negative then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credit: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credit_reference_id: Option<String>,
     pub last_updated: Stamp,
 }
 
@@ -130,6 +135,12 @@ pub struct SignedValue {
 pub struct CdrPrice {
     pub excl_vat: Number,
     pub incl_vat: Number,
+}
+
+impl CdrPrice {
+    pub fn negated(self) -> Self {
+        Self { excl_vat: Number(-self.excl_vat.0), incl_vat: Number(-self.incl_vat.0) }
+    }
 }
 
 impl From<Price> for CdrPrice {

@@ -1,4 +1,4 @@
-//! The body of a charge: one ended session and its bill. Built by [`billing`](crate::billing).
+//! The body of a charge: one ended session and its bill; and of the credit that takes one back. Built by [`billing`](crate::billing).
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,22 @@ pub struct ChargeBody {
     #[serde(deserialize_with = "findings")]
     pub findings: Vec<Finding>,
     pub rating: Rating,
+    /// Of a credit, and of a charge that replaces one: what it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corrects: Option<Corrects>,
+}
+
+/// The charge that a credit takes back, and that a charge after it replaces.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Corrects {
+    pub record_id: String,
+    pub epoch: u64,
+    pub seq: u64,
+    /// Of its JWS text.
+    pub hash: Hash,
+    /// Why, and who wanted it.
+    pub reason: String,
+    pub operator: String,
 }
 
 impl ChargeBody {

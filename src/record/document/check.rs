@@ -12,6 +12,10 @@
 //! | `meter-energy` | stop - start register = `energy_wh` = `total_energy` |
 //! | `tariff-hash` | `rating.tariff_sha256` is that of the tariff in the CDR |
 //! | `cdr-id` | the CDR goes by the record's id |
+//! | `credit-reference` | a credit says so in its CDR, and names the CDR that it takes back; a charge does not |
+//!
+//! A credit has the times, energies and dimension totals of its charge; its lines and its `total_cost` are negative (OCPI 2.2.1 cdrs,
+//! credit CDRs).
 //!
 //! Sums are exact. Only single period volumes are allowed a millionth of an hour, to which they are rounded.
 //!
@@ -28,18 +32,24 @@ use crate::units::{Code, Decimal, Finding};
 
 pub fn payload(payload: &Payload) -> Vec<Finding> {
     match &payload.body {
-        Some(Body::Charge(charge)) => self::charge(charge, &payload.header.record_id),
+        Some(Body::Charge(charge)) => bill(charge, &payload.header.record_id, false),
+        Some(Body::Credit(credit)) => bill(credit, &payload.header.record_id, true),
         Some(Body::GatewayChange(_)) | None => Vec::new(),
     }
 }
 
-fn charge(charge: &ChargeBody, record_id: &str) -> Vec<Finding> {
+fn bill(charge: &ChargeBody, record_id: &str, is_credit: bool) -> Vec<Finding> {
     let cdr = &charge.cdr;
     let mut faults = Faults(Vec::new());
+    let named = (cdr.credit.unwrap_or_default(), cdr.credit_reference_id.as_ref());
+    let answers = charge.corrects.as_ref().map(|corrects| &corrects.record_id);
+    if named.0 != is_credit || named.1 != answers.filter(|_| is_credit) || (is_credit && answers.is_none()) {
+        faults.add("credit-reference", "credit, credit_reference_id and corrects do not say the same".to_owned());
+    }
     if cdr.id != record_id {
         faults.add("cdr-id", format!("the CDR is called {}, the record {record_id}", cdr.id));
     }
-    check_lines(cdr, &charge.lines, &mut faults);
+    check_lines(cdr, &charge.lines, is_credit, &mut faults);
     check_order(cdr, &mut faults);
     check_times(cdr, &mut faults);
     check_energy(cdr, &charge.meter, &mut faults);
@@ -66,7 +76,7 @@ fn sum(values: impl Iterator<Item = Decimal>) -> Option<Decimal> {
     values.into_iter().try_fold(Decimal::ZERO, |total, value| total.checked_add(value))
 }
 
-fn check_lines(cdr: &Cdr, lines: &[BillLine], faults: &mut Faults) {
+fn check_lines(cdr: &Cdr, lines: &[BillLine], is_credit: bool, faults: &mut Faults) {
     for (index, line) in lines.iter().enumerate() {
         let made = line.amount_excl_vat.0.checked_add(line.vat.0);
         if made != Some(line.amount_incl_vat.0) {
@@ -90,6 +100,7 @@ fn check_lines(cdr: &Cdr, lines: &[BillLine], faults: &mut Faults) {
     for (dimension, name, total) in totals {
         let mut of_dimension = lines.iter().filter(|line| line.dimension == dimension.as_str()).peekable();
         match total {
+            Some(total) if is_credit => compare(faults, "lines-dimension", name, of_dimension, total.negated()),
             Some(total) => compare(faults, "lines-dimension", name, of_dimension, total),
             None if of_dimension.peek().is_some() => {
                 faults.add("lines-dimension", format!("{name} is missing, yet a line is priced by {}", dimension.as_str()));

@@ -9,7 +9,9 @@ mod payload;
 
 pub use body::{Body, GatewayChange, PayloadError, SCHEMA};
 pub use cdr::{Cdr, CdrLocation, CdrPrice, CdrToken, ChargingPeriod, NOT_AVAILABLE, PeriodDimension, SignedData, SignedValue};
-pub use charge::{BillLine, ChargeBody, LinePeriod, Meter, PRICE_LIMIT, Rating, SessionFacts, SignedEntry, tariff_hash};
+pub use charge::{
+    BillLine, ChargeBody, Corrects, LinePeriod, Meter, PRICE_LIMIT, Rating, SessionFacts, SignedEntry, tariff_hash,
+};
 pub use exact::{Number, Quoted, Stamp, hours};
 pub use payload::{Header, Payload};
 

@@ -55,6 +55,14 @@ impl Payload {
         Ok(Self { header, body })
     }
 
+    /// What it bills or takes back.
+    pub fn bill(&self) -> Option<&ChargeBody> {
+        match &self.body {
+            Some(Body::Charge(bill) | Body::Credit(bill)) => Some(bill),
+            _ => None,
+        }
+    }
+
     pub fn charge(&self) -> Option<&ChargeBody> {
         match &self.body {
             Some(Body::Charge(charge)) => Some(charge),

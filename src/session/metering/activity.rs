@@ -19,7 +19,7 @@ use super::timing::Timed;
 use crate::fact::register::ROUNDING;
 use crate::fact::{ChargingState, Measurand};
 use crate::rating::{Activity, LoadSample};
-use crate::units::{Decimal, Finding, MilliWh, Time};
+use crate::units::{Finding, MicroA, MilliW, MilliWh, Time};
 
 /// States come within seconds of what they describe: so long after the start, the first one holds from the start, and one from
 /// longer before it describes another session.
@@ -194,7 +194,7 @@ impl Course<'_> {
         let mut flows = Vec::new();
         let mut before = inner_left;
         for load in self.power.iter().filter(|load| inner_left < load.at && load.at <= inner_right) {
-            if is_flow(&load.kw) {
+            if is_flow(load.power) {
                 flows.push((before, load.at));
             }
             before = load.at;
@@ -217,14 +217,14 @@ impl Course<'_> {
         for (from, until) in still {
             let inside = self.power.iter().filter(|load| from <= load.at && load.at <= until);
             let mut edge = (from, false);
-            for (at, kw) in inside.map(|load| (load.at, &load.kw)).chain([(until, &None)]) {
-                if !edge.1 && !is_flow(kw) {
+            for (at, power) in inside.map(|load| (load.at, load.power)).chain([(until, None)]) {
+                if !edge.1 && !is_flow(power) {
                     standing.push((edge.0, at));
                 }
-                edge = (at, is_flow(kw));
+                edge = (at, is_flow(power));
             }
         }
-        let zeros = self.power.windows(2).filter(|pair| pair.iter().all(|load| load.kw.is_some() && !is_flow(&load.kw)));
+        let zeros = self.power.windows(2).filter(|pair| pair.iter().all(|load| load.power.is_some() && !is_flow(load.power)));
         let rises_in = |from: Time, until: Time| rises.iter().any(|(left, right)| from <= left.0 && right.0 <= until);
         standing.extend(zeros.map(|pair| (pair[0].at, pair[1].at)).filter(|(from, until)| !rises_in(*from, *until)));
         standing
@@ -246,8 +246,8 @@ impl Course<'_> {
 }
 
 /// More power than a vehicle that does not charge takes.
-fn is_flow(kw: &Option<Decimal>) -> bool {
-    kw.is_some_and(|kw| kw * Decimal::ONE_THOUSAND > Decimal::from(ABOUT_ZERO_W))
+fn is_flow(power: Option<MilliW>) -> bool {
+    power.is_some_and(|power| power.0 > ABOUT_ZERO_W * 1000)
 }
 
 type Point = (Time, MilliWh);
@@ -337,20 +337,20 @@ impl Timeline {
 
 /// Measured power and current at the outlet; of two values for one instant the later event's counts.
 pub(super) fn power(timed: &[Timed<'_>], start: Time, end: Time) -> Vec<LoadSample> {
-    let mut found: BTreeMap<Time, (Option<Decimal>, Option<Decimal>)> = BTreeMap::new();
+    let mut found: BTreeMap<Time, (Option<MilliW>, Option<MicroA>)> = BTreeMap::new();
     for one in timed {
         for reading in &one.evidence.readings {
             let at = one.measured_at(reading.measured_at);
             if !(start..=end).contains(&at) {
                 continue;
             }
-            let power = reading.phase_sum(&Measurand::PowerActiveImport).map(|watts| watts / Decimal::ONE_THOUSAND);
-            let current = reading.phase_sum(&Measurand::CurrentImport);
+            let power = reading.phase_sum(&Measurand::PowerActiveImport).and_then(MilliW::from_watts);
+            let current = reading.phase_sum(&Measurand::CurrentImport).and_then(MicroA::from_amperes);
             if power.is_some() || current.is_some() {
                 let load = found.entry(at).or_default();
                 *load = (power.or(load.0), current.or(load.1));
             }
         }
     }
-    found.into_iter().map(|(at, (kw, amperes))| LoadSample { at, kw, amperes }).collect()
+    found.into_iter().map(|(at, (power, current))| LoadSample { at, power, current }).collect()
 }

@@ -10,7 +10,7 @@ use crate::session::hold::{self, Held};
 use crate::units::{Finding, MilliWh, Time};
 
 /// The source that needs no samples; see [`super::Metering::source`].
-pub(super) const START_STOP: &str = "start-stop";
+pub const START_STOP: &str = "start-stop";
 /// The source made of energies per interval.
 const INTERVALS: &str = "intervals";
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::rating::{Activity, LoadSample};
+use crate::units::{MicroA, MilliW};
 
 /// A 1.6 session of 20 minutes with these samples (seconds, Wh).
 fn sampled(first: &str, last: &str, samples: &[(i64, &str)]) -> Result<Metering, &'static str> {
@@ -313,6 +314,6 @@ fn power_and_current_come_in_kilowatts_and_as_sums() {
     site.tx(62, at(70, vec![current(LinePhase::L1, "79228162514264337593543950335"), current(LinePhase::L2, "1")]));
     site.tx(1200, stop(Some("1001"), 1200, "0"));
     site.tx(5000, at(5000, vec![current(LinePhase::Total, "1")]));
-    let load = LoadSample { at: t(60), kw: Some(wh("11.04")), amperes: Some(wh("48")) };
+    let load = LoadSample { at: t(60), power: Some(MilliW(11_040_000)), current: Some(MicroA(48_000_000)) };
     assert_eq!(site.meter(1).unwrap().metered.loads(), [load]);
 }
