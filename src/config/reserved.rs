@@ -4,8 +4,9 @@
 //! Accepting the latter in silence would let an operator believe that, say, TLS is on. Each is an error that says why.
 //! **Whoever builds one of these capabilities deletes its row here** and adds its key to `keys.rs` (if it is not there yet).
 
-use super::found::{Source, nearest};
+use super::found::Source;
 use super::keys::{self, heading};
+use crate::units::nearest;
 
 /// A promised key, or a promised value of a key.
 pub(super) struct Reserved {

@@ -5,9 +5,9 @@ use std::path::{Component, Path, PathBuf};
 
 use chrono_tz::Tz;
 
-use super::found::{Found, Source, Wrong, did_you_mean, nearest};
+use super::found::{Found, Source, Wrong, did_you_mean};
 use super::types::{Currency, Word};
-use crate::units::Decimal;
+use crate::units::{Decimal, nearest};
 
 type Parsed<T> = Result<T, Wrong>;
 

@@ -17,6 +17,7 @@ mod outbox;
 mod policy;
 pub mod replay;
 pub mod settle;
+mod station_calls;
 mod tariffs;
 mod time;
 mod tokens;
@@ -43,7 +44,7 @@ use crate::csms::{self, Csms};
 use crate::fact::Request;
 use crate::mqtt::{self, SettingsError};
 use crate::observe::Live;
-use crate::ocpp::{Outgoing, call, station_settings};
+use crate::ocpp::{Outgoing, masked, station_settings};
 use crate::record::{Hash, Signer as _};
 use crate::store::{
     CallText, ConfiguredStation, OpenError, PATIENT, Parts, QUICK, Reader, Reply, Signals, Signing, SiteFacts, StoreError,
@@ -424,7 +425,7 @@ fn mqtt_settings(mqtt: &Mqtt) -> Result<Option<mqtt::Settings>, StartError> {
 fn calls(version: Version, request: &Request) -> Vec<CallText> {
     let text = |(message, payload): (&'static Outgoing, String)| CallText {
         action: message.action,
-        shown: call::masked(&payload),
+        shown: masked(&payload),
         payload,
         harmless: message.harmless,
     };

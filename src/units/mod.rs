@@ -1,4 +1,4 @@
-//! The types that all modules share: energy, time, identities, findings.
+//! The types that all modules share: energy, time, identities, findings, spelling.
 //!
 //! Nothing here knows a protocol, a tariff or a database. Energy is an integer number of milliwatt-hours and money is an
 //! exact decimal; binary floats do not occur.
@@ -8,6 +8,7 @@ mod escape;
 mod finding;
 mod identity;
 mod json_text;
+mod spelling;
 pub mod time;
 
 pub use energy::MilliWh;
@@ -16,4 +17,5 @@ pub use finding::{Code, Finding};
 pub use identity::{SessionId, StationId, Token, TokenKind, TxRef, Version};
 pub use json_text::{Members, compact, indent};
 pub use rust_decimal::Decimal;
+pub use spelling::{by_likeness, nearest};
 pub use time::{Clock, Now, Received, Time};
