@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use super::verb_grammar::Given;
+
 const EXAMPLES: &str = "Examples:
   forecourt run --config config/forecourt.toml     serve the stations of a site
   forecourt session explain S-20261121-0042        why a session cost what it cost
@@ -81,7 +83,7 @@ pub enum Command {
     Status,
     /// Every station: connected, known, configured, turned away
     Stations,
-    /// One station
+    /// Ask something of a station
     Station {
         #[command(subcommand)]
         verb: StationVerb,
@@ -207,6 +209,8 @@ pub enum StationVerb {
         #[arg(long, value_name = "TEXT", default_value = "")]
         reason: String,
     },
+    #[command(flatten)]
+    Verb(Given),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -54,6 +54,15 @@ pub struct Ended {
 }
 
 impl Csms {
+    /// The version that a station speaks which can be called, else why it cannot.
+    pub fn version_of(&self, station: &str) -> Result<Version, CallOutcome> {
+        match self.registry.callee(station) {
+            Some(callee) => Ok(callee.version),
+            None if self.registry.canonical(station).is_some() => Err(CallOutcome::NotConnected),
+            None => Err(CallOutcome::UnknownStation),
+        }
+    }
+
     /// Asks a station, and waits for its answer.
     pub async fn call(&self, request: CallRequest) -> CallOutcome {
         let CallRequest { station, action, payload, timeout, actor, reason } = request;

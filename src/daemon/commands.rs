@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::observer::Observer;
 use super::station_calls;
+use super::station_verbs::Verbs;
 use super::tariffs::{Reloader, TariffChange};
 use super::tokens::Tokens;
 use crate::control::{Command, Outcome, Reply};
@@ -13,7 +14,7 @@ use crate::csms::Csms;
 use crate::fact::Registration;
 use crate::store::{Registering, RegistrationOutcome};
 
-const MAX_REASON: usize = 500;
+pub const MAX_REASON: usize = 500;
 
 /// What commands work on.
 #[derive(Clone)]
@@ -22,12 +23,15 @@ pub struct Commands {
     pub tariffs: Arc<Reloader>,
     pub tokens: Tokens,
     pub observer: Observer,
+    pub verbs: Verbs,
 }
 
 impl Commands {
     pub async fn carry_out(self, command: Command, actor: String) -> Reply {
         match command {
             Command::StationCall(call) if is_long(&call.reason) => long_reason(),
+            Command::StationVerb(asked) if is_long(&asked.reason) => long_reason(),
+            Command::StationVerb(asked) => self.verbs.carry_out(asked, actor).await,
             Command::StationCall(call) => station_calls::call(&self.csms, call, actor).await,
             Command::StationRegister { station, registration, reason } => {
                 station_register(&self.csms, station, &registration, reason, actor).await
@@ -46,7 +50,7 @@ impl Commands {
     }
 }
 
-fn is_long(reason: &str) -> bool {
+pub fn is_long(reason: &str) -> bool {
     reason.chars().count() > MAX_REASON
 }
 

@@ -25,6 +25,9 @@ pub struct Called {
     pub status: Option<String>,
     pub payload: Option<Box<RawValue>>,
     pub error: Option<Box<RawValue>>,
+    /// What a verb adds: what the answer means.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub meaning: Option<String>,
 }
 
 /// A call that was carried out as far as it went.
@@ -34,7 +37,13 @@ pub struct Answered {
     /// Why it is not `Done`; empty when it is.
     pub reason: String,
     /// `None`: nothing was sent, and nothing is to be told but the reason.
-    pub called: Option<Called>,
+    pub called: Option<Box<Called>>,
+}
+
+impl Answered {
+    pub fn refused(outcome: Outcome, reason: String) -> Self {
+        Self { outcome, reason, called: None }
+    }
 }
 
 impl From<Answered> for Reply {
@@ -61,21 +70,26 @@ pub async fn call(csms: &Csms, call: StationCall, actor: String) -> Reply {
 pub async fn ask(csms: &Csms, call: StationCall, actor: String) -> Answered {
     let StationCall { station, action, payload, timeout_s, reason } = call;
     let name = station.clone();
-    let refused = |outcome, reason: String| Answered { outcome, reason, called: None };
     if !(1..=MAX_TIMEOUT_S).contains(&timeout_s) {
-        return refused(Outcome::Usage, format!("the time-out must be 1 to {MAX_TIMEOUT_S} seconds"));
+        return Answered::refused(Outcome::Usage, format!("the time-out must be 1 to {MAX_TIMEOUT_S} seconds"));
     }
     let timeout = Duration::from_secs(timeout_s);
     let request = CallRequest { station, action: action.clone(), payload, timeout, actor, reason };
-    match csms.call(request).await {
+    told(csms.call(request).await, name, &action, timeout_s)
+}
+
+/// What came of a call, in words.
+pub fn told(outcome: CallOutcome, name: String, action: &str, timeout_s: u64) -> Answered {
+    let refused = Answered::refused;
+    match outcome {
         CallOutcome::UnknownStation => refused(Outcome::NotFound, format!("no station {name}; forecourt stations lists them")),
-        CallOutcome::NotSent(why @ NotSent::Action { .. }) => refused(Outcome::Usage, format!("{}: {why}", printable(&action))),
+        CallOutcome::NotSent(why @ NotSent::Action { .. }) => refused(Outcome::Usage, format!("{}: {why}", printable(action))),
         CallOutcome::NotSent(why) => refused(Outcome::Usage, why.to_string()),
         CallOutcome::TooMany(why) => refused(Outcome::Refused, why),
         CallOutcome::Unavailable => refused(Outcome::Refused, "the store cannot commit, so nothing is sent".to_owned()),
         CallOutcome::NotConnected => {
             let why = format!("{name} is not connected, or has said nothing valid yet; nothing was sent");
-            unanswered(name, &action, "not-connected", why)
+            unanswered(name, action, "not-connected", why)
         }
         CallOutcome::Unrecorded => refused(
             Outcome::Refused,
@@ -89,7 +103,7 @@ pub async fn ask(csms: &Csms, call: StationCall, actor: String) -> Answered {
 fn unanswered(station: String, action: &str, outcome: &'static str, why: String) -> Answered {
     let error = to_raw_value(&ErrorText { code: outcome, description: &why }).ok();
     let called = Called { station, action: action.to_owned(), outcome, error, ..Called::default() };
-    Answered { outcome: Outcome::Unreachable, reason: why, called: Some(called) }
+    Answered { outcome: Outcome::Unreachable, reason: why, called: Some(Box::new(called)) }
 }
 
 /// JSON text for a reply, which is a line.
@@ -123,7 +137,7 @@ fn answered(name: String, timeout_s: u64, ended: Ended) -> Answered {
             let reason = format!("{name} answered with an error: {}", printable(&text));
             let (action, error) = (action.to_owned(), in_one_line(&error));
             let called = Called { station: name, action, outcome: "call-error", error, ..Called::default() };
-            Answered { outcome: Outcome::Rejected, reason, called: Some(called) }
+            Answered { outcome: Outcome::Rejected, reason, called: Some(Box::new(called)) }
         }
         CallEnd::Answered { payload, .. } => {
             let Verdict { status, yes } = verdict(version, action, &payload);
@@ -133,8 +147,8 @@ fn answered(name: String, timeout_s: u64, ended: Ended) -> Answered {
                 (None, _) => (Outcome::Rejected, format!("{name} answered without saying that it did it")),
             };
             let (action, payload) = (action.to_owned(), in_one_line(&payload));
-            let called = Called { station: name, action, outcome: "answered", status, payload, error: None };
-            Answered { outcome, reason, called: Some(called) }
+            let called = Called { station: name, action, outcome: "answered", status, payload, ..Called::default() };
+            Answered { outcome, reason, called: Some(Box::new(called)) }
         }
     }
 }

@@ -48,6 +48,7 @@ mod text;
 mod timestamp;
 mod v16;
 mod v2;
+pub mod verb;
 mod verdict;
 
 pub use answer::refuse;

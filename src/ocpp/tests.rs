@@ -188,8 +188,15 @@ fn the_document_lists_every_message_and_what_becomes_of_it() {
                 assert_eq!(format!("Noted {}", row[2].trim_matches('`')), answer, "{row:?}");
             }
         }
-        let names = rows("to").iter().map(|row| row[0]).collect();
+        let listed = rows("to");
+        let names = listed.iter().map(|row| row[0]).collect();
         assert_eq!(sorted(names), call::actions(version).collect::<Vec<_>>(), "{version:?}");
+        for row in &listed {
+            let verbs = verb::verbs().filter(|verb| verb.actions(version).contains(&row[0]));
+            let verbs: Vec<String> = verbs.map(|verb| format!("`station {}`", verb.name)).collect();
+            let wanted = if verbs.is_empty() { "`station call`".to_owned() } else { verbs.join(", ") };
+            assert_eq!(row[1], wanted, "{version:?} {}", row[0]);
+        }
     }
 }
 
