@@ -15,6 +15,7 @@ use crate::csms::Csms;
 use crate::fact::{Fact, Request, Setting, SettingName, SettingState};
 use crate::ocpp::verb::{self, Asked, Kind, Make, Verb, local_list};
 use crate::ocpp::{Outgoing, station_settings};
+use crate::station::{ListedToken, Place};
 use crate::store::{QUICK, Reader};
 use crate::units::{Clock, StationId, Version, printable};
 
@@ -283,16 +284,23 @@ impl Doing {
         let tokens = self.reader()?.tokens();
         let tokens = tokens.map_err(|error| Answered::refused(Outcome::Refused, error.to_string()))?;
         let here = StationId::new(&self.asked.station);
-        let is_here = |stations: &[StationId]| {
-            stations.is_empty() || stations.iter().any(|id| id.as_str().eq_ignore_ascii_case(here.as_str()))
+        let is_here = |place: &&Place| place.station().folded() == here.folded();
+        let entry = |listed: ListedToken| {
+            let places: Vec<&Place> = listed.places.iter().filter(is_here).collect();
+            if places.is_empty() && !listed.places.is_empty() {
+                return None;
+            }
+            // All of the station, where one of the places is.
+            let evses = places.iter().map(|place| place.evse()).collect::<Option<Vec<u32>>>().unwrap_or_default();
+            Some(local_list::Entry {
+                status: listed.status.as_str(),
+                group: listed.group.map(Into::into),
+                expires_at: listed.expires_at,
+                token: listed.token,
+                evses,
+            })
         };
-        let entry = |listed: crate::station::ListedToken| local_list::Entry {
-            status: listed.status.as_str(),
-            group: listed.group.map(Into::into),
-            expires_at: listed.expires_at,
-            token: listed.token,
-        };
-        Ok(tokens.into_iter().filter(|listed| is_here(&listed.stations)).map(entry).collect())
+        Ok(tokens.into_iter().filter_map(entry).collect())
     }
 
     async fn certificate_delete(&self) -> Ended<Reply> {

@@ -17,6 +17,8 @@ pub struct Entry {
     pub status: &'static str,
     pub group: Option<String>,
     pub expires_at: Option<Time>,
+    /// Where it may charge (2.x); empty: at each EVSE. 1.6 cannot say it.
+    pub evses: Vec<u32>,
 }
 
 /// The setting that says how many tokens a message may hold: component (2.x) and name.
@@ -63,7 +65,8 @@ fn item(version: Version, entry: &Entry) -> Value {
         };
         let group = entry.group.as_ref().map(|group| json!({"idToken": group, "type": "Central"}));
         json!({"idToken": {"idToken": entry.token.reveal(), "type": kind},
-            "idTokenInfo": {"status": entry.status, "cacheExpiryDateTime": expires, "groupIdToken": group}})
+            "idTokenInfo": {"status": entry.status, "cacheExpiryDateTime": expires, "groupIdToken": group,
+                "evseId": Some(&entry.evses).filter(|evses| !evses.is_empty())}})
     };
     without_null(&mut item);
     item

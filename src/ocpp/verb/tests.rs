@@ -242,6 +242,7 @@ fn a_local_list_is_cut_into_versions_and_leaves_out_what_1_6_cannot_know() {
         status: "Accepted",
         group: Some("G".to_owned()),
         expires_at: Some(from_millis(1_795_266_420_000)),
+        evses: vec![2],
     };
     let entries = [entry("A"), entry("B"), entry("C"), entry("123456789012345678901")];
     for (version, tokens, sent) in [(V16, 3, 2), (V201, 4, 2)] {
