@@ -106,7 +106,11 @@ async fn what_breaks_the_schema_is_not_sent_and_the_rule_is_named() {
         (&["CP-1", "Reset"], 2, "Reset was not sent: $.type is required"),
         (&["CP-1", "Reset", r#"{"type":"Soft","now":true}"#], 2, "$.now is not a member here"),
         (&["CP-1", "Reset", "{type: Soft}"], 2, "the payload is not JSON"),
-        (&["CP-1", "GetVariables"], 2, "GetVariables is not sent to a station of this version; there are: ChangeAvailability,"),
+        (
+            &["CP-1", "GetVariables"],
+            2,
+            "GetVariables: OCPP 1.6 has no such message to a station (OCPP 2.0.1 and 2.1 has); did you mean GetConfiguration or",
+        ),
         (&["CP-1", "ClearCache", "--timeout", "0"], 2, "the time-out must be 1 to 600 seconds"),
         (&["CP-2", "ClearCache"], 3, "no station CP-2"),
     ] {

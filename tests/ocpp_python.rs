@@ -90,3 +90,42 @@ fn messages_are_kept(site: &Site, name: &str, station: &Value) {
     let state = site.value("SELECT connectors FROM v_station WHERE station = ?1", &[&name]);
     assert_eq!(state.as_deref(), Some("1 Available"), "{name}");
 }
+
+/// The table of what we send is what the schemas say; the marks of messages that only read are ours.
+#[test]
+fn the_facts_about_what_we_send_are_those_of_the_schemas() {
+    let Some(python) = tools::python() else { return };
+    let root = env!("CARGO_MANIFEST_DIR");
+    for version in ["1.6", "2.0.1", "2.1"] {
+        let mut script = Command::new(&python);
+        script.args([format!("{root}/tests/python/facts.py"), version.to_owned(), format!("{root}/docs/messages.md")]);
+        let said = support::run_to_end(&mut script);
+        assert_eq!(said.code, 0, "{}", said.err);
+        let table = std::fs::read_to_string(format!("{root}/src/ocpp/facts/{version}.txt")).unwrap();
+        let table: Vec<&str> = table.lines().map(|line| line.strip_suffix(" reads").unwrap_or(line)).collect();
+        assert_eq!(table, said.out.lines().collect::<Vec<_>>(), "src/ocpp/facts/{version}.txt");
+    }
+}
+
+/// Every message that can be sent: what its schema takes is sent as it is, what it does not take is refused, and every answer is judged.
+#[tokio::test]
+async fn every_call_is_checked_as_its_schema_has_it() {
+    let Some(python) = tools::python() else { return };
+    let mut site = Site::running().await;
+    let root = env!("CARGO_MANIFEST_DIR");
+    let mut script = Command::new(python);
+    script.arg(format!("{root}/tests/python/calls.py")).arg(site.url()).arg(site.dir.path().join("control.sock"));
+    let said = support::run_to_end(script.arg(format!("{root}/docs/messages.md")));
+    assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
+    let counted: Vec<Value> = said.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let messages: Vec<&Value> = counted.iter().map(|version| &version["messages"]).collect();
+    assert_eq!(messages, [26, 40, 55], "{}", said.out);
+    for version in &counted {
+        let at_least = |what: &str, count: u64| assert!(version[what].as_u64().unwrap() >= count, "{version}");
+        at_least("sent", 100);
+        at_least("refused", 500);
+    }
+    let shown = "SELECT count(*) FROM v_call WHERE payload LIKE '%secret@%' OR length(status) > 60";
+    assert_eq!(site.count(shown, &[]), 0);
+    site.stop().await;
+}

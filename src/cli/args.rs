@@ -6,6 +6,7 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use clap::{Parser, Subcommand, ValueEnum};
 
+use super::verb_grammar::Given;
 use crate::units::Decimal;
 
 const EXAMPLES: &str = "Examples:
@@ -85,7 +86,7 @@ pub enum Command {
     Status,
     /// Every station: connected, known, configured, turned away
     Stations,
-    /// One station
+    /// Ask something of a station
     Station {
         #[command(subcommand)]
         verb: StationVerb,
@@ -239,6 +240,8 @@ pub enum StationVerb {
         #[arg(long, value_name = "TEXT", default_value = "")]
         reason: String,
     },
+    #[command(flatten)]
+    Verb(Given),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -20,6 +20,8 @@ mod table;
 mod tariff;
 mod tariff_files;
 mod tokens;
+mod verb_grammar;
+mod verbs;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -75,6 +77,9 @@ fn dispatch(args: &Args) -> Result<Exit, Failure> {
         }
         Command::Station { verb: StationVerb::Block { id, reason } } => {
             station::register(&load_config(args)?.site.control_socket, id, "rejected", reason, &output)
+        }
+        Command::Station { verb: StationVerb::Verb(given) } => {
+            verbs::carry_out(&load_config(args)?.site.control_socket, given, &output)
         }
         Command::Tariff { verb: TariffVerb::Reload { reason } } => {
             tariff::reload(&load_config(args)?.site.control_socket, reason, &output)

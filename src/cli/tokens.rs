@@ -79,7 +79,7 @@ pub fn change(site: &Site, verb: &TokenVerb, output: &Output) -> Result<Exit, Fa
 }
 
 /// A token from the command line; `-`: from standard input, so that it stands in no list of processes.
-fn given(token: &str) -> Result<String, Failure> {
+pub fn given(token: &str) -> Result<String, Failure> {
     if token != "-" {
         return Ok(token.to_owned());
     }

@@ -1,5 +1,7 @@
 //! Commands and replies, as they stand on the socket.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
@@ -15,6 +17,7 @@ pub enum Command {
         registration: String,
         reason: String,
     },
+    StationVerb(StationVerb),
     /// The tariff files are read again.
     TariffReload {
         reason: String,
@@ -46,6 +49,7 @@ impl Command {
         match self {
             Self::StationCall(_) => "station call",
             Self::StationRegister { .. } => "station register",
+            Self::StationVerb(_) => "station verb",
             Self::TariffReload { .. } => "tariff reload",
             Self::TokenSet { .. } => "token set",
             Self::TokenBlock { .. } => "token block",
@@ -90,6 +94,21 @@ pub struct Correct {
     pub energy_wh: Option<String>,
     /// Only say what would come of it.
     pub dry_run: bool,
+}
+
+/// What is asked of a station in words of our own; the message for it is made by the daemon, which knows the station's version.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct StationVerb {
+    pub station: String,
+    /// `reset`, `profile set`
+    pub verb: String,
+    /// Values by the names of the verb's arguments; a flag is there without any.
+    pub args: BTreeMap<String, Vec<String>>,
+    /// For each message that it takes, until its answer, in seconds.
+    pub timeout_s: u64,
+    /// Why; kept with the calls and in the audit.
+    pub reason: String,
 }
 
 /// A token as it should stand on the list. Empty texts and lists mean the same as none.

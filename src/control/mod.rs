@@ -26,7 +26,7 @@ use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
 pub use client::{Unreachable, ask};
-pub use command::{Command, Correct, Outcome, Reply, StationCall, TokenEntry};
+pub use command::{Command, Correct, Outcome, Reply, StationCall, StationVerb, TokenEntry};
 
 const MAX_CONNECTIONS: usize = 64;
 const MAX_LINE: u64 = 1 << 20;

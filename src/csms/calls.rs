@@ -18,15 +18,12 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, info};
 
 use crate::fact::Fact;
-use crate::ocpp::call;
-use crate::ocpp::station_settings;
+use crate::ocpp::{call, masked, station_settings, verdict};
 use crate::store::{CallEnd, Job, QueuedCall, Said, WriterHandle};
 use crate::units::{Clock, Received, StationId, Version};
 
 /// How often calls whose time has passed, or whose author has gone, are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Of what a station says, in a line of the log.
-const MAX_LOGGED: usize = 60;
 /// As many as the store takes for one station.
 pub const MAX_WAITING: usize = 32;
 /// Longer ids are not ours (OCPP-J 2.0.1 Part 4 §4.1.4).
@@ -180,16 +177,17 @@ impl Calls {
     /// The station answered a call.
     pub fn result(&mut self, id: &str, payload: &RawValue) {
         let action = self.outstanding.as_ref().map_or("", |call| &call.call.action);
-        let status = call::verdict(action, payload.get()).status;
-        let (payload, shown) = (payload.get().to_owned(), call::masked(payload.get()));
+        let status = verdict(self.version, action, payload.get()).status;
+        let (payload, shown) = (payload.get().to_owned(), masked(payload.get()));
         self.answered(id, CallEnd::Answered { payload, shown, status });
     }
 
     /// The station answered a call with a CALLERROR.
     pub fn error(&mut self, id: &str, code: &str, description: &str, details: &RawValue) {
         let [code, description] = [code, description].map(|text| Value::from(text).to_string());
-        let error = format!("{{\"code\":{code},\"description\":{description},\"details\":{}}}", details.get());
-        self.answered(id, CallEnd::CallError { error });
+        let with = |details: &str| format!("{{\"code\":{code},\"description\":{description},\"details\":{details}}}");
+        let (error, shown) = (with(details.get()), with(&masked(details.get())));
+        self.answered(id, CallEnd::CallError { error, shown });
     }
 
     fn answered(&mut self, id: &str, end: CallEnd) {
@@ -218,7 +216,6 @@ impl Calls {
     fn end(&mut self, call: OutgoingCall, end: CallEnd) {
         let action = &call.call.action;
         let status = if let CallEnd::Answered { status, .. } = &end { status.as_deref() } else { None };
-        let status = status.map(|status| status.chars().take(MAX_LOGGED).collect::<String>());
         info!(station = %self.station, action, state = end.state(), status, "call");
         let received = (self.clock)();
         let said = self.said(&call.call, &end, received);

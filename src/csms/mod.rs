@@ -45,6 +45,6 @@ mod tests;
 
 pub use listener::bind;
 pub use registry::MAX_PROVEN;
-pub use request::{CallOutcome, CallRequest};
+pub use request::{CallOutcome, CallRequest, Ended};
 pub use settings::Settings;
 pub use shared::Csms;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::warn;
@@ -11,8 +10,9 @@ use tracing::warn;
 use super::calls::OutgoingCall;
 use super::shared::Csms;
 use crate::ocpp::call::{self, NotSent};
+use crate::ocpp::masked;
 use crate::store::{CallEnd, Job, NewCall, WriterHandle};
-use crate::units::Clock;
+use crate::units::{Clock, Version};
 
 /// How long a store that cannot commit is waited for when a call has ended.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(20);
@@ -40,14 +40,29 @@ pub enum CallOutcome {
     TooMany(String),
     /// The store cannot commit, so nothing was sent.
     Unavailable,
-    /// The payload is not JSON.
-    NotJson(String),
-    Ended(CallEnd),
+    Ended(Ended),
     /// It has ended, but that is not on disk: the store cannot commit.
     Unrecorded,
 }
 
+/// A call that is over.
+pub struct Ended {
+    pub end: CallEnd,
+    /// As the version spells it.
+    pub action: &'static str,
+    pub version: Version,
+}
+
 impl Csms {
+    /// The version that a station speaks which can be called, else why it cannot.
+    pub fn version_of(&self, station: &str) -> Result<Version, CallOutcome> {
+        match self.registry.callee(station) {
+            Some(callee) => Ok(callee.version),
+            None if self.registry.canonical(station).is_some() => Err(CallOutcome::NotConnected),
+            None => Err(CallOutcome::UnknownStation),
+        }
+    }
+
     /// Asks a station, and waits for its answer.
     pub async fn call(&self, request: CallRequest) -> CallOutcome {
         let CallRequest { station, action, payload, timeout, actor, reason } = request;
@@ -56,17 +71,13 @@ impl Csms {
             return if known { CallOutcome::NotConnected } else { CallOutcome::UnknownStation };
         };
         let until = Instant::now() + timeout;
-        let value: Value = match serde_json::from_str(&payload) {
-            Ok(value) => value,
-            Err(error) => return CallOutcome::NotJson(error.to_string()),
-        };
-        let outgoing = match call::check(callee.version, &action, &value) {
+        let outgoing = match call::check(callee.version, &action, &payload) {
             Ok(outgoing) => outgoing,
             Err(not_sent) => return CallOutcome::NotSent(not_sent),
         };
         let (action, harmless, at) = (outgoing.action, outgoing.harmless, (self.clock)().at);
         let station = callee.station.clone();
-        let (version, shown) = (callee.version, call::masked(&payload));
+        let (version, shown) = (callee.version, masked(&payload));
         let new = NewCall { station: station.clone(), version, action, payload, shown, harmless, actor, reason, at };
         let (ended, end) = oneshot::channel();
         let (store, clock, calls) = (self.store.clone(), Arc::clone(&self.clock), callee.calls);
@@ -95,7 +106,7 @@ impl Csms {
             warn!(%station, action, "the end of a call is not on disk");
             return CallOutcome::Unrecorded;
         }
-        CallOutcome::Ended(end)
+        CallOutcome::Ended(Ended { end, action, version })
     }
 }
 

@@ -14,10 +14,13 @@ pub mod in_process;
 mod key;
 mod logging;
 mod observer;
+mod office_commands;
 mod outbox;
 mod policy;
 pub mod replay;
 pub mod settle;
+mod station_calls;
+mod station_verbs;
 mod tariffs;
 mod time;
 mod tokens;
@@ -44,7 +47,7 @@ use crate::csms::{self, Csms};
 use crate::fact::Request;
 use crate::mqtt::{self, SettingsError};
 use crate::observe::Live;
-use crate::ocpp::{Outgoing, call, station_settings};
+use crate::ocpp::{Outgoing, masked, station_settings};
 use crate::record::{Hash, Signer as _};
 use crate::store::{
     CallText, ConfiguredStation, OpenError, PATIENT, Parts, QUICK, Reader, Reply, Signals, Signing, SiteFacts, StoreError,
@@ -172,6 +175,7 @@ impl Daemon {
         live.acknowledge(epoch, reader.receipted(epoch)?);
         let reader = Arc::new(Mutex::new(reader));
         let (since, observed_epoch, observed_records) = (now(), current_epoch.clone(), new_records.clone());
+        let (office, asked) = tokio_mpsc::channel(office_commands::MAX_WAITING);
         let uplink = settings.map(|settings| uplink::Uplink {
             settings,
             site: config.site.id.clone(),
@@ -183,6 +187,7 @@ impl Daemon {
             now,
             epoch: current_epoch,
             records: new_records,
+            commands: office,
         });
         if uplink.is_none() {
             info!("no broker is configured: records wait in the outbox");
@@ -197,6 +202,7 @@ impl Daemon {
             clock.as_clock(),
             Arc::clone(&live),
         );
+        tokio::spawn(office_commands::serve(Arc::clone(&csms), asked));
         let reloader = Arc::new(tariffs::Reloader::new(config.clone(), store.clone(), clock.as_clock(), &known_tariffs));
         let tokens = tokens::Tokens { store: store.clone(), clock: clock.as_clock() };
         let observer = observer::Observer {
@@ -212,8 +218,9 @@ impl Daemon {
         let web =
             web.map(|listener| web_source::start(listener, &config, observer.clone(), beats, stopping.clone())).transpose()?;
         let corrections = correct::Corrections { config: config.clone(), store: store.clone(), clock: clock.as_clock() };
-        let commands =
-            commands::Commands { csms: Arc::clone(&csms), tariffs: Arc::clone(&reloader), tokens, corrections, observer };
+        let verbs = station_verbs::Verbs { csms: Arc::clone(&csms), clock: clock.as_clock(), store: config.store.path.clone() };
+        let tariffs = Arc::clone(&reloader);
+        let commands = commands::Commands { csms: Arc::clone(&csms), tariffs, tokens, corrections, observer, verbs };
         let control = start_control(&config.site.control_socket, commands, &stopping);
         let csms = tokio::spawn(csms.serve(listeners, stopping));
         info!(site = config.site.id, epoch, listen = ?addresses, path = config.ocpp.path, store = %path.display(), "ready");
@@ -427,7 +434,7 @@ fn mqtt_settings(mqtt: &Mqtt) -> Result<Option<mqtt::Settings>, StartError> {
 fn calls(version: Version, request: &Request) -> Vec<CallText> {
     let text = |(message, payload): (&'static Outgoing, String)| CallText {
         action: message.action,
-        shown: call::masked(&payload),
+        shown: masked(&payload),
         payload,
         harmless: message.harmless,
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use tokio::sync::{oneshot, watch};
 
-use crate::mqtt::{Identity, LinkState, Outbox, OutboxError, Outgoing, Receipt, ReceiptOutcome, StatusFacts};
+use crate::mqtt::{self, Identity, LinkState, Outbox, OutboxError, Outgoing, Receipt, ReceiptOutcome, StatusFacts};
 use crate::observe::{Live, UplinkState};
 use crate::store::{self, Job, Reader, Refusal, WriterHandle};
 use crate::units::{Now, Time, time};
@@ -28,6 +28,7 @@ pub struct StoreOutbox {
     pub drained: watch::Sender<bool>,
     /// Set when it has something to send later: what the broker refused.
     pub rest: Arc<OnceLock<Duration>>,
+    pub commands: mqtt::Commands,
 }
 
 impl StoreOutbox {
@@ -61,6 +62,10 @@ fn failed<E: std::error::Error + Send + Sync + 'static>(attempted: &'static str)
 impl Outbox for StoreOutbox {
     fn identity(&self) -> Identity {
         Identity { site: self.site.clone(), epoch: self.epoch.unsigned_abs() }
+    }
+
+    fn commands(&self) -> Option<mqtt::Commands> {
+        (!self.is_closed()).then(|| self.commands.clone())
     }
 
     fn after(&self, seq: u64, limit: usize) -> Result<Vec<Outgoing>, OutboxError> {

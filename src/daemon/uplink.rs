@@ -33,6 +33,7 @@ pub struct Uplink {
     pub now: Now,
     pub epoch: watch::Receiver<i64>,
     pub records: watch::Receiver<u64>,
+    pub commands: mqtt::Commands,
 }
 
 /// Epochs with nothing to send but what the broker refused, and when that is offered again.
@@ -93,6 +94,7 @@ impl Uplink {
             in_epoch_file: self.records.clone(),
             drained,
             rest,
+            commands: self.commands.clone(),
         }
     }
 }

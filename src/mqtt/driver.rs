@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::commands::Request;
 use super::dial::{DialError, dial, plain};
 use super::outbox::Identity;
 use super::pacing::Peer;
@@ -45,6 +46,7 @@ pub enum Happening {
         payload: Vec<u8>,
         live: bool,
     },
+    Command(Request),
     /// The last one.
     Down(String),
 }
@@ -109,6 +111,15 @@ async fn drive(mut events: EventLoop, topics: Topics, keep_alive: Duration, tx: 
             }
             Ok(Ok(Event::Incoming(Packet::Publish(publish)))) if publish.topic == topics.receipt.as_bytes() => {
                 Happening::Receipt { payload: publish.payload.to_vec(), live: !publish.retain }
+            }
+            Ok(Ok(Event::Incoming(Packet::Publish(publish)))) if publish.topic == topics.command.as_bytes() => {
+                let properties = publish.properties.unwrap_or_default();
+                Happening::Command(Request {
+                    payload: publish.payload.to_vec(),
+                    response_topic: properties.response_topic,
+                    correlation: properties.correlation_data.map(|data| data.to_vec()),
+                    live: !publish.retain,
+                })
             }
             Ok(Ok(_)) => continue,
             Ok(Err(error)) => Happening::Down(explain(&error)),

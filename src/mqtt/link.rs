@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep_until, timeout};
 use tracing::{debug, info, warn};
 
+use super::commands::{self, MAX_IN_HAND, Request};
 use super::complaints::Complaints;
 use super::driver::{self, Happening, Site};
 use super::outbox::{OutboxError, Outgoing, ReceiptOutcome, StatusFacts};
@@ -67,6 +68,8 @@ enum Done {
     Record(u64, Result<u8, PublishNoticeError>),
     Said(&'static str, Result<u8, PublishNoticeError>),
     Subscribed(Result<(), String>),
+    Listens(Result<(), String>),
+    Command { topic: String, correlation: Option<Vec<u8>>, answer: String },
 }
 
 struct Connection<'a> {
@@ -81,6 +84,8 @@ struct Connection<'a> {
     status_at: Instant,
     status_stale: bool,
     status_owed: bool,
+    /// Commands that are being carried out.
+    in_hand: usize,
 }
 
 /// Opens a connection and carries records over it until it ends.
@@ -104,7 +109,9 @@ pub async fn connection(site: &Site, outbox: &mut OutboxCalls, pacing: &mut Paci
             pacing.connected(peer, Instant::now());
         }
         Some(Happening::Down(reason)) => return End::Lost(reason),
-        Some(Happening::Receipt { .. }) | None => return End::Lost("the connection ended before it began".to_owned()),
+        Some(Happening::Receipt { .. } | Happening::Command(_)) | None => {
+            return End::Lost("the connection ended before it began".to_owned());
+        }
     }
     let mut connection = Connection {
         site,
@@ -117,6 +124,7 @@ pub async fn connection(site: &Site, outbox: &mut OutboxCalls, pacing: &mut Paci
         status_at: Instant::now(),
         status_stale: false,
         status_owed: false,
+        in_hand: 0,
     };
     match connection.carry(facts, &mut driver.happenings, signals).await {
         Err(end) => end,
@@ -154,6 +162,7 @@ impl Connection<'_> {
                 }
                 happening = happenings.recv() => match happening {
                     Some(Happening::Receipt { payload, live }) => self.receipt(payload, live).await?,
+                    Some(Happening::Command(request)) => self.command(request),
                     Some(Happening::Up(_)) => {}
                     Some(Happening::Down(reason)) => return Err(End::Lost(reason)),
                     None => return Err(End::Lost("the connection's task is gone".to_owned())),
@@ -255,6 +264,16 @@ impl Connection<'_> {
                 }
                 Ok(())
             }
+            Done::Command { topic, correlation, answer } => {
+                self.in_hand = self.in_hand.saturating_sub(1);
+                self.answer(topic, correlation, answer)
+            }
+            Done::Listens(result) => {
+                if let Err(error) = result {
+                    warn!(topic = self.site.topics.command, error, "no commands of head office can be read");
+                }
+                Ok(())
+            }
             Done::Subscribed(result) => {
                 self.complaints.unsubscribed =
                     result.err().map(|error| format!("no receipts: cannot read {}: {error}", self.site.topics.receipt));
@@ -333,6 +352,41 @@ impl Connection<'_> {
         self.owed.push(Box::pin(async move {
             Done::Subscribed(notice.wait_completion_async().await.map_err(|error| error.to_string()))
         }));
+        // Only who carries out commands listens to them.
+        if self.outbox.commands().is_some() {
+            let notice = self.client.try_subscribe_tracked(self.site.topics.command.clone(), QoS::AtLeastOnce).map_err(unsent)?;
+            self.owed.push(Box::pin(async move {
+                Done::Listens(notice.wait_completion_async().await.map(drop).map_err(|error| error.to_string()))
+            }));
+        }
+        Ok(())
+    }
+
+    /// Has a command carried out, beside all else.
+    fn command(&mut self, request: Request) {
+        if !request.live {
+            return debug!("a command that the broker kept is not carried out");
+        }
+        let topic = request.answer_to().unwrap_or(&self.site.topics.reply).to_owned();
+        let commands = self.outbox.commands().filter(|_| self.in_hand < MAX_IN_HAND);
+        self.in_hand += 1;
+        let Request { payload, correlation, .. } = request;
+        self.owed.push(Box::pin(async move {
+            let answer = commands::carry_out(commands, payload).await;
+            let answer = answer.unwrap_or_else(wire::not_carried_out);
+            Done::Command { topic, correlation, answer }
+        }));
+    }
+
+    fn answer(&mut self, topic: String, correlation: Option<Vec<u8>>, answer: String) -> Result<(), End> {
+        let properties = PublishProperties {
+            content_type: Some(wire::JSON_CONTENT_TYPE.to_owned()),
+            correlation_data: correlation.map(Into::into),
+            ..PublishProperties::default()
+        };
+        let options = PublishOptions::new(QoS::AtLeastOnce).properties(properties);
+        let notice = self.client.try_publish_tracked(topic, answer.into_bytes(), options).map_err(unsent)?;
+        self.owed.push(Box::pin(async move { Done::Said("reply", reason(notice.wait_async().await)) }));
         Ok(())
     }
 

@@ -21,10 +21,13 @@
 //!
 //! Limits: incoming packets 256 KiB · window 1–1000 · connection attempt 20 s · goodbye 3 s · waits in [`Timing`].
 //!
-//! Deliberately absent: commands from head office, alerts, live states and metrics (other topics, other guarantees);
+//! Commands of head office come on `cmd/call` (`commands`); alone the uplink of the present epoch takes them.
+//!
+//! Deliberately absent: other commands, alerts, live states and metrics (other topics, other guarantees);
 //! signatures (the outbox unseals receipts); QoS 2, persistent sessions, topic aliases, message expiry.
 
 mod backoff;
+mod commands;
 mod complaints;
 mod dial;
 mod driver;
@@ -38,6 +41,7 @@ pub mod settings;
 mod uplink;
 mod wire;
 
+pub use commands::{Command, Commands};
 pub use outbox::{Identity, LinkState, Outbox, OutboxError, Outgoing, Receipt, ReceiptOutcome, Rejected, StatusFacts};
 pub use settings::{Settings, SettingsError, Target, Timing};
 pub use uplink::run;

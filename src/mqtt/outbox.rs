@@ -1,5 +1,6 @@
 //! What the uplink asks of whoever keeps the records. Calls may block on a disk; the uplink makes them off its own thread.
 
+use super::commands::Commands;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -115,6 +116,11 @@ pub trait Outbox: Send + Sync + 'static {
 
     /// Nothing is left to send before `wait` has passed but what the broker refused. Called often; it must not block.
     fn rests(&self, _wait: Duration) {}
+
+    /// Where commands of head office are carried out; `None`: not by this uplink.
+    fn commands(&self) -> Option<Commands> {
+        None
+    }
 
     fn status(&self) -> Result<StatusFacts, OutboxError>;
 

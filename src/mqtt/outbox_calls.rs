@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
 
+use super::commands::Commands;
 use super::outbox::{Identity, LinkState, Outbox, OutboxError, Outgoing, Receipt, ReceiptOutcome, StatusFacts};
 use super::quarantine::Quarantined;
 
@@ -37,6 +38,10 @@ impl OutboxCalls {
 
     pub fn identity(&self) -> Identity {
         self.outbox.identity()
+    }
+
+    pub fn commands(&self) -> Option<Commands> {
+        self.outbox.commands()
     }
 
     pub async fn after(&self, seq: u64, limit: usize) -> Result<Vec<Outgoing>, OutboxError> {

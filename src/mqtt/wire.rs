@@ -19,13 +19,22 @@ pub struct Topics {
     pub status: String,
     pub keys: String,
     pub receipt: String,
+    pub command: String,
+    pub reply: String,
 }
 
 impl Topics {
     pub fn new(prefix: &str, site: &str) -> Self {
         let base = format!("{prefix}/{site}");
         let below = |name: &str| format!("{base}/{name}");
-        Self { status: below("status"), keys: below("keys"), receipt: below("receipt"), base }
+        Self {
+            status: below("status"),
+            keys: below("keys"),
+            receipt: below("receipt"),
+            command: below("cmd/call"),
+            reply: below("reply/call"),
+            base,
+        }
     }
 
     /// `None` when `kind` cannot be one topic level.
@@ -66,6 +75,11 @@ pub fn status(identity: &Identity, facts: &StatusFacts, online: bool) -> String 
         "kid": facts.kid,
     })
     .to_string()
+}
+
+/// The answer to a command that nobody carried out.
+pub fn not_carried_out(why: &'static str) -> String {
+    json!({"outcome": "refused", "error": {"code": "refused", "description": why}}).to_string()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 use serde_json::value::RawValue;
 
 use super::answer::{refuse, result};
+use super::facts::Facts;
 use super::incoming::{Incoming, Kind};
 use super::lenient::PayloadReader;
 use super::message_id::MessageId;
@@ -63,16 +64,6 @@ pub(super) fn messages(version: Version) -> impl Iterator<Item = &'static Incomi
     all.iter().chain(more).copied()
 }
 
-/// The names of the messages that only a CSMS sends in this version (DataTransfer goes both ways).
-pub(super) fn sent_by_us(version: Version) -> impl Iterator<Item = &'static str> {
-    let [all, more]: [&[&str]; 2] = match version {
-        Version::V16 => [v16::SENT_BY_US, &[]],
-        Version::V201 => [v2::SENT_BY_US, &[]],
-        Version::V21 => [v2::SENT_BY_US, v2::SENT_BY_US_SINCE_21],
-    };
-    all.iter().chain(more).copied()
-}
-
 fn find(version: Version, action: &str) -> Option<&'static Incoming> {
     messages(version).find(|message| message.action == action)
 }
@@ -119,7 +110,7 @@ pub fn unread(version: Version, action: &str, id: &MessageId<'_>) -> Option<Stri
 /// NotSupported for what only we may send, NotImplemented for all else (OCPP-J 1.6 §4.2.3, 2.0.1 Part 4 §4.3).
 fn not_ours(version: Version, action: &str) -> Refusal {
     let number = version.number();
-    if sent_by_us(version).any(|name| name == action) {
+    if Facts::of(version).call(action).is_some() {
         Refusal { kind: RefusalKind::NotSupported, text: format!("in OCPP {number} only the CSMS sends {action}") }
     } else {
         let action: String = action.chars().take(MAX_ACTION).collect();

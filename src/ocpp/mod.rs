@@ -15,7 +15,8 @@
 //! - Strict out: see `answer.rs`.
 //! - Nothing here panics, whatever the text.
 //!
-//! Messages that stations send are in `messages`, those that we send in `call`: one file per action, one table per version.
+//! Messages that stations send are in `messages`: one file per action, one table per version. Those that we send are in `call`, which goes by
+//! the tables of `facts`.
 //! 2.0.1 and 2.1 share one tree: what 2.1 adds is read wherever it occurs, and made obligatory nowhere.
 //!
 //! Deliberately not here: matching of results to our own calls (`csms`), duplicates, authorization, plausibility of times and meters,
@@ -29,14 +30,15 @@
 
 mod answer;
 pub mod call;
+mod facts;
 mod frame;
 mod incoming;
 mod json;
 mod lenient;
+mod masked;
 mod message_id;
 mod messages;
 mod number;
-mod outgoing;
 mod quantity;
 mod sample;
 mod schema;
@@ -46,14 +48,18 @@ mod text;
 mod timestamp;
 mod v16;
 mod v2;
+pub mod verb;
+mod verdict;
 
 pub use answer::refuse;
+pub use facts::Outgoing;
 pub use frame::{Broken, Flaw, Frame, read};
+pub use masked::masked;
 pub use message_id::MessageId;
 pub use messages::{Decoded, Reply, is_transaction, to_fact, unread};
-pub use outgoing::Outgoing;
 pub use schema::Violation;
 pub use text::text;
+pub use verdict::{Verdict, verdict};
 
 #[cfg(test)]
 mod tests;

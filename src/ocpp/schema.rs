@@ -1,44 +1,21 @@
-//! What the payload of a message of ours must look like: the rules of the OCPP schemas, as far as our messages need them.
+//! Whether a payload is what the table of facts says: strict, for what we send; what stations answer is only compared with it.
 //!
-//! Strict: a member that the schema does not have, a wrong type, a text that is too long, a value outside its list is a
-//! [`Violation`] that names the place and the rule. Limit: [`MAX_DEPTH`] levels, which no OCPP message reaches.
+//! A member that the message does not have, or has twice, a wrong type, a text that is too long, a value outside its list or bounds is a
+//! [`Violation`] that names the place and the rule. Numbers are judged by their digits: a whole number is written without a fraction.
+//! Limit: [`MAX_DEPTH`] levels, which no OCPP message reaches.
 
 use std::fmt;
 
-use serde_json::{Map, Value};
+use chrono::DateTime;
+use serde_json::value::RawValue;
 
-const MAX_DEPTH: usize = 8;
+use super::facts::{Facts, Member, Rule};
+use super::number;
+use crate::units::{Decimal, Members};
 
-/// A member of an object.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Member {
-    pub name: &'static str,
-    pub required: bool,
-    pub rule: Rule,
-}
-
-/// What a value must be.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Rule {
-    /// At most so many characters.
-    Text(usize),
-    OneOf(&'static [&'static str]),
-    /// At least so much.
-    Integer(i64),
-    /// Any JSON value.
-    Any,
-    Object(&'static [Member]),
-    /// At least one item.
-    List(&'static Rule),
-}
-
-pub(super) const fn required(name: &'static str, rule: Rule) -> Member {
-    Member { name, required: true, rule }
-}
-
-pub(super) const fn optional(name: &'static str, rule: Rule) -> Member {
-    Member { name, required: false, rule }
-}
+const MAX_DEPTH: usize = 12;
+/// Of `customData`, which is the vendor's otherwise (OCPP 2.0.1 Part 2 §2.1.2).
+const VENDOR_ID: usize = 255;
 
 /// Where a payload breaks the schema, and which rule it breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,31 +31,38 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Checks a payload against the members of its schema.
-pub(super) fn check(members: &[Member], payload: &Value) -> Result<(), Violation> {
-    object(members, payload, "$", 0)
+/// Checks a payload against the members of its message.
+pub(super) fn check(facts: &Facts, members: &[Member], payload: &RawValue) -> Result<(), Violation> {
+    object(facts, members, payload, "$", 0)
 }
 
-fn object(members: &[Member], value: &Value, path: &str, depth: usize) -> Result<(), Violation> {
-    let Value::Object(object) = value else { return broken(path, "must be an object") };
+fn object(facts: &Facts, members: &[Member], value: &RawValue, path: &str, depth: usize) -> Result<(), Violation> {
+    let Ok(Members(object)) = serde_json::from_str(value.get()) else { return broken(path, "must be an object") };
     if depth > MAX_DEPTH {
         return broken(path, "is nested too deep");
     }
-    if let Some(missing) = members.iter().find(|member| member.required && !object.contains_key(member.name)) {
+    let has = |name: &str| object.iter().any(|(known, _)| known == name);
+    if let Some(missing) = members.iter().find(|member| member.required && !has(member.name)) {
         return broken(&format!("{path}.{}", missing.name), "is required");
     }
-    for (name, value) in object {
+    for (at, (name, value)) in object.iter().enumerate() {
         let path = format!("{path}.{name}");
+        if object[..at].iter().any(|(before, _)| before == name) {
+            return broken(&path, "is there twice");
+        }
         match members.iter().find(|member| member.name == name) {
-            Some(member) => check_value(&member.rule, value, &path, depth)?,
-            None => return broken(&path, &unknown(members, object)),
+            Some(member) => check_value(facts, &member.rule, value, &path, depth)?,
+            None if facts.custom_data && name == "customData" => custom_data(value, &path)?,
+            None => {
+                let free = members.iter().map(|member| member.name).filter(|name| !has(name));
+                return broken(&path, &unknown(&free.collect::<Vec<_>>()));
+            }
         }
     }
     Ok(())
 }
 
-fn unknown(members: &[Member], object: &Map<String, Value>) -> String {
-    let free: Vec<&str> = members.iter().map(|member| member.name).filter(|name| !object.contains_key(*name)).collect();
+fn unknown(free: &[&str]) -> String {
     if free.is_empty() {
         "is not a member here".to_owned()
     } else {
@@ -86,23 +70,108 @@ fn unknown(members: &[Member], object: &Map<String, Value>) -> String {
     }
 }
 
-fn check_value(rule: &Rule, value: &Value, path: &str, depth: usize) -> Result<(), Violation> {
-    match (rule, value) {
-        (Rule::Any, _) => Ok(()),
-        (Rule::Text(max), Value::String(text)) if text.chars().count() <= *max => Ok(()),
-        (Rule::Text(max), _) => broken(path, &format!("must be a text of at most {max} characters")),
-        (Rule::OneOf(values), Value::String(text)) if values.contains(&text.as_str()) => Ok(()),
-        (Rule::OneOf(values), _) => broken(path, &format!("must be one of: {}", values.join(", "))),
-        (Rule::Integer(least), Value::Number(number)) if number.as_i64().is_some_and(|number| number >= *least) => Ok(()),
-        (Rule::Integer(least), _) => broken(path, &format!("must be an integer of at least {least}")),
-        (Rule::Object(members), value) => object(members, value, path, depth + 1),
-        (Rule::List(rule), Value::Array(items)) if !items.is_empty() => {
-            items.iter().enumerate().try_for_each(|(at, item)| check_value(rule, item, &format!("{path}[{at}]"), depth + 1))
-        }
-        (Rule::List(_), _) => broken(path, "must be a list of at least one"),
+fn custom_data(value: &RawValue, path: &str) -> Result<(), Violation> {
+    let Ok(Members(object)) = serde_json::from_str(value.get()) else { return broken(path, "must be an object") };
+    let path = format!("{path}.vendorId");
+    match object.iter().find(|(name, _)| name == "vendorId") {
+        Some((_, vendor)) => text(vendor, VENDOR_ID, &path).map(drop),
+        None => broken(&path, "is required"),
+    }
+}
+
+fn check_value(facts: &Facts, rule: &Rule, value: &RawValue, path: &str, depth: usize) -> Result<(), Violation> {
+    match facts.resolved(rule) {
+        Rule::Any => Ok(()),
+        Rule::Text(most) => text(value, *most, path).map(drop),
+        Rule::Uri(most) => match text(value, *most, path)? {
+            uri if is_uri(&uri) => Ok(()),
+            _ => broken(path, "must be a URL, such as ftp://host/folder"),
+        },
+        Rule::Time => match text(value, usize::MAX, path) {
+            Ok(time) if is_time(&time) => Ok(()),
+            _ => broken(path, "must be a time (RFC 3339), such as 2026-11-28T12:00:00Z"),
+        },
+        Rule::Boolean if matches!(value.get(), "true" | "false") => Ok(()),
+        Rule::Boolean => broken(path, "must be true or false"),
+        Rule::OneOf(values) => match text(value, usize::MAX, path) {
+            Ok(text) if values.contains(&text.as_str()) => Ok(()),
+            _ => broken(path, &format!("must be one of: {}", values.join(", "))),
+        },
+        Rule::Number { whole, least, most, tenths } => check_number(value, *whole, [*least, *most], *tenths, path),
+        Rule::Object(members) => object(facts, members, value, path, depth + 1),
+        Rule::List { least, most, of } => match serde_json::from_str::<Vec<&RawValue>>(value.get()) {
+            Ok(items) if (*least..=*most).contains(&items.len()) => {
+                let check = |(at, item): (usize, &&RawValue)| check_value(facts, of, item, &format!("{path}[{at}]"), depth + 1);
+                items.iter().enumerate().try_for_each(check)
+            }
+            _ => broken(path, &list_rule(*least, *most)),
+        },
+        Rule::Named(name) => broken(path, &format!("is of a type that is not in the table ({name})")),
+    }
+}
+
+/// The text, if it is one and not too long.
+fn text(value: &RawValue, most: usize, path: &str) -> Result<String, Violation> {
+    match serde_json::from_str::<String>(value.get()) {
+        Ok(text) if text.chars().count() <= most => Ok(text),
+        _ if most == usize::MAX => Err(violation(path, "must be a text")),
+        _ => Err(violation(path, &format!("must be a text of at most {most} characters"))),
+    }
+}
+
+/// A scheme, and something behind it (RFC 3986 §3).
+fn is_uri(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else { return false };
+    let scheme_fits = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    scheme_fits && !rest.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control())
+}
+
+fn is_time(text: &str) -> bool {
+    text.as_bytes().get(10) == Some(&b'T') && DateTime::parse_from_rfc3339(text).is_ok()
+}
+
+fn check_number(value: &RawValue, whole: bool, bounds: [Option<Decimal>; 2], tenths: bool, path: &str) -> Result<(), Violation> {
+    let text = value.get();
+    let is_number = text.starts_with(|first: char| first == '-' || first.is_ascii_digit());
+    let number = number::parse(text).filter(|number| is_number && !number.rounded).map(|number| number.value);
+    let [least, most] = bounds;
+    let fits = |number: Decimal| {
+        (!whole || text.parse::<i64>().is_ok())
+            && (!tenths || number.normalize().scale() <= 1)
+            && least.is_none_or(|least| number >= least)
+            && most.is_none_or(|most| number <= most)
+    };
+    if number.is_some_and(fits) {
+        return Ok(());
+    }
+    let kind = match (whole, tenths) {
+        (true, _) => "an integer",
+        (_, true) => "a number with at most one decimal",
+        _ => "a number",
+    };
+    let bounds = match (least, most) {
+        (Some(least), Some(most)) => format!(" from {least} to {most}"),
+        (Some(least), None) => format!(" of at least {least}"),
+        (None, Some(most)) => format!(" of at most {most}"),
+        (None, None) => String::new(),
+    };
+    broken(path, &format!("must be {kind}{bounds}"))
+}
+
+fn list_rule(least: usize, most: usize) -> String {
+    match (least, most) {
+        (0, usize::MAX) => "must be a list".to_owned(),
+        (1, usize::MAX) => "must be a list of at least one".to_owned(),
+        (least, usize::MAX) => format!("must be a list of at least {least}"),
+        (least, most) => format!("must be a list of {least} to {most}"),
     }
 }
 
 fn broken(path: &str, rule: &str) -> Result<(), Violation> {
-    Err(Violation { path: path.to_owned(), rule: rule.to_owned() })
+    Err(violation(path, rule))
+}
+
+fn violation(path: &str, rule: &str) -> Violation {
+    Violation { path: path.to_owned(), rule: rule.to_owned() }
 }

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::call;
-use super::outgoing::Outgoing;
+use super::facts::Outgoing;
 use crate::fact::{Fact, Request, Setting, SettingName, SettingState};
 use crate::units::Version;
 
@@ -47,9 +47,9 @@ pub fn calls(version: Version, request: &Request) -> Vec<(&'static Outgoing, Str
 
 /// `None`, if it does not fit the schema: that is our mistake, and a test of all settings would show it.
 fn one(version: Version, action: &str, payload: &impl Serialize) -> Option<(&'static Outgoing, String)> {
-    let payload = serde_json::to_value(payload).ok()?;
+    let payload = serde_json::to_string(payload).ok()?;
     let outgoing = call::check(version, action, &payload).ok()?;
-    Some((outgoing, payload.to_string()))
+    Some((outgoing, payload))
 }
 
 /// What the answer to a call of [`calls`] says. `sent`: its payload. A setting that was asked for and is not in the answer is one that the

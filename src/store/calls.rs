@@ -118,7 +118,7 @@ impl Writer {
     pub(super) fn call_ended(&self, number: i64, end: &CallEnd, at: Time) -> Result<bool, StoreError> {
         let (status, answer, shown) = match end {
             CallEnd::Answered { payload, shown, status } => (status.as_deref(), Some(payload), Some(shown)),
-            CallEnd::CallError { error } => (None, Some(error), Some(error)),
+            CallEnd::CallError { error, shown } => (None, Some(error), Some(shown)),
             CallEnd::Timeout | CallEnd::NotConnected | CallEnd::Withdrawn | CallEnd::Unknown => (None, None, None),
         };
         let sql = "UPDATE call SET state = ?2, ended_at = ?3, status = ?4, answer = ?5, answer_shown = ?6 \

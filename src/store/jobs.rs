@@ -313,7 +313,7 @@ pub enum CallEnd {
     /// The payload of the CALLRESULT, and what it says.
     Answered { payload: String, shown: String, status: Option<String> },
     /// `{"code", "description", "details"}`.
-    CallError { error: String },
+    CallError { error: String, shown: String },
     /// No answer in time.
     Timeout,
     /// Never sent.

@@ -55,6 +55,15 @@ impl Stretch {
 /// The journal is in the order of receipt and has no index by station or time, which would cost with every message: a time is found by
 /// halving. Around an instant at which the gateway's clock was set, the order is that of the journal.
 impl Reader {
+    /// Transaction, session id and EVSE of each session that runs at a station.
+    pub fn running(&self, station: &str) -> Result<Vec<[Option<String>; 3]>, StoreError> {
+        let sql = "SELECT CAST(s.tx AS TEXT), s.id, CAST(s.evse AS TEXT) FROM session s JOIN station st ON st.number = s.station \
+                   WHERE s.state = 'open' AND st.name = ?1 COLLATE NOCASE ORDER BY s.number";
+        let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+        let row = |row: &Vec<serde_json::Value>| [0, 1, 2].map(|column| row.get(column).and_then(text));
+        Ok(self.query(sql, &[&station])?.rows.iter().map(row).collect())
+    }
+
     /// What was received from `since` and before `until`, and the message before, after which a call may have been sent.
     pub fn stretch(&self, since: Option<Time>, until: Option<Time>) -> Result<Stretch, StoreError> {
         let mut stretch = Stretch::ALL;

@@ -185,6 +185,11 @@ impl Reader {
     }
 
     /// The site's IANA time zone.
+    /// The list of tokens.
+    pub fn tokens(&self) -> Result<Vec<ListedToken>, StoreError> {
+        listed_tokens::all(self.reading.connection())
+    }
+
     pub fn time_zone(&self) -> Result<String, StoreError> {
         Ok(self.reading.connection().query_row("SELECT time_zone FROM site", [], |row| row.get(0))?)
     }

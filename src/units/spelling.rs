@@ -1,4 +1,4 @@
-//! The word that was meant, for messages about a name that is not known.
+//! Words that people write almost right.
 
 /// The candidate with the fewest slips (letter added, dropped, changed, or two swapped), if there are few enough of them for
 /// the word to be recognisable: one, or a third of its length.
@@ -10,6 +10,15 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .filter(|(slips, _)| *slips <= limit)
         .min_by_key(|(slips, _)| *slips)
         .map(|(_, candidate)| candidate)
+}
+
+/// All candidates, those with the fewest slips first; letters that begin both count for a word.
+pub fn by_likeness<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut candidates: Vec<&'a str> = candidates.into_iter().collect();
+    let same_beginning =
+        |candidate: &str| word.chars().zip(candidate.chars()).take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count();
+    candidates.sort_by_cached_key(|candidate| slips(word, candidate).saturating_sub(same_beginning(candidate)));
+    candidates
 }
 
 /// Optimal string alignment distance, without regard to ASCII case.

@@ -119,4 +119,5 @@ async def main(url, path):
     await station(url, "2.1", document, [old, new])
 
 
-asyncio.run(main(sys.argv[1], sys.argv[2]))
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2]))

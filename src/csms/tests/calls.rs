@@ -3,6 +3,7 @@
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::*;
+use crate::csms::request::Ended;
 use crate::csms::{CallOutcome, CallRequest};
 use crate::store::CallEnd;
 
@@ -44,7 +45,7 @@ fn result(number: i64) -> String {
 
 fn state(outcome: &CallOutcome) -> &'static str {
     match outcome {
-        CallOutcome::Ended(end) => end.state(),
+        CallOutcome::Ended(end) => end.end.state(),
         CallOutcome::Unrecorded => "unrecorded",
         CallOutcome::NotConnected => "not-connected at all",
         _ => "another outcome",
@@ -66,7 +67,9 @@ async fn a_call_leaves_when_the_store_has_it_and_ends_when_the_store_has_that() 
     assert!(!asked.is_finished());
     reply.send(()).unwrap();
     match asked.await.unwrap() {
-        CallOutcome::Ended(CallEnd::Answered { status, .. }) => assert_eq!(status.as_deref(), Some("Accepted")),
+        CallOutcome::Ended(Ended { end: CallEnd::Answered { status, .. }, .. }) => {
+            assert_eq!(status.as_deref(), Some("Accepted"))
+        }
         other => panic!("{}", state(&other)),
     }
     script.no_job().await;
