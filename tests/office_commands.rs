@@ -123,6 +123,13 @@ async fn head_office_calls_a_station_and_hears_what_it_said() {
         assert_eq!((&answer["outcome"], &answer["error"]["code"]), (&json!(code), &json!(code)), "{payload}: {answer}");
         assert!(answer["error"]["description"].as_str().unwrap().contains(why), "{payload}: {answer}");
     }
+    // Many at a time.
+    for _ in 0..31 {
+        office.say(r#"{"station":"CP-9","action":"Reset"}"#, PublishProperties::default(), false).await;
+    }
+    for _ in 0..31 {
+        assert_eq!(office.heard().await.1["outcome"], "not-found");
+    }
     // Kept by the broker, it is not carried out: not by who listens now, and not by who comes back.
     office.say(r#"{"station":"CP-1","action":"Reset","payload":{"type":"Hard"}}"#, PublishProperties::default(), true).await;
     let (id, action, _) = next_call(&mut socket).await;

@@ -181,6 +181,13 @@ async fn settings_are_changed_only_where_they_differ_and_read_back() {
     let said = said.await.unwrap();
     assert_eq!((said.code, said.err.as_str()), (9, "forecourt: CP-1 did not take: C\n"), "{said:?}");
     assert_eq!(said.out, "A = 1 already\nB: 1 to 2: Accepted\nC: 1 to 3: Rejected; it is 1\nD = 9\n");
+    // What cannot be read is no yes.
+    for answer in [json!({"configurationKey": 7}), json!([])] {
+        let said = verb(&site, "configure CP-1 A=1");
+        let (id, ..) = next_call(&mut socket).await;
+        socket.send(&json!([3, id, answer]).to_string()).await;
+        assert_eq!(said.await.unwrap().code, 9, "{answer}");
+    }
     let mut socket = station(&site, "CP-2", V201).await;
     let said = verb(&site, "configure CP-2 OCPPCommCtrlr.HeartbeatInterval=60 --json");
     let item = json!({"component": {"name": "OCPPCommCtrlr"}, "variable": {"name": "HeartbeatInterval"}});

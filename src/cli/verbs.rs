@@ -89,9 +89,13 @@ fn show_settings(settings: &RawValue, output: &Output) -> Result<(), Failure> {
             (None, _) => format!("{setting} = {now}"),
             (Some(_), None) => format!("{setting} = {now} already"),
             (Some(wanted), Some(status)) => {
-                let before = part("before").unwrap_or_else(|| "not told".to_owned());
-                let now = if part("now").as_deref() == Some(wanted.as_str()) { String::new() } else { format!("; it is {now}") };
-                format!("{setting}: {before} to {wanted}: {status}{now}")
+                let before = part("before").map(|before| format!("{before} ")).unwrap_or_default();
+                let now = match part("now") {
+                    Some(now) if now == wanted => String::new(),
+                    Some(now) => format!("; it is {now}"),
+                    None => "; the station does not tell it".to_owned(),
+                };
+                format!("{setting}: {before}to {wanted}: {status}{now}")
             }
         };
         output.line(line)?;

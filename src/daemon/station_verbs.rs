@@ -175,7 +175,7 @@ impl Doing {
             let answered = self.send(action, payload.clone()).await;
             let said = answered.called.as_ref().and_then(|called| called.payload.as_ref());
             let fact = said.and_then(|said| station_settings::answer(self.version, action, &payload, said.get()));
-            facts.push(fact.ok_or(answered)?);
+            facts.push(fact.ok_or_else(|| unreadable(&self.asked.station, action, answered))?);
         }
         Ok(facts)
     }
@@ -314,6 +314,17 @@ impl Doing {
         };
         let (action, payload) = verb::certificate_delete(&hash);
         Ok(self.send(action, payload.to_string()).await.into())
+    }
+}
+
+/// An answer of which nothing can be made is no yes, whatever it was taken for.
+fn unreadable(station: &str, action: &str, answered: Answered) -> Answered {
+    match answered.outcome {
+        Outcome::Done => {
+            let reason = format!("{station} gives an answer that cannot be read to {action}; `forecourt calls` has it");
+            Answered { outcome: Outcome::Rejected, reason, ..answered }
+        }
+        _ => answered,
     }
 }
 

@@ -2,11 +2,11 @@
 //!
 //! The answer goes to the Response Topic with the Correlation Data of the command (MQTT 5 §4.10), else to `reply/{name}`; it is not retained. A
 //! command that the broker kept from earlier is not carried out: nobody waits for it, and it would come again with every connection.
-//! Limit: [`MAX_IN_HAND`] commands at a time; more are refused.
+//! Limit: [`MAX_IN_HAND`] commands at a time whose answer the broker has not taken; more are passed over.
 
 use tokio::sync::{mpsc, oneshot};
 
-pub const MAX_IN_HAND: usize = 32;
+pub const MAX_IN_HAND: u16 = 32;
 /// Longer Response Topics are not used.
 const MAX_TOPIC: usize = 1_024;
 
@@ -40,7 +40,7 @@ impl Request {
 /// What became of a command; `Err`: nobody carries it out.
 pub async fn carry_out(commands: Option<Commands>, payload: Vec<u8>) -> Result<String, &'static str> {
     let (reply, answer) = oneshot::channel();
-    let commands = commands.ok_or("too many commands are being carried out; try again")?;
+    let commands = commands.ok_or("commands are not carried out here")?;
     commands.send(Command { payload, reply }).await.map_err(|_| "the daemon is about to stop")?;
     answer.await.map_err(|_| "the daemon is about to stop")
 }

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::commands::Request;
+use super::commands::{MAX_IN_HAND, Request};
 use super::dial::{DialError, dial, plain};
 use super::outbox::Identity;
 use super::pacing::Peer;
@@ -26,8 +26,8 @@ const GRACE: Duration = Duration::from_secs(5);
 const MOST_INCOMING: u32 = 256 * 1024;
 /// Receipts the broker may have under way to us.
 const RECEIVE_MAX: u16 = 16;
-/// Places beside the window for status, keys and goodbye.
-const SPARE: u16 = 8;
+/// Places beside the window: for status, keys and goodbye, and for the answers to commands.
+const SPARE: u16 = 8 + MAX_IN_HAND;
 /// Requests written between two flushes.
 const WRITE_BATCH: usize = 64;
 

@@ -25,6 +25,8 @@ use super::puback::Answer;
 use super::quarantine::Quarantined;
 use super::wire;
 
+/// The answer to a command, among what is published.
+const REPLY: &str = "reply";
 /// For the last acknowledgements, the offline status and DISCONNECT.
 const GOODBYE: Duration = Duration::from_secs(3);
 
@@ -85,7 +87,7 @@ struct Connection<'a> {
     status_stale: bool,
     status_owed: bool,
     /// Commands that are being carried out.
-    in_hand: usize,
+    in_hand: u16,
 }
 
 /// Opens a connection and carries records over it until it ends.
@@ -257,6 +259,7 @@ impl Connection<'_> {
             Done::Record(seq, Err(error)) => Err(End::Lost(format!("record {seq} was not sent: {error}"))),
             Done::Said(what, result) => {
                 self.status_owed &= what != "status";
+                self.in_hand = self.in_hand.saturating_sub(u16::from(what == REPLY));
                 match result {
                     Ok(0x00 | 0x10) | Err(PublishNoticeError::Recv) => {}
                     Ok(code) => warn!(topic = what, code, "the broker refused a message"),
@@ -264,10 +267,7 @@ impl Connection<'_> {
                 }
                 Ok(())
             }
-            Done::Command { topic, correlation, answer } => {
-                self.in_hand = self.in_hand.saturating_sub(1);
-                self.answer(topic, correlation, answer)
-            }
+            Done::Command { topic, correlation, answer } => self.answer(topic, correlation, answer),
             Done::Listens(result) => {
                 if let Err(error) = result {
                     warn!(topic = self.site.topics.command, error, "no commands of head office can be read");
@@ -367,8 +367,12 @@ impl Connection<'_> {
         if !request.live {
             return debug!("a command that the broker kept is not carried out");
         }
+        // Each takes a place in the client until its answer is taken; beyond them there is none to say no with.
+        if self.in_hand >= MAX_IN_HAND {
+            return warn!("too many commands at a time; one is not carried out");
+        }
         let topic = request.answer_to().unwrap_or(&self.site.topics.reply).to_owned();
-        let commands = self.outbox.commands().filter(|_| self.in_hand < MAX_IN_HAND);
+        let commands = self.outbox.commands();
         self.in_hand += 1;
         let Request { payload, correlation, .. } = request;
         self.owed.push(Box::pin(async move {
@@ -386,7 +390,7 @@ impl Connection<'_> {
         };
         let options = PublishOptions::new(QoS::AtLeastOnce).properties(properties);
         let notice = self.client.try_publish_tracked(topic, answer.into_bytes(), options).map_err(unsent)?;
-        self.owed.push(Box::pin(async move { Done::Said("reply", reason(notice.wait_async().await)) }));
+        self.owed.push(Box::pin(async move { Done::Said(REPLY, reason(notice.wait_async().await)) }));
         Ok(())
     }
 
