@@ -113,3 +113,26 @@ async fn a_session_is_charged_anew_with_another_energy_and_by_another_tariff() {
     }
     assert_eq!(site.inner.count("SELECT count(*) FROM v_record", &[]), 5);
 }
+
+#[tokio::test]
+async fn records_are_made_anew_from_the_journal_byte_by_byte() {
+    let mut site = billed().await;
+    site.inner.forecourt(&["correct", "1", "--reason", "meter read by hand", "--energy-wh", "7500"]).ok();
+    let said = site.inner.forecourt(&["record", "recompute", "--all"]).ok();
+    assert!(said.err.contains("3 records, each the same byte by byte"), "{said:?}");
+    assert!(site.inner.forecourt(&["record", "recompute", "2"]).ok().err.contains("1 records"));
+    assert_eq!(site.inner.forecourt(&["record", "recompute", "9"]).code, 3);
+    // A journal that says something else than the record.
+    site.inner.no_replay = Some("the test alters the journal");
+    site.inner.stop().await;
+    let store = rusqlite::Connection::open(site.inner.store()).unwrap();
+    let altered =
+        "UPDATE message SET text = replace(text, '\"meterStop\":10000', '\"meterStop\":9000') WHERE action = 'StopTransaction'";
+    assert_eq!(store.execute(altered, []).unwrap(), 1);
+    drop(store);
+    let said = site.inner.forecourt(&["record", "recompute", "1", "--json"]);
+    assert_eq!(said.code, 6);
+    let rows = said.json();
+    let members: Vec<&Value> = rows.as_array().unwrap().iter().map(|row| &row["member"]).collect();
+    assert!(members.contains(&&json!("lines")) && members.contains(&&json!("meter")), "{rows}");
+}

@@ -11,6 +11,7 @@ mod correct;
 mod exit;
 mod list;
 mod output;
+mod recompute;
 mod records;
 mod run;
 mod sessions;
@@ -18,6 +19,7 @@ mod station;
 mod status;
 mod table;
 mod tariff;
+mod tariff_args;
 mod tariff_files;
 mod tokens;
 mod verb_grammar;
@@ -34,9 +36,10 @@ use crate::config::{self, Config};
 use crate::control::Correct;
 use crate::store::{PATIENT, Reader};
 use crate::units::printable;
-use args::{Args, AuditVerb, CdrVerb, Command, OutboxVerb, RecordVerb, SessionVerb, StationVerb, TariffVerb, TokenVerb};
+use args::{Args, AuditVerb, Command, OutboxVerb, RecordVerb, SessionVerb, StationVerb, TokenVerb};
 use exit::{Exit, Failure};
 use output::Output;
+use tariff_args::{CdrVerb, TariffVerb};
 
 /// Parses the arguments, runs the command, says what went wrong.
 pub fn main() -> ExitCode {
@@ -114,6 +117,12 @@ fn dispatch(args: &Args) -> Result<Exit, Failure> {
         Command::Record { verb: RecordVerb::Show { seq, epoch } } => records::show(&open(args, &output)?, *seq, *epoch, &output),
         Command::Record { verb: RecordVerb::Verify { seq, epoch } } => {
             records::verify_one(&open(args, &output)?, *seq, *epoch, &output)
+        }
+        Command::Record { verb: RecordVerb::Recompute { seq, epoch, .. } } => {
+            let wanted = seq.map(|seq| {
+                Ok::<_, Failure>((epoch.map_or_else(|| open(args, &output)?.epoch().map_err(Failure::from), Ok)?, seq))
+            });
+            recompute::recompute(&load_config(args)?, wanted.transpose()?, &output)
         }
         Command::Verify { file: Some(file), jwks, .. } => {
             records::verify_file(file, jwks.as_deref(), || open(args, &output), &output)

@@ -25,7 +25,7 @@ use crate::ocpp;
 use crate::rating::Catalogue;
 use crate::record::SigningKey;
 use crate::store::{Job, JournalRow, PATIENT, Reader, Registering, SiteFacts, Step, StoreError, TokenChanges, compare};
-use crate::units::Time;
+use crate::units::{Members, Time};
 
 /// Differences told; more say nothing new.
 const MAX_TOLD: usize = 20;
@@ -48,6 +48,73 @@ impl From<StoreError> for ReplayError {
 
 /// Replays a store into a new one in `folder`, which is empty. Returns where the two differ, each as a sentence.
 pub fn replay(config: &Config, store: &Path, folder: &Path) -> Result<Vec<String>, ReplayError> {
+    let (stored, replayed) = replayed(config, store, folder)?;
+    let mut differences = compare(&stored, &replayed, MAX_TOLD)?;
+    compare_payloads(&stored, &replayed, &mut differences)?;
+    Ok(differences)
+}
+
+/// A member of a record that the journal does not give as it is stored.
+pub struct Difference {
+    pub epoch: i64,
+    pub seq: u64,
+    /// `record` where there is none on one side.
+    pub member: String,
+    pub stored: String,
+    pub recomputed: String,
+}
+
+pub struct Recomputed {
+    /// Compared.
+    pub records: usize,
+    pub differences: Vec<Difference>,
+}
+
+/// Makes the records of a store anew in `folder`, which is empty, and compares all of them or one.
+pub fn recompute(config: &Config, store: &Path, folder: &Path, wanted: Option<(i64, u64)>) -> Result<Recomputed, ReplayError> {
+    let (stored, replayed) = replayed(config, store, folder)?;
+    let (before, after) = (payloads(&stored)?, payloads(&replayed)?);
+    let mut places: Vec<(i64, u64)> = before.keys().chain(after.keys()).copied().collect();
+    places.sort_unstable();
+    places.dedup();
+    places.retain(|place| wanted.is_none_or(|wanted| wanted == *place));
+    let mut differences = Vec::new();
+    for place in &places {
+        compare_members(*place, before.get(place), after.get(place), &mut differences);
+    }
+    Ok(Recomputed { records: places.len(), differences })
+}
+
+fn compare_members((epoch, seq): (i64, u64), stored: Option<&String>, made: Option<&String>, differences: &mut Vec<Difference>) {
+    if stored == made {
+        return;
+    }
+    let mut add = |member: &str, stored: &str, recomputed: &str| {
+        let (member, stored, recomputed) = (member.to_owned(), stored.to_owned(), recomputed.to_owned());
+        differences.push(Difference { epoch, seq, member, stored, recomputed });
+    };
+    let members = |text: &'_ str| -> Vec<(String, String)> {
+        let read: Result<Members<'_>, _> = serde_json::from_str(text);
+        read.map(|Members(all)| all.into_iter().map(|(name, raw)| (name, raw.get().to_owned())).collect()).unwrap_or_default()
+    };
+    let (Some(stored), Some(made)) = (stored, made) else {
+        return add("record", if stored.is_some() { "present" } else { "none" }, if made.is_some() { "present" } else { "none" });
+    };
+    let (old, new) = (members(stored), members(made));
+    let of = |members: &[(String, String)], name: &str| {
+        members.iter().find(|(known, _)| known == name).map_or_else(|| "none".to_owned(), |(_, text)| text.clone())
+    };
+    let names = old.iter().chain(new.iter().filter(|(name, _)| old.iter().all(|(known, _)| known != name)));
+    for (name, _) in names {
+        let (before, after) = (of(&old, name), of(&new, name));
+        if before != after {
+            add(name, &before, &after);
+        }
+    }
+}
+
+/// The store, and what its journal gives.
+fn replayed(config: &Config, store: &Path, folder: &Path) -> Result<(Reader, Reader), ReplayError> {
     let open = || Reader::open(store, PATIENT).map_err(InProcessError::from);
     let stored = open()?;
     let path = folder.join("replayed.db");
@@ -58,9 +125,8 @@ pub fn replay(config: &Config, store: &Path, folder: &Path) -> Result<Vec<String
     let mut replay = Replay { config, stored: &stored, site };
     stored.each_step(|step| replay.step(step))?;
     replay.site.flush()?;
-    let mut differences = compare(&stored, &replay.site.reader, MAX_TOLD)?;
-    compare_payloads(&stored, &replay.site.reader, &mut differences)?;
-    Ok(differences)
+    let replayed = replay.site.reader;
+    Ok((stored, replayed))
 }
 
 struct Replay<'a> {
@@ -144,30 +210,30 @@ fn epoch_file(store: &Path) -> PathBuf {
 /// The signed texts, but for what is new each time.
 fn compare_payloads(stored: &Reader, replayed: &Reader, differences: &mut Vec<String>) -> Result<(), StoreError> {
     let before = payloads(stored)?;
-    for (name, payload) in payloads(replayed)? {
-        let known = before.get(&name);
+    for ((epoch, seq), payload) in payloads(replayed)? {
+        let known = before.get(&(epoch, seq));
         if known != Some(&payload) && differences.len() < MAX_TOLD {
-            differences.push(format!("record {name}: stored {known:?}, the journal gives {payload:?}"));
+            differences.push(format!("record {epoch}/{seq}: stored {known:?}, the journal gives {payload:?}"));
         }
     }
     Ok(())
 }
 
-fn payloads(store: &Reader) -> Result<HashMap<String, String>, StoreError> {
+fn payloads(store: &Reader) -> Result<HashMap<(i64, u64), String>, StoreError> {
     let mut payloads = HashMap::new();
     let mut unreadable = None;
     store.each_page_of_records(None, |page| {
         for record in page {
-            let name = format!("{}/{}", record.epoch, record.seq);
+            let place = (record.epoch, record.seq);
             let bytes = record.jws.split('.').nth(1).and_then(|payload| URL_SAFE_NO_PAD.decode(payload).ok());
             match bytes.and_then(|bytes| String::from_utf8(bytes).ok()) {
-                Some(payload) => drop(payloads.insert(name, without_chance(payload))),
-                None => unreadable = Some(name),
+                Some(payload) => drop(payloads.insert(place, without_chance(payload))),
+                None => unreadable = Some(place),
             }
         }
     })?;
     match unreadable {
-        Some(name) => Err(StoreError::Content(format!("record {name} is no JWS"))),
+        Some((epoch, seq)) => Err(StoreError::Content(format!("record {epoch}/{seq} is no JWS"))),
         None => Ok(payloads),
     }
 }

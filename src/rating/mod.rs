@@ -32,6 +32,7 @@ mod tariff;
 #[cfg(test)]
 mod tests;
 mod text;
+mod volume;
 
 pub use catalogue::{Catalogue, CatalogueError};
 pub use describe::WeekRow;

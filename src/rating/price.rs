@@ -16,6 +16,7 @@ use super::rated::{Activity, Dimension, Line, LineSource, Rated};
 use super::split::{self, Slice};
 use super::tariff::{Tariff, Taxes};
 use super::text::usage_words;
+use super::volume::Volume;
 use crate::units::{Decimal, Finding, MilliWh, Time, time};
 
 /// Name of the rounding policy: each line once to the currency's minor unit, half away from zero; VAT per rate once on the sum
@@ -24,9 +25,6 @@ pub const ROUNDING: &str = "line-half-away-from-zero.vat-per-rate/1";
 
 /// ISO 4217 has none with more.
 const MAX_MINOR_DIGITS: u32 = 4;
-
-const MS_PER_HOUR: i64 = 3_600_000;
-const MWH_PER_KWH: i64 = 1_000_000;
 
 /// Why a session cannot be priced with this tariff.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,12 +64,12 @@ pub fn price(tariff: &Tariff, metered: &Metered, zone: Tz, minor_digits: u32) ->
     Ok(Rated { currency: tariff.currency.clone(), rounding: ROUNDING, periods, lines, totals, findings })
 }
 
-/// What one component priced in the whole session; volumes in mWh, ms or sessions.
+/// What one component priced in the whole session.
 struct Usage {
     start: Time,
     end: Time,
-    measured: i64,
-    billed: i64,
+    measured: Volume,
+    billed: Volume,
 }
 
 /// In the order of the bill: by dimension, then as in the tariff.
@@ -82,10 +80,13 @@ fn usages(slices: &[Slice]) -> Usages {
     for slice in slices {
         for (dimension, source, volume) in slice.volumes() {
             let (start, end) = (slice.period.start, slice.period.end);
-            let usage = usages.entry((dimension, source)).or_insert(Usage { start, end, measured: 0, billed: 0 });
-            usage.end = end;
-            usage.measured += volume;
-            usage.billed += volume;
+            let add = |usage: &mut Usage| {
+                usage.end = end;
+                usage.measured = usage.measured.plus(volume);
+                usage.billed = usage.billed.plus(volume);
+            };
+            let entry = usages.entry((dimension, source)).and_modify(add);
+            entry.or_insert(Usage { start, end, measured: volume, billed: volume });
         }
     }
     usages
@@ -99,15 +100,10 @@ fn add_step_surplus(tariff: &Tariff, slices: &[Slice], usages: &mut Usages) {
         let last = slices.iter().rev().flat_map(Slice::volumes).find(|(priced, _, _)| *priced == dimension);
         let Some((_, source, _)) = last else { continue };
         let Some(component) = tariff.component(source.0, source.1) else { continue };
-        // One step unit, 1 Wh or 1 s, is 1000 mWh or ms.
-        let step = i64::from(component.step_size) * 1000;
-        if step == 0 {
-            continue;
-        }
-        let total: i64 = usages.iter().filter(|((priced, _), _)| *priced == dimension).map(|(_, usage)| usage.measured).sum();
-        let surplus = (step - total % step) % step;
+        let priced = usages.iter().filter(|((priced, _), _)| *priced == dimension).map(|(_, usage)| usage.measured);
+        let Some(total) = priced.reduce(Volume::plus) else { continue };
         if let Some(usage) = usages.get_mut(&(dimension, source)) {
-            usage.billed += surplus;
+            usage.billed = usage.billed.plus(total.missing_to_step(component.step_size));
         }
     }
 }
@@ -116,14 +112,7 @@ fn add_step_surplus(tariff: &Tariff, slices: &[Slice], usages: &mut Usages) {
 fn line(tariff: &Tariff, key: (Dimension, Source), usage: &Usage, minor_digits: u32) -> Option<Line> {
     let (dimension, (element, component)) = key;
     let price = tariff.component(element, component)?;
-    let per_unit = match dimension {
-        Dimension::Flat => 1,
-        Dimension::Energy => MWH_PER_KWH,
-        Dimension::Time | Dimension::ParkingTime => MS_PER_HOUR,
-    };
-    let quantity = |volume: i64| (Decimal::from(volume) / Decimal::from(per_unit)).round_dp(6).normalize();
-    // Price and volume are bounded (tariff numbers to 13 digits, registers to 15), so the product is exact.
-    let exact = price.price * Decimal::from(usage.billed) / Decimal::from(per_unit);
+    let exact = usage.billed.at(price.price);
     let amount = bill::to_minor(exact, minor_digits);
     // One of the amounts is what the tariff means; `add_vat` finds the other.
     let (unit_price, exact, excl_vat, incl_vat) = match tariff.taxes {
@@ -139,8 +128,8 @@ fn line(tariff: &Tariff, key: (Dimension, Source), usage: &Usage, minor_digits: 
         source: LineSource::Component { dimension, element, component },
         start: usage.start,
         end: usage.end,
-        measured: quantity(usage.measured),
-        billed: quantity(usage.billed),
+        measured: usage.measured.quantity(),
+        billed: usage.billed.quantity(),
         unit_price,
         vat_percent: price.vat,
         exact: exact.round_dp(12).normalize(),

@@ -32,6 +32,7 @@ use super::moment::{Lookup, Moment, Source};
 use super::rated::{Activity, Dimension, Period};
 use super::tariff::Tariff;
 use super::text::duration_words;
+use super::volume::Volume;
 use crate::units::{Finding, MilliWh, Time, time};
 
 /// Above this, an average between two readings is worth a remark when the tariff looks at power.
@@ -55,13 +56,13 @@ impl Slice {
         (self.period.end - self.period.start).num_milliseconds()
     }
 
-    /// Priced volumes in mWh, ms and sessions; none is zero.
-    pub(super) fn volumes(&self) -> impl Iterator<Item = (Dimension, Source, i64)> + use<> {
-        let time = time_dimension(self.period.activity)
-            .and_then(|dimension| self.time.map(|source| (dimension, source, self.length_ms())));
-        let energy = self.energy.map(|source| (Dimension::Energy, source, self.period.energy.0));
-        let flat = self.flat.map(|source| (Dimension::Flat, source, 1));
-        [flat, energy, time].into_iter().flatten().filter(|(_, _, volume)| *volume > 0)
+    /// Priced volumes; none is zero.
+    pub(super) fn volumes(&self) -> impl Iterator<Item = (Dimension, Source, Volume)> + use<> {
+        let length = Volume::Time(self.period.end - self.period.start);
+        let time = time_dimension(self.period.activity).and_then(|dimension| self.time.map(|source| (dimension, source, length)));
+        let energy = self.energy.map(|source| (Dimension::Energy, source, Volume::Energy(self.period.energy)));
+        let flat = self.flat.map(|source| (Dimension::Flat, source, Volume::Sessions(1)));
+        [flat, energy, time].into_iter().flatten().filter(|(_, _, volume)| volume.is_positive())
     }
 }
 

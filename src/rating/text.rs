@@ -4,6 +4,7 @@ use chrono::{NaiveTime, Weekday};
 
 use super::rated::Dimension;
 use super::tariff::{PriceComponent, Restrictions, Tariff, Taxes};
+use super::volume::Volume;
 use crate::units::{Decimal, MicroA, MilliW, MilliWh};
 
 const WEEK: [Weekday; 7] = [Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri, Weekday::Sat, Weekday::Sun];
@@ -83,23 +84,24 @@ pub(super) fn duration_words(ms: i64) -> String {
     parts.join(" ")
 }
 
-/// What was used, at what price, and what the step size made of it. Volumes are mWh, ms or sessions.
-pub(super) fn usage_words(component: &PriceComponent, measured: i64, billed: i64, tariff: &Tariff) -> String {
+/// What was used, at what price, and what the step size made of it.
+pub(super) fn usage_words(component: &PriceComponent, measured: Volume, billed: Volume, tariff: &Tariff) -> String {
     let (price, currency) = (component.price, &tariff.currency);
     let taxed = if tariff.taxes == Taxes::Included { " incl. tax" } else { "" };
-    let (volume, unit): (fn(i64) -> String, &str) = match component.dimension {
+    let shown = |volume: Volume| match volume {
+        Volume::Sessions(count) => count.to_string(),
+        Volume::Energy(energy) => format!("{} kWh", energy.kwh()),
+        Volume::Time(time) => duration_words(time.num_milliseconds()),
+    };
+    let (doing, unit) = match component.dimension {
         Dimension::Flat => return format!("once per session, {price} {currency}{taxed}"),
-        Dimension::Energy => (|mwh| format!("{} kWh", MilliWh(mwh).kwh()), "Wh"),
-        Dimension::Time | Dimension::ParkingTime => (duration_words, "s"),
+        Dimension::Energy => ("", "Wh"),
+        Dimension::Time => (" of charging", "s"),
+        Dimension::ParkingTime => (" connected without charging", "s"),
     };
-    let doing = match component.dimension {
-        Dimension::Time => " of charging",
-        Dimension::ParkingTime => " connected without charging",
-        Dimension::Flat | Dimension::Energy => "",
-    };
-    let mut words = format!("{}{doing} at {price} {currency}/{}{taxed}", volume(measured), component.dimension.unit());
+    let mut words = format!("{}{doing} at {price} {currency}/{}{taxed}", shown(measured), component.dimension.unit());
     if billed != measured {
-        words.push_str(&format!(", billed as {} (steps of {} {unit} over the session)", volume(billed), component.step_size));
+        words.push_str(&format!(", billed as {} (steps of {} {unit} over the session)", shown(billed), component.step_size));
     }
     words
 }
