@@ -14,6 +14,7 @@
 //! | [`clock`] | simulated time |
 //! | [`logging`] | where their log lines go |
 //! | [`load`] | many small stations at once, for measuring |
+//! | [`growth`] | what is asked daily of a store that has grown, and how long it takes |
 //! | [`history`] | a site's past of months or years, spoken into a store |
 //! | [`model`] | sessions with a known truth through faulty stations, and what the daemon's pure library bills for them |
 //!
@@ -27,6 +28,7 @@ pub mod broker;
 pub mod clock;
 #[cfg(test)]
 mod csms;
+pub mod growth;
 pub mod history;
 pub mod load;
 pub mod logging;

@@ -32,7 +32,7 @@ pub struct Key {
 const PAGE: usize = 1_000;
 const PAGE_BYTES: usize = 8 << 20;
 /// Of the number of rows nobody waits for longer.
-const COUNTING: Duration = Duration::from_millis(100);
+const COUNTING: Duration = Duration::from_millis(40);
 const MAX_COUNTED: u64 = 100_000;
 
 /// What stands for `?1`, `?2`, … in a query.
