@@ -1,4 +1,6 @@
 //! The benchmark of grown stores asks questions that the program answers; how fast is for the benchmark to say.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 use std::path::Path;
 
