@@ -136,3 +136,28 @@ async fn records_are_made_anew_from_the_journal_byte_by_byte() {
     let members: Vec<&Value> = rows.as_array().unwrap().iter().map(|row| &row["member"]).collect();
     assert!(members.contains(&&json!("lines")) && members.contains(&&json!("meter")), "{rows}");
 }
+
+/// A stated energy is no reading of the meter: what charged there next is billed, and the correction can be made after it, too.
+#[tokio::test]
+async fn a_stated_energy_moves_no_register_of_the_meter() {
+    let site = billed().await;
+    let correct = |seq: &str, energy: &str| {
+        site.inner.forecourt(&["correct", seq, "--energy-wh", energy, "--reason", "the meter reads low"])
+    };
+    correct("1", "12000").ok();
+    let mut station = site.station("CP-1", "ocpp1.6").await;
+    let tx = station.start(70 * MIN, 1, "04-AAAA", 10_000).await;
+    station.stop(100 * MIN, tx, "04-AAAA", 13_000).await;
+    site.inner.settled().await;
+    let rows = site.inner.forecourt(&["sessions", "--json"]).ok().json();
+    assert_eq!(
+        (&rows[0]["state"], &rows[0]["energy_wh"], &rows[1]["energy_wh"]),
+        (&json!("done"), &json!(3_000), &json!(12_000))
+    );
+    assert_eq!(rows[0]["record_seq"], json!(4));
+    // The next session stands already.
+    correct("3", "12500").ok();
+    correct("6", "11000").ok();
+    site.inner.forecourt(&["verify", "--all"]).ok();
+    site.inner.forecourt(&["record", "recompute", "--all"]).ok();
+}

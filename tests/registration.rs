@@ -151,3 +151,28 @@ async fn a_station_that_was_turned_away_may_connect_once_it_is_adopted() {
     assert_eq!(refused.0, 404);
     site.stop().await;
 }
+
+/// A 2.x transaction need not name a token; at a station that nobody has accepted it is held all the same.
+#[tokio::test]
+async fn who_charges_without_a_token_in_the_inbox_is_not_billed() {
+    let mut site = site("inbox");
+    site.start().await;
+    let mut new = Socket::station(site.port, "NEW", V201).await;
+    assert_eq!(registered(&mut new, V201).await.0, "Pending");
+    for (tx, decision) in [("tx-1", None), ("tx-2", Some("block"))] {
+        if let Some(decision) = decision {
+            site.forecourt(&["station", decision, "NEW", "--reason", "test"]).ok();
+        }
+        let hour = if tx == "tx-1" { 8 } else { 9 };
+        let (action, mut payload) = transaction::start(V201, tx, 1_000, &format!("2026-11-20T0{hour}:00:00Z"));
+        payload.as_object_mut().unwrap().remove("idToken");
+        let answer = new.call(&format!("{tx}-s"), action, payload).await;
+        let (action, mut payload) = transaction::stop(V201, tx, &answer, 6_000, &format!("2026-11-20T0{hour}:30:00Z"));
+        payload.as_object_mut().unwrap().remove("idToken");
+        new.call(&format!("{tx}-e"), action, payload).await;
+    }
+    site.settled().await;
+    assert_eq!(site.count("SELECT count(*) FROM v_session WHERE hold_reason = 'not-authorized'", &[]), 2);
+    assert_eq!(site.count("SELECT count(*) FROM v_record", &[]), 0);
+    site.stop().await;
+}

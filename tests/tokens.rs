@@ -274,3 +274,29 @@ async fn a_token_that_is_told_late_has_its_own_tariff_all_the_same() {
     site.forecourt(&["verify", "--all"]).ok();
     assert_eq!(site.value("SELECT tariff_id FROM v_session ORDER BY session_id DESC LIMIT 1", &[]).as_deref(), Some("plain"));
 }
+
+/// The EVSE is named after the token (docs/quirks.md Q84), and it is not one of the token's.
+#[tokio::test]
+async fn a_token_is_judged_again_when_its_evse_is_known() {
+    let mut site = Site::new(&Plan::default());
+    site.start().await;
+    site.forecourt(&["token", "add", "04AA", "--stations", "CP-2/2"]).ok();
+    let mut socket = Socket::station(site.port, "CP-2", V201).await;
+    for (evse, verdict) in [(5, "Invalid"), (2, "Accepted")] {
+        let tx = format!("tx-{evse}");
+        let (action, mut payload) = transaction::start(V201, &tx, 1_000, &format!("2026-11-20T0{evse}:00:00Z"));
+        payload.as_object_mut().unwrap().remove("evse");
+        payload["idToken"] = json!({"idToken": "04AA", "type": "ISO14443"});
+        let answer = socket.call(&format!("{tx}-s"), action, payload).await;
+        assert_eq!(answer["idTokenInfo"]["status"], "Accepted");
+        let (action, mut payload) = transaction::stop(V201, &tx, &answer, 6_000, &format!("2026-11-20T0{evse}:30:00Z"));
+        payload.as_object_mut().unwrap().remove("idToken");
+        payload["evse"] = json!({"id": evse, "connectorId": 1});
+        let answer = socket.call(&format!("{tx}-e"), action, payload).await;
+        assert_eq!(answer["idTokenInfo"]["status"], verdict, "{tx}");
+    }
+    site.settled().await;
+    let held = "SELECT group_concat(evse || coalesce(hold_reason, state), ' ') FROM (SELECT * FROM v_session ORDER BY evse)";
+    assert_eq!(site.value(held, &[]).as_deref(), Some("2done 5not-authorized"));
+    site.stop().await;
+}

@@ -168,6 +168,9 @@ fn instant(text: &str) -> Result<Time, ForeignError> {
 /// The session that its periods describe.
 fn metered(cdr: &ForeignCdr<'_>, remarks: &mut Vec<String>) -> Result<Metered, ForeignError> {
     let (start, end) = (instant(&cdr.start_date_time)?, instant(&cdr.end_date_time)?);
+    if end < start {
+        return Err(ForeignError::Periods("it ends before it begins".to_owned()));
+    }
     let mut periods = Vec::with_capacity(cdr.charging_periods.len());
     for period in &cdr.charging_periods {
         periods.push((instant(&period.start_date_time)?, period));

@@ -28,7 +28,7 @@ pub fn carry_out(socket: &Path, given_verb: &Given, output: &Output) -> Result<E
         let Some(value) = args.get_mut(arg.name).and_then(|values| values.first_mut()) else { continue };
         match arg.kind {
             Kind::Token => *value = given(value)?,
-            Kind::File => *value = text_of(Path::new(value.as_str()))?,
+            Kind::File => *value = certificates_in(Path::new(value.as_str()))?,
             _ => {}
         }
     }
@@ -39,13 +39,22 @@ pub fn carry_out(socket: &Path, given_verb: &Given, output: &Output) -> Result<E
     show(verb, &reply, output)
 }
 
-fn text_of(file: &Path) -> Result<String, Failure> {
+/// Certificates in PEM. Whatever else lies in the file, a private key above all, does not leave this computer.
+fn certificates_in(file: &Path) -> Result<String, Failure> {
     let wrong = |why: String| Failure::new(Exit::Usage, format!("{}: {why}", file.display()));
     let size = std::fs::metadata(file).map_err(|error| wrong(error.to_string()))?.len();
     if size > MAX_FILE {
         return Err(wrong(format!("{size} bytes; at most {MAX_FILE} are read")));
     }
-    std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))
+    let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+    let mut blocks = text.lines().filter_map(|line| line.trim().strip_prefix("-----BEGIN ")?.strip_suffix("-----")).peekable();
+    if blocks.peek().is_none() {
+        return Err(wrong("no certificate in PEM: a line `-----BEGIN CERTIFICATE-----` is missing".to_owned()));
+    }
+    match blocks.find(|kind| *kind != "CERTIFICATE") {
+        Some(kind) => Err(wrong(format!("it holds a {kind}; only certificates are sent"))),
+        None => Ok(text),
+    }
 }
 
 fn show(verb: &Verb, reply: &Reply, output: &Output) -> Result<Exit, Failure> {

@@ -80,7 +80,13 @@ impl Corrections {
         let prepared = tokio::task::spawn_blocking(move || {
             let reader = Reader::open(&config.store.path, PATIENT).map_err(|error| (Outcome::Refused, error.to_string()))?;
             let asked = asked(&reader, wanted, &candidates, actor)?;
-            prepare(&reader, &config, &asked, at)
+            let present = reader.epoch().map(i64::unsigned_abs).map_err(of_store)?;
+            if asked.epoch != present {
+                let why = "its epoch was closed because this store may be an older copy or not the only one: head office may have the record's credit \
+                     already, under a number that is not here; take it back at head office";
+                return Err((Outcome::Refused, format!("record {} of epoch {}: {why}", asked.seq, asked.epoch)));
+            }
+            prepare(&reader, &config, &asked, at, true)
         });
         let prepared = prepared.await.map_err(|error| (Outcome::Refused, format!("internal error: {error}")))??;
         let Prepared { correction, session_id, before, after, currency } = prepared;
@@ -156,10 +162,11 @@ fn energy(text: &str) -> Result<Quoted, Refusal> {
 /// What a note says, again.
 pub(super) fn prepare_noted(reader: &Reader, config: &Config, note: &str, at: Time) -> Result<Correction, String> {
     let asked: Asked = serde_json::from_str(note).map_err(|error| error.to_string())?;
-    prepare(reader, config, &asked, at).map(|prepared| prepared.correction).map_err(|(_, why)| why)
+    prepare(reader, config, &asked, at, false).map(|prepared| prepared.correction).map_err(|(_, why)| why)
 }
 
-fn prepare(reader: &Reader, config: &Config, asked: &Asked, at: Time) -> Result<Prepared, Refusal> {
+/// `is_new`: nobody has done it yet, and it must change something.
+fn prepare(reader: &Reader, config: &Config, asked: &Asked, at: Time, is_new: bool) -> Result<Prepared, Refusal> {
     let (charge, hash) = charge_of(reader, asked.epoch, asked.seq)?;
     let session_id = charge.session.session_id.clone();
     let gone = || (Outcome::NotFound, format!("session {session_id} is not in the store"));
@@ -180,7 +187,7 @@ fn prepare(reader: &Reader, config: &Config, asked: &Asked, at: Time) -> Result<
     if !asked.write_off {
         let made = replace(reader, config, asked, session, &charge, corrects)?;
         if let Body::Charge(new) = &made.bill.body {
-            if asked.energy_wh.is_none() && same(&charge, new) {
+            if is_new && asked.energy_wh.is_none() && same(&charge, new) {
                 let why = "the session would be charged the same: nothing to correct";
                 return Err((Outcome::Refused, why.to_owned()));
             }
@@ -229,7 +236,7 @@ fn replace(
             format!("the session cannot be charged anew ({code}): {detail}; --write-off only takes the charge back"),
         )
     })?;
-    Ok(Replacement { bill, tariff: hash, last_message: due.last_message })
+    Ok(Replacement { bill, is_stated: energy.is_some(), tariff: hash, last_message: due.last_message })
 }
 
 /// The registers that the station named itself at start and stop (1.6). The session's row has those of its bill, which a person may have

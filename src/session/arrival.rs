@@ -18,6 +18,8 @@ pub struct Arrival<'a> {
     pub at: Time,
     /// `at` is the station's own time.
     pub timed: bool,
+    /// The station is accepted, neither in the inbox nor blocked.
+    pub is_served: bool,
     /// What the token was answered; `None`: it had none.
     pub token_info: Option<TokenInfo>,
     pub tariffs: &'a TariffChoice,

@@ -22,7 +22,7 @@ use self::timing::Timed;
 use super::hold::{self, Held};
 use super::overlap::Span;
 use super::session::Session;
-use super::{JournalEntry, OFFLINE_TIME};
+use super::{JournalEntry, NOT_SERVED, OFFLINE_TIME};
 use crate::fact::{AuthStatus, ChargingState, Context, Measurand, Phase, Value};
 use crate::rating::Metered;
 use crate::units::{Decimal, Finding, MilliWh, Time, Version};
@@ -106,6 +106,9 @@ fn check_session(session: &Session) -> Result<(), Held> {
     if session.started_at.is_none() || session.stopped_at.is_none() {
         let code = if session.started_at.is_none() { hold::START_MISSING } else { hold::STOP_MISSING };
         return Err((code, hold::meaning(code).to_owned()));
+    }
+    if session.has_finding(NOT_SERVED) {
+        return Err((hold::NOT_AUTHORIZED, "it began while the station was in the inbox or blocked".to_owned()));
     }
     if let Some(status) = session.token_status.filter(|status| *status != AuthStatus::Accepted) {
         return Err((hold::NOT_AUTHORIZED, format!("the token was answered {}", status.as_str())));

@@ -27,3 +27,5 @@ pub use transaction::Outcome;
 
 /// A station offline and without a clock says nothing about when it happened; metering holds such a session.
 const OFFLINE_TIME: &str = "offline-time-unknown";
+/// Finding: a session began at a station that was in the inbox or blocked. Whoever began it, nobody may charge there.
+const NOT_SERVED: &str = "station-not-accepted";

@@ -30,7 +30,7 @@ use super::evidence::Evidence;
 use super::open_sessions::OpenSessions;
 use super::session::{Session, State};
 use crate::fact::{Phase, Status, TxFact};
-use crate::units::{SessionId, StationId, Time, TxRef};
+use crate::units::{SessionId, StationId, Time, Token, TxRef};
 
 /// What a message changes. The store writes changes in the order given.
 #[derive(Debug, PartialEq)]
@@ -114,6 +114,13 @@ impl Sessions {
             Some(self.stations.get(id)?.all().find(|session| session.is_named(tx))?.evse)
         };
         fact.evse.filter(|evse| *evse > 0).or_else(of_session).filter(|evse| *evse > 0)
+    }
+
+    /// The token of a session whose EVSE a message is the first to name.
+    pub fn placed_by(&self, id: &StationId, fact: &TxFact) -> Option<&Token> {
+        let (tx, _) = fact.tx.as_ref().zip(fact.evse.filter(|evse| *evse > 0))?;
+        let session = self.stations.get(id)?.all().find(|session| session.is_named(tx))?;
+        session.token.as_ref().filter(|_| session.evse == 0)
     }
 
     /// What a connector's status says about the session of its time; it never ends one. What is said of the whole station

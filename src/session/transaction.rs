@@ -11,7 +11,7 @@ use super::matching::{self, Match};
 use super::memory::{EventKey, fingerprint};
 use super::session::{Session, State};
 use super::sessions::{Change, Sessions};
-use super::{OFFLINE_TIME, hold};
+use super::{NOT_SERVED, OFFLINE_TIME, hold};
 use crate::fact::{Answer, AuthStatus, Phase, TokenInfo, TxFact};
 use crate::units::{Finding, MilliWh, Time, Token, Version};
 
@@ -114,6 +114,9 @@ impl Sessions {
         let start_key = if fact.tx.is_none() { fact.start_key() } else { None };
         let mut session = self.new_session(arrival, fact.tx.take());
         session.start_key = start_key;
+        if !arrival.is_served {
+            session.note(Finding::new(NOT_SERVED, "it began while the station was in the inbox or blocked"));
+        }
         let evidence = Evidence::of(Some(session.number), &mut fact);
         self.apply_event(&mut session, &fact, (&evidence, fingerprint(&evidence)), arrival, outcome);
         outcome.changes.push(Change::Opened(Box::new(session.clone())));
@@ -219,7 +222,11 @@ fn learn(session: &mut Session, fact: &TxFact, status: Option<AuthStatus>) {
     if session.token_status.is_none() {
         session.token_status = status;
     }
-    let Some(token) = &fact.token else { return };
+    let Some(token) = &fact.token else {
+        // Its EVSE is known only now, and its token is not for that one.
+        session.token_status = status.filter(|status| *status != AuthStatus::Accepted).or(session.token_status);
+        return;
+    };
     let ends =
         fact.phase == Phase::Stop || fact.trigger.as_deref().is_some_and(|text| text.eq_ignore_ascii_case("StopAuthorized"));
     match &session.token {

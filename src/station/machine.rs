@@ -303,6 +303,7 @@ impl Machine {
     fn transaction(&mut self, id: &StationId, version: Version, fact: TxFact, received: Received) -> Effects {
         let (at, doubt) = plausible_time(fact.reported_at, received);
         let token_info = self.token_info(id, version, &fact, received.at);
+        let is_served = self.registration(id) == Registration::Accepted;
         let station = self.stations.entry(id.clone()).or_default();
         let is_queued = fact.offline || station.clock.is_in_queue(received);
         let clock_lag = fact.said_at().and_then(|said| {
@@ -317,6 +318,7 @@ impl Machine {
             received,
             at,
             timed: doubt.is_none(),
+            is_served,
             token_info,
             tariffs: &self.policy.tariffs,
             tariff_of: &tariff_of,
@@ -331,11 +333,12 @@ impl Machine {
         Effects { answer, evidence, changes, requests: Vec::new(), findings }
     }
 
-    /// What a transaction message's token is answered. 1.6 must be told something at the start: no tag is an unknown tag.
+    /// What a transaction message's token is answered. 1.6 must be told something at the start: no tag is an unknown tag. A session's
+    /// token is judged again when its EVSE is known at last (docs/quirks.md Q84).
     fn token_info(&self, id: &StationId, version: Version, fact: &TxFact, now: Time) -> Option<TokenInfo> {
         let is_start_of_16 = version == Version::V16 && fact.phase == Phase::Start;
         let no_tag = is_start_of_16.then(|| Token::new(TokenKind::Unstated, ""));
-        let token = fact.token.as_ref().or(no_tag.as_ref())?;
+        let token = fact.token.as_ref().or(no_tag.as_ref()).or_else(|| self.sessions.placed_by(id, fact))?;
         Some(self.authorize(id, self.sessions.evse_of(id, fact), token, now))
     }
 

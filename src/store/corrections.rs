@@ -12,7 +12,7 @@ use super::writer::{Outcome, Writer};
 use super::{StoreError, sessions};
 use crate::billing::Bill;
 use crate::session::overlap;
-use crate::units::time;
+use crate::units::{StationId, time};
 
 impl Writer {
     /// All of it, or nothing and why.
@@ -43,12 +43,33 @@ impl Writer {
         if stands.is_none() {
             return Ok(Err(CorrectError::NotStanding(*seq)));
         }
-        let Some(Replacement { bill, last_message, .. }) = replacement else { return Ok(Ok(())) };
+        let Some(Replacement { bill, is_stated, last_message, .. }) = replacement else { return Ok(Ok(())) };
         if sessions::last_message(&self.connection, *session)? != *last_message {
             return Ok(Err(CorrectError::Changed));
         }
+        if *is_stated {
+            // A person knows better than the meter: its registers say nothing about this energy.
+            return Ok(Ok(()));
+        }
         let neighbours = sessions::neighbours(&self.connection, *session, bill.span.end)?;
         Ok(overlap::check(&bill.span, &neighbours).map_err(|(code, detail)| CorrectError::Overlap(code, detail)))
+    }
+
+    /// A finding on the session's row says that its registers are not the meter's: other sessions are not compared with them
+    /// ([`sessions::neighbours`]). Memory has the row as it is after that.
+    fn note_stated(&mut self, session: i64, is_stated: bool) -> Result<(), StoreError> {
+        let others = "SELECT json_group_array(json(value)) FROM json_each(coalesce(findings, '[]')) WHERE value ->> 'code' <> ?2";
+        let sql = format!("UPDATE session SET findings = nullif(({others}), '[]') WHERE number = ?1");
+        self.connection.prepare_cached(&sql)?.execute(params![session, sessions::ENERGY_STATED])?;
+        if is_stated {
+            let sql = "UPDATE session SET findings = json_insert(coalesce(findings, '[]'), '$[#]', json_object('code', ?2, 'detail', ?3)) \
+                 WHERE number = ?1";
+            let detail = "a person stated the energy; the registers follow from it";
+            self.connection.prepare_cached(sql)?.execute(params![session, sessions::ENERGY_STATED, detail])?;
+        }
+        let sql = "SELECT st.name FROM session s JOIN station st ON st.number = s.station WHERE s.number = ?1";
+        let station: String = self.connection.prepare_cached(sql)?.query_row([session], |row| row.get(0))?;
+        self.reload(&StationId::new(&station))
     }
 
     fn append_correction(
@@ -63,7 +84,7 @@ impl Writer {
             Err(why) => return Ok(Err(why.into())),
         };
         let mut charge = None;
-        if let Some(Replacement { bill: Bill { body, span, .. }, tariff, .. }) = replacement {
+        if let Some(Replacement { bill: Bill { body, span, .. }, is_stated, tariff, .. }) = replacement {
             match self.append(body, Some(session), at, outcome)? {
                 Ok(seq) => charge = Some(seq),
                 Err(why) => return Ok(Err(why.into())),
@@ -72,6 +93,7 @@ impl Writer {
                 "UPDATE session SET start_register = ?2, stop_register = ?3, started_at = ?4, stopped_at = ?5 WHERE number = ?1";
             let (start, end) = (time::to_millis(span.start), time::to_millis(span.end));
             self.connection.prepare_cached(sql)?.execute(params![session, span.first.0, span.last.0, start, end])?;
+            self.note_stated(session, is_stated)?;
             sessions::set_tariff(&self.connection, session, &tariff)?;
         }
         let sql = "SELECT id FROM session WHERE number = ?1";

@@ -213,6 +213,8 @@ pub struct Correction {
 /// The charge in the place of one that is taken back.
 pub struct Replacement {
     pub bill: Bill,
+    /// A person stated the energy; the meter showed other registers.
+    pub is_stated: bool,
     /// Hash of the tariff that it is priced by.
     pub tariff: String,
     /// The last message that it rests on.

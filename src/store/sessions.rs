@@ -20,6 +20,8 @@ const COLUMNS: &str = "s.number, s.id, st.name, s.version, s.tx, s.start_key, s.
      s.settle_after, s.tariff, s.findings, s.id_used, s.reboots, s.clock_lag, s.checksum";
 const CHECKSUM: usize = 25;
 
+/// Finding on a session whose registers a person's correction has moved.
+pub(super) const ENERGY_STATED: &str = "energy-stated";
 /// Finding on a session whose row was altered: it stays with it, however often the row is written again.
 const ROW_DAMAGED: &str = "row-damaged";
 
@@ -302,14 +304,16 @@ pub(super) fn load_due(connection: &Connection, number: i64) -> Result<Option<Du
 /// The other sessions of a session's connector that lie about its time.
 pub(super) fn neighbours(connection: &Connection, number: i64, end: Time) -> Result<Vec<Neighbour>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT o.id, o.started_at, o.stopped_at, o.start_register, o.stop_register, o.settled IS NOT NULL \
+        "SELECT o.id, o.started_at, o.stopped_at, \
+         CASE WHEN instr(coalesce(o.findings, ''), ?4) = 0 THEN o.start_register END, \
+         CASE WHEN instr(coalesce(o.findings, ''), ?4) = 0 THEN o.stop_register END, o.settled IS NOT NULL \
          FROM session s JOIN session o ON o.station = s.station AND o.evse = s.evse \
          WHERE s.number = ?1 AND o.number <> ?1 AND o.started_at IS NOT NULL AND o.started_at <= ?2 \
          ORDER BY o.started_at DESC LIMIT ?3",
     )?;
     // A bill made late has neighbours after it.
     let end = time::to_millis(end) + 7 * 86_400_000;
-    let rows = statement.query_map(params![number, end, MAX_NEIGHBOURS], |row| {
+    let rows = statement.query_map(params![number, end, MAX_NEIGHBOURS, format!("\"{ENERGY_STATED}\"")], |row| {
         Ok(Neighbour {
             id: row.get::<_, Text>(0)?.0,
             started_at: time::from_millis(row.get(1)?),
