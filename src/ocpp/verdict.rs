@@ -21,7 +21,7 @@ const MAX_STATUS: usize = 60;
 /// What the payload of a CALLRESULT says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// Its `status`, or the worst of those in its results; cut after [`MAX_STATUS`] characters.
+    /// Its `status`, or the worst of those in its results; cut after 60 characters.
     pub status: Option<String>,
     /// Whether the station did it, or will. An answer that cannot be read, or has not what it must have, is no yes.
     pub yes: bool,

@@ -2,7 +2,7 @@
 //!
 //! A [`Verb`] names its arguments and makes the message of the station's version of them; the command line, its help and
 //! docs/messages.md follow from the table. **A new verb is one row** in the file of its kind and the function that makes its message. Values of
-//! lists may be written in any case, with hyphens, or as far as they are unmistakable (`boot`, `csms`): [`spelled`] puts them right. What does
+//! lists may be written in any case, with hyphens, or as far as they are unmistakable (`boot`, `csms`): `spelled` puts them right. What does
 //! not fit the message is found by `call::check` like everything that is sent.
 //!
 //! Deliberately not here: several messages in turn, with decisions between them (`daemon/station_verbs.rs`).
