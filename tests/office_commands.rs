@@ -70,6 +70,23 @@ impl Office {
     }
 }
 
+/// Waits until the site says that it is online, or the broker that it is not. It says so after it has subscribed: before, commands are lost.
+async fn is_online(port: u16, online: bool) {
+    let options = MqttOptions::new(format!("status-{}", fastrand::u64(..)), ("127.0.0.1".to_owned(), port));
+    let (client, mut events) = AsyncClient::builder(options).capacity(5).build();
+    client.subscribe(format!("forecourt/v1/{SITE}/status"), QoS::AtLeastOnce).await.unwrap();
+    let told = async {
+        loop {
+            let Ok(Event::Incoming(Packet::Publish(publish))) = events.poll().await else { continue };
+            let status: Value = serde_json::from_slice(&publish.payload).unwrap();
+            if status["online"] == online {
+                return;
+            }
+        }
+    };
+    timeout(support::PATIENCE, told).await.expect("a status");
+}
+
 async fn next_call(socket: &mut Socket) -> (String, String, Value) {
     let frame: Value = serde_json::from_str(&socket.text().await.expect("a call")).unwrap();
     (frame[1].as_str().unwrap().to_owned(), frame[2].as_str().unwrap().to_owned(), frame[3].clone())
@@ -81,7 +98,7 @@ async fn head_office_calls_a_station_and_hears_what_it_said() {
     broker.start().await;
     let mut site = Site::new(&Plan { mqtt_url: broker.url(), ..Plan::default() });
     site.start().await;
-    site.logged(&["uplink up"]).await;
+    is_online(broker.port, true).await;
     let mut socket = Socket::station(site.port, "CP-1", "ocpp1.6").await;
     socket.call("boot", "BootNotification", json!({"chargePointVendor": "V", "chargePointModel": "M"})).await;
     let mut office = Office::open(broker.port).await;
@@ -137,11 +154,12 @@ async fn head_office_calls_a_station_and_hears_what_it_said() {
     socket.send(&json!([3, id, {"status": "Rejected"}]).to_string()).await;
     assert_eq!(office.heard().await.1["status"], "Rejected");
     site.kill9();
+    is_online(broker.port, false).await;
     site.start().await;
-    site.logged(&["uplink up"]).await;
+    is_online(broker.port, true).await;
     let mut socket = Socket::station(site.port, "CP-1", "ocpp1.6").await;
     socket.call("1", "Heartbeat", json!({})).await;
-    office.say(r#"{"station":"CP-1","action":"ClearCache","timeout_s":1}"#, PublishProperties::default(), false).await;
+    office.say(r#"{"station":"CP-1","action":"ClearCache","timeout_s":5}"#, PublishProperties::default(), false).await;
     let (_, action, _) = next_call(&mut socket).await;
     assert_eq!(action, "ClearCache");
     // It does not answer in time.
