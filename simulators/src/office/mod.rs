@@ -66,7 +66,7 @@ pub struct Options {
     pub jwks: Option<String>,
     /// Answer with receipts. Without them the sites keep and resend.
     pub receipts: bool,
-    /// Ask a site (`cmd/resend`) for records that stay missing. Forecourt takes no commands from head office yet: it sends again
+    /// Ask a site (`cmd/resend`) for records that stay missing. Forecourt does not take this command yet: it sends again
     /// by itself what has no receipt.
     pub resend: bool,
     /// How often gaps are looked for.

@@ -10,7 +10,7 @@ use crate::units::Version;
 pub(super) const VERBS: &[Verb] = &[
     Verb {
         name: "start",
-        about: "Start charging for a token, as if it were held to the station; what flows is billed under it",
+        about: "Start charging for a token, as if it were held to the station; what the station reports under it is billed to it",
         args: &[
             arg(Kind::Token, "token", "TOKEN", "As stations send it; - reads it from standard input"),
             EVSE,
